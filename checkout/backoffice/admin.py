@@ -6,7 +6,6 @@ callers. Configuration can be edited.
 
 from checkout.backoffice.integration import api_keys, events, payment_links
 from checkout.backoffice.log_in import users
-from checkout.backoffice.log_in.second_factor import no_tables
 from checkout.backoffice.pages import (
     appearances,
     attempts,
@@ -39,7 +38,6 @@ __all__ = [
     "ledger",
     "merchants",
     "messages",
-    "no_tables",
     "notifications",
     "payment_links",
     "payments",

@@ -9,8 +9,6 @@ from django.contrib.auth.models import Group, User
 from django.db import connections
 from django.test.utils import CaptureQueriesContext
 from django.urls import NoReverseMatch, URLPattern, get_resolver, reverse
-from django_otp.oath import totp
-from django_otp.plugins.otp_totp.models import TOTPDevice
 
 import checkout.backoffice.admin  # noqa: F401  it registers the pages
 from checkout.api.access.keys import make_key
@@ -19,6 +17,7 @@ from checkout.payments.models import Appearance, Saga
 from checkout.payments.sagas.settlement.matter import seen_of_payment, seen_of_saga
 from checkout.risk.models import BlockedValue
 from tests.backoffice import rows
+from tests.backoffice.factors import code_shown, give_factor
 from tests.backoffice.recorded import entries
 from tests.backoffice.to_act_on import MAKE, endpoint
 from tests.support.tables import our_models
@@ -163,15 +162,14 @@ def confirm_password(client):
 
 def set_up_factor(client):
     address = reverse("admin:second_factor_set_up")
-    client.get(address)
-    device = TOTPDevice.objects.get()
-    return client.post(address, {"code": f"{totp(device.bin_key):06}"})
+    return client.post(address, {"code": code_shown(client.get(address))})
 
 
 def new_codes(client):
-    device = TOTPDevice.objects.create(user=User.objects.get(username="admin"), confirmed=True)
+    device = give_factor(User.objects.get(username="admin"))
     session = client.session
     session["otp_device_id"] = device.persistent_id
+    session["checkout.factor"] = device.pk
     session.save()
     return client.post(reverse("admin:second_factor_codes"))
 

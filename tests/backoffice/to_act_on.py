@@ -4,7 +4,6 @@ from datetime import timedelta
 
 from django.contrib.auth.models import User
 from django.utils import timezone
-from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from checkout.api.access.keys import make_key
 from checkout.payments.models import PaymentLink, SavedCard
@@ -13,6 +12,7 @@ from checkout.states import PaymentState
 from checkout.webhooks.actions import create_endpoint, disable
 from checkout.webhooks.models import Delivery, WebhookEndpoint
 from tests.backoffice import rows
+from tests.backoffice.factors import give_factor
 
 
 def endpoint():
@@ -68,7 +68,7 @@ def dead_letter():
 
 def user_with_factor():
     user = User.objects.create(username="heidi", is_staff=True)
-    TOTPDevice.objects.create(user=user, confirmed=True)
+    give_factor(user)
     return user
 
 

@@ -40,7 +40,7 @@ def is_required() -> bool:
 
 def missing(request: HttpRequest) -> str:
     """Return the address of the page on which the user has to confirm first; empty if nothing is missing."""
-    name = request.resolver_match.url_name if request.resolver_match else None
+    name = _page_of(request)
     user: Any = request.user
     if name in _OPEN - {RECOVERY}:
         return ""
@@ -52,6 +52,13 @@ def missing(request: HttpRequest) -> str:
     if name in MONEY_AND_KEYS and not is_confirmed(request):
         return page_address(ASK, request)
     return ""
+
+
+def _page_of(request: HttpRequest) -> str:
+    """Return the name of the requested address. An action of a list counts as that of a row's page."""
+    name = (request.resolver_match.url_name if request.resolver_match else None) or ""
+    action = request.POST.get("action", "") if name.endswith("_changelist") else ""
+    return name.replace("_changelist", f"_{action.removesuffix('_selected')}") if action else name
 
 
 def is_confirmed(request: HttpRequest) -> bool:
