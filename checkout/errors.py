@@ -140,6 +140,15 @@ class IllegalTransition(OperationRejected):
     code = "illegal_transition"
 
 
+class ApprovalRequired(OperationRejected):
+    """A rule of the merchant has another member of staff approve this first."""
+
+    code = "approval_required"
+
+    def __init__(self) -> None:
+        super().__init__("Another member of staff has to approve this first.")
+
+
 class EndpointDisabled(IllegalTransition):
     """The webhook endpoint is disabled, so nothing can be sent to it."""
 

@@ -8,6 +8,8 @@ from checkout.backoffice.integration import api_keys, events, payment_links
 from checkout.backoffice.log_in import users
 from checkout.backoffice.pages import (
     appearances,
+    approval_rules,
+    approvals,
     attempts,
     audit,
     configuration,
@@ -27,6 +29,8 @@ from checkout.backoffice.webhooks import deliveries, endpoints
 __all__ = [
     "api_keys",
     "appearances",
+    "approval_rules",
+    "approvals",
     "attempts",
     "audit",
     "configuration",

@@ -102,6 +102,13 @@ class Protection:
         "a code of the second factor, or for the password.",
         gt=0,
     )
+    approval_lifetime = duration(
+        "CHECKOUT_APPROVAL_SECONDS",
+        259_200,
+        "The seconds for which a request of staff waits for the approval of another. Then it has to be made "
+        "anew.",
+        gt=0,
+    )
     session_idle = duration(
         "CHECKOUT_SESSION_IDLE_SECONDS",
         1800,

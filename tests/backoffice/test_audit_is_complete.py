@@ -13,7 +13,9 @@ from django.urls import NoReverseMatch, URLPattern, get_resolver, reverse
 import checkout.backoffice.admin  # noqa: F401  it registers the pages
 from checkout.api.access.keys import make_key
 from checkout.orders.models import StockItem
-from checkout.payments.models import Appearance, Saga
+from checkout.payments.actions.staff.approvals import Member, Proposal, approve, propose
+from checkout.payments.models import Appearance, ApprovalRule, Saga
+from checkout.payments.models.approval import Matter
 from checkout.payments.sagas.settlement.matter import seen_of_payment, seen_of_saga
 from checkout.risk.models import BlockedValue
 from tests.backoffice import rows
@@ -111,6 +113,33 @@ def add_key(client):
     return client.post(reverse("admin:api_apikey_add"), form)
 
 
+def make_approved_key(client):
+    merchant, user = rows.merchant(), User.objects.latest("pk")
+    after = {"name": "shop", "scopes": ["payments:read"]}
+    proposal = Proposal(
+        merchant=merchant,
+        matter=Matter.KEYS,
+        action="make_key",
+        what="Make a key",
+        key="key-1",
+        content={"after": after, "networks": [], "days": None},
+    )
+    row, _ = propose(proposal, Member(user.username, user.pk))
+    approve(row.pk, Member("someone", 0))
+    return client.post(change(row).replace("/change/", "/make_key/"))
+
+
+def rule():
+    return ApprovalRule.objects.create(
+        merchant=rows.merchant(), matter=Matter.MONEY, currency="GBP", above_minor=500
+    )
+
+
+def add_rule(client):
+    form = {"merchant": rows.merchant().pk, "matter": "money", "currency": "GBP", "above_minor": "5"}
+    return client.post(reverse("admin:payments_approvalrule_add"), form)
+
+
 def rotate_key(client):
     key, _ = make_key(rows.merchant(), name="shop", by="ada")
     address = change(key).replace("/change/", "/rotate/")
@@ -184,6 +213,10 @@ CHANGES = {
     "payments_provideraccount_add": add_account,
     "payments_provideraccount_change": edit(rows.account, **account_form()),
     "payments_provideraccount_delete": delete(rows.account),
+    "payments_approvalrule_add": add_rule,
+    "payments_approvalrule_change": edit(rule, **{"above_minor": "7", "initial-above_minor": "5"}),
+    "payments_approvalrule_delete": delete(rule),
+    "payments_approvalrequest_make_key": make_approved_key,
     "orders_stockitem_add": add_item,
     "orders_stockitem_change": edit(
         item, **{"name": "Tea", "price_minor": 450, "currency": "GBP", "quantity": 1, "initial-quantity": 1}
@@ -228,6 +261,7 @@ ACTIONS = {
     ("merchant", "delete_selected"): of_list(rows.merchant, "delete_selected"),
     ("appearance", "delete_selected"): of_list(appearance, "delete_selected"),
     ("provideraccount", "delete_selected"): of_list(rows.account, "delete_selected"),
+    ("approvalrule", "delete_selected"): of_list(rule, "delete_selected"),
     ("stockitem", "delete_selected"): of_list(item, "delete_selected"),
     ("blockedvalue", "delete_selected"): of_list(blocked, "delete_selected"),
     ("group", "delete_selected"): of_list(lambda: Group.objects.create(name="clerks"), "delete_selected"),

@@ -16,6 +16,7 @@ from checkout.backoffice.attention import page as attention
 from checkout.backoffice.rights.merchants import visible
 from checkout.payments.actions.staff.handling import NEEDS_ATTENTION
 from checkout.payments.models import (
+    ApprovalRequest,
     DeadLetter,
     Difference,
     Merchant,
@@ -24,6 +25,7 @@ from checkout.payments.models import (
     ProviderNotification,
     Saga,
 )
+from checkout.payments.models.approval import approved_and_not_done, waiting_for_approval
 from checkout.payments.models.messages import OPEN_LETTER
 from checkout.payments.models.reconciliation import OPEN_DIFFERENCE
 from checkout.payments.sagas.settlement.operation import TO_BE_SETTLED
@@ -62,6 +64,22 @@ def concerns() -> Iterator[Concern]:
         "status=waiting",
         "died_at",
         "steps that failed",
+    )
+    yield Concern(
+        "Wait for approval",
+        ApprovalRequest,
+        waiting_for_approval(),
+        "status=waiting",
+        "created_at",
+        "requests",
+    )
+    yield Concern(
+        "Approved, to be carried out by who has requested it",
+        ApprovalRequest,
+        approved_and_not_done(),
+        "status=approved",
+        "decided_at",
+        "requests",
     )
     for state in NEEDS_ATTENTION:
         condition = Q(state=state) & attention.NOT_DEALT_WITH

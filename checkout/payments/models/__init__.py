@@ -1,6 +1,7 @@
 """The tables of payments, sagas and messages."""
 
 from checkout.payments.models.appearance import Appearance, Logo, appearance_of
+from checkout.payments.models.approval import ApprovalRequest, ApprovalRule
 from checkout.payments.models.card_testing import AttackModeChange, CardTrial
 from checkout.payments.models.dispute import Dispute
 from checkout.payments.models.event import Event, EventPosition
@@ -25,6 +26,8 @@ from checkout.payments.models.staff_view import StaffView
 
 __all__ = [
     "Appearance",
+    "ApprovalRequest",
+    "ApprovalRule",
     "AttackModeChange",
     "Attempt",
     "CardTrial",

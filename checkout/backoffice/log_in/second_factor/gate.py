@@ -25,6 +25,8 @@ MONEY_AND_KEYS = frozenset(
         *("payments_operation_settle", "payments_saga_settle"),
         *(f"api_apikey_{page}" for page in ("add", "rotate", "revoke")),
         *(f"webhooks_webhookendpoint_{page}" for page in ("add", "change", "rotate")),
+        *(f"payments_approvalrequest_{page}" for page in ("approve", "decline", "make_key")),
+        *(f"payments_approvalrule_{page}" for page in ("add", "change", "delete")),
         *(f"payments_provideraccount_{page}" for page in ("add", "change", "delete")),
         *(f"auth_user_{page}" for page in ("add", "change", "delete", "password_change", "reset")),
         *(f"auth_group_{page}" for page in ("add", "change", "delete")),
