@@ -109,6 +109,13 @@ class Protection:
         "anew.",
         gt=0,
     )
+    evidence_bytes = whole(
+        "CHECKOUT_EVIDENCE_BYTES",
+        190_000,
+        "The largest file with which a dispute is answered, in bytes. A larger one needs a larger "
+        "CHECKOUT_MAX_BODY_BYTES, too: four thirds of it by the API.",
+        ge=1,
+    )
     session_idle = duration(
         "CHECKOUT_SESSION_IDLE_SECONDS",
         1800,

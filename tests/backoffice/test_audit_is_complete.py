@@ -6,6 +6,7 @@ from uuid import uuid4
 import pytest
 from django.contrib import admin
 from django.contrib.auth.models import Group, User
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connections
 from django.test.utils import CaptureQueriesContext
 from django.urls import NoReverseMatch, URLPattern, get_resolver, reverse
@@ -14,7 +15,7 @@ import checkout.backoffice.admin  # noqa: F401  it registers the pages
 from checkout.api.access.keys import make_key
 from checkout.orders.models import StockItem
 from checkout.payments.actions.staff.approvals import Member, Proposal, approve, propose
-from checkout.payments.models import Appearance, ApprovalRule, Saga
+from checkout.payments.models import Appearance, ApprovalRule, Dispute, Saga
 from checkout.payments.models.approval import Matter
 from checkout.payments.sagas.settlement.matter import seen_of_payment, seen_of_saga
 from checkout.risk.models import BlockedValue
@@ -129,6 +130,22 @@ def make_approved_key(client):
     return client.post(change(row).replace("/change/", "/make_key/"))
 
 
+def disputed():
+    payment = rows.captured("DISPUTED")
+    rows.operation(payment, "charge_back", 300, state="done")
+    return Dispute.objects.get(pk=payment.pk)
+
+
+def record_dispute(client):
+    form = {"reason_code": "10.4", "deadline": "2026-12-24"}
+    return client.post(change(disputed()).replace("/change/", "/record/"), form)
+
+
+def add_evidence(client):
+    file = SimpleUploadedFile("proof.pdf", b"%PDF-1.7 proof %%EOF")
+    return client.post(change(disputed()).replace("/change/", "/evidence/"), {"file": file})
+
+
 def rule():
     return ApprovalRule.objects.create(
         merchant=rows.merchant(), matter=Matter.MONEY, currency="GBP", above_minor=500
@@ -213,6 +230,8 @@ CHANGES = {
     "payments_provideraccount_add": add_account,
     "payments_provideraccount_change": edit(rows.account, **account_form()),
     "payments_provideraccount_delete": delete(rows.account),
+    "payments_dispute_record": record_dispute,
+    "payments_dispute_evidence": add_evidence,
     "payments_approvalrule_add": add_rule,
     "payments_approvalrule_change": edit(rule, **{"above_minor": "7", "initial-above_minor": "5"}),
     "payments_approvalrule_delete": delete(rule),
@@ -267,7 +286,7 @@ ACTIONS = {
     ("group", "delete_selected"): of_list(lambda: Group.objects.create(name="clerks"), "delete_selected"),
 }
 SESSIONS = {"login", "logout"}
-OTHER_ARGUMENTS = {"app_list": ["payments"]}
+OTHER_ARGUMENTS = {"app_list": ["payments"], "payments_dispute_download": [1, "evd_1"]}
 WRITES = re.compile(r'\s*(?:INSERT INTO|UPDATE|DELETE FROM) "?(\w+)', re.IGNORECASE)
 # The table of sessions, whose rows record no action.
 OF_SESSIONS = {"django_session"}

@@ -52,6 +52,8 @@ def needed(name):
     app, model, page = name.split("_", 2)
     if (model, page) == ("approvalrequest", "make_key"):
         return {"payments.view_approvalrequest", "api.manage_apikey"}
+    if model == "dispute":
+        return {"payments.view_payment", "payments.handle_dispute"}
     act = OTHER_NAMES.get(f"{model}_{page}", f"{page}_{model}")
     return {f"{app}.view_{model}", f"{app}.{act}"}
 

@@ -32,7 +32,8 @@ _VIEWER = _of(
 ) | _of("receipts", "view_receipt")
 _SUPPORT = _VIEWER | _of(
     "payments",
-    "request_refund cancel_payment disable_paymentlink remove_savedcard view_event view_approvalrequest",
+    "request_refund cancel_payment disable_paymentlink remove_savedcard view_event view_approvalrequest "
+    "handle_dispute",
 )
 _FINANCE = (
     _VIEWER
@@ -41,7 +42,8 @@ _FINANCE = (
         "payments",
         "request_capture request_void request_refund settle_operation review_payment accept_payment "
         "view_difference deal_with_difference view_reconciliation view_provideraccount "
-        "view_providernotification view_saga resume_saga view_approvalrequest",
+        "view_providernotification view_saga resume_saga view_approvalrequest "
+        "handle_dispute",
     )
 )
 _SUPERVISOR = (
@@ -98,7 +100,9 @@ _ADMINISTRATOR = (
 
 ROLES: Mapping[str, Role] = {
     "viewer": Role("Looks at payments, and changes nothing.", _VIEWER),
-    "support": Role("Answers shoppers: refunds, cancels, disables links and removes saved cards.", _SUPPORT),
+    "support": Role(
+        "Answers shoppers and disputes: refunds, cancels, disables links and removes saved cards.", _SUPPORT
+    ),
     "finance": Role("Captures, voids, refunds and settles; sees the ledger and the differences.", _FINANCE),
     "supervisor": Role(
         "Does the work of support and finance, approves what others have requested of it, and decides about "

@@ -5,6 +5,7 @@ PostgreSQL refuses to change or delete a fact or an event, and to decide a reque
 
 import checkout.languages
 import checkout.payments.models.approval
+import checkout.payments.models.dispute
 import checkout.payments.models.event
 import checkout.payments.models.link
 import checkout.payments.models.payment
@@ -1819,6 +1820,7 @@ class Migration(migrations.Migration):
                 "ordering": ["-created_at"],
                 "proxy": True,
                 "default_permissions": (),
+                "permissions": [("handle_dispute", "Can record the reason of disputes, and add evidence")],
                 "indexes": [],
                 "constraints": [],
             },
@@ -2008,6 +2010,86 @@ class Migration(migrations.Migration):
                     ),
                 ],
             },
+        ),
+        migrations.CreateModel(
+            name="DisputeRecord",
+            fields=[
+                (
+                    "payment",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        primary_key=True,
+                        related_name="dispute_record",
+                        serialize=False,
+                        to="payments.payment",
+                    ),
+                ),
+                ("reason_code", models.CharField(blank=True, max_length=10)),
+                ("deadline", models.DateField(blank=True, null=True)),
+                ("is_answered", models.BooleanField(default=False)),
+                ("told_by", models.CharField(max_length=150)),
+                ("told_at", models.DateTimeField(default=django.utils.timezone.now)),
+            ],
+        ),
+        migrations.CreateModel(
+            name="Evidence",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "reference",
+                    models.CharField(
+                        default=checkout.payments.models.dispute._evidence_reference,
+                        editable=False,
+                        max_length=40,
+                        unique=True,
+                    ),
+                ),
+                ("name", models.CharField(max_length=100)),
+                ("media_type", models.CharField(max_length=40)),
+                ("size", models.PositiveIntegerField(help_text="Bytes")),
+                (
+                    "digest",
+                    models.CharField(help_text="SHA-256 of the content, in hexadecimal", max_length=64),
+                ),
+                ("description", models.CharField(blank=True, max_length=200)),
+                ("added_by", models.CharField(max_length=150)),
+                ("added_at", models.DateTimeField(default=django.utils.timezone.now)),
+                (
+                    "payment",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="evidence",
+                        to="payments.payment",
+                    ),
+                ),
+            ],
+            options={
+                "ordering": ["pk"],
+                "constraints": [
+                    models.UniqueConstraint(fields=("payment", "digest"), name="a_file_is_evidence_once")
+                ],
+            },
+        ),
+        migrations.CreateModel(
+            name="EvidenceContent",
+            fields=[
+                (
+                    "evidence",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        primary_key=True,
+                        related_name="content",
+                        serialize=False,
+                        to="payments.evidence",
+                    ),
+                ),
+                ("content", models.BinaryField()),
+            ],
         ),
         migrations.CreateModel(
             name="StaffView",

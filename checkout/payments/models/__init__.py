@@ -3,7 +3,7 @@
 from checkout.payments.models.appearance import Appearance, Logo, appearance_of
 from checkout.payments.models.approval import ApprovalRequest, ApprovalRule
 from checkout.payments.models.card_testing import AttackModeChange, CardTrial
-from checkout.payments.models.dispute import Dispute
+from checkout.payments.models.dispute import Dispute, DisputeRecord, Evidence, EvidenceContent
 from checkout.payments.models.event import Event, EventPosition
 from checkout.payments.models.figures import HourlyFigure
 from checkout.payments.models.link import PaymentLink
@@ -34,8 +34,11 @@ __all__ = [
     "DeadLetter",
     "Difference",
     "Dispute",
+    "DisputeRecord",
     "Event",
     "EventPosition",
+    "Evidence",
+    "EvidenceContent",
     "Fact",
     "HourlyFigure",
     "InboxMessage",
