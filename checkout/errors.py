@@ -119,6 +119,12 @@ class RequestInvalid(OperationRejected):
         self.field = field
 
 
+class DisputeNotFound(OperationRejected):
+    """The payment has no dispute, or there is no such payment."""
+
+    code = "dispute_not_found"
+
+
 class ProviderAccountNotFound(OperationRejected):
     """There is no provider account with this name."""
 

@@ -11,7 +11,7 @@ from typing import Any
 from django import forms
 from django.contrib import admin, messages
 from django.db import transaction
-from django.db.models import Case, CharField, Exists, OuterRef, Prefetch, Q, QuerySet, Value, When
+from django.db.models import QuerySet
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.urls import path, reverse
 from django.utils import timezone
@@ -30,14 +30,9 @@ from checkout.errors import OperationRejected
 from checkout.localised_money import localised_money
 from checkout.money import Money
 from checkout.payments.actions import disputes as actions
-from checkout.payments.books.events import BY_ISSUERS, ISSUERS
 from checkout.payments.dispute_reasons import reason_in_words
 from checkout.payments.evidence_files import ENDINGS
-from checkout.payments.models import Dispute, DisputeRecord, Evidence, Fact, Operation, Saga
-from checkout.payments.models.payment import NOTIFIED, OTHER_EVENT
-from checkout.payments.models.saga import UNFINISHED
-from checkout.payments.sagas.settlement.verification import Verification
-from checkout.states import PaymentState
+from checkout.payments.models import Dispute, DisputeRecord, Evidence, Operation, Saga
 
 PERMISSION = "payments.handle_dispute"
 FORM_PAGE = "admin/payments/dispute_form.html"
@@ -49,33 +44,6 @@ STATES = {
     "reversed": "reversed",
     "information": "information requested",
 }
-_CLAIMS = Saga.objects.filter(kind=Verification.kind, status__in=UNFINISHED, data__claim__in=BY_ISSUERS)
-_MOVED = Operation.objects.filter(kind__in=ISSUERS)
-_TOLD = Fact.objects.filter(OTHER_EVENT, data__event__in=list(DISPUTE_EVENTS))
-# Notifications about disputes.
-_SIGNS = Q(kind__in=[f"{NOTIFIED}{claim}" for claim in BY_ISSUERS]) | OTHER_EVENT & Q(
-    data__event__in=list(DISPUTE_EVENTS)
-)
-
-
-def disputes(payments: QuerySet[Dispute]) -> QuerySet[Any]:
-    """Return those of the payments with a dispute, each with its ``standing``, the name of a state.
-
-    Each kind of evidence is found by an index of its own. With one condition joined by "or", a database would
-    read all payments.
-    """
-    kinds: tuple[QuerySet[Any], ...] = (_MOVED, _CLAIMS, _TOLD)
-    first, *others = (rows.order_by().values("payment") for rows in kinds)
-    this = Q(payment=OuterRef("pk"))
-    standing = Case(
-        When(Exists(_CLAIMS.filter(this, status=Saga.Status.PARKED)), then=Value("decision")),
-        When(Exists(_CLAIMS.filter(this)), then=Value("asked")),
-        When(state=PaymentState.CHARGED_BACK, then=Value("charged_back")),
-        When(Exists(_MOVED.filter(this)), then=Value("reversed")),
-        default=Value("information"),
-        output_field=CharField(),
-    )
-    return payments.filter(pk__in=first.union(*others)).annotate(standing=standing)
 
 
 class StandingFilter(admin.SimpleListFilter):
@@ -176,13 +144,7 @@ class DisputeAdmin(ReadOnlyAdminWithActions):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Dispute]:
         """Read all that is known of the disputes of a page at once."""
-        found = disputes(super().get_queryset(request)).select_related("merchant", "dispute_record")
-        return found.prefetch_related(
-            "evidence",
-            Prefetch("operations", _MOVED.order_by("pk"), to_attr="moved"),
-            Prefetch("sagas", _CLAIMS.order_by("pk"), to_attr="claims"),
-            Prefetch("facts", Fact.objects.filter(_SIGNS).order_by("pk"), to_attr="signs"),
-        )
+        return actions.disputes(super().get_queryset(request))
 
     def get_urls(self) -> list[Any]:
         download = path(
@@ -247,7 +209,7 @@ class DisputeAdmin(ReadOnlyAdminWithActions):
                     after = {"file": kept.name, "sha256": kept.digest}
                     self.note(request, row, "evidence", "Added evidence", Details(after=after))
             except OperationRejected as error:
-                form.add_error("file", str(error))
+                form.add_error("file", str(error).removeprefix("content: ").removeprefix("description: "))
             else:
                 return self.back(request, row, messages.SUCCESS, f"Kept {kept.name}.")
         context = {"form": form, "button": "Keep the file"}
