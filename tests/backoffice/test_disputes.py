@@ -177,6 +177,19 @@ def test_staff_record_the_reason_in_words_and_the_time_limit(admin_client):
     assert listed(admin_client, answer="week") == {}
 
 
+def test_an_answer_that_is_due_within_a_week_needs_attention(staff_client):
+    client = staff_client("view_payment", "handle_dispute")
+    for number, days in enumerate((-1, 0, 7, 8)):
+        payment = charged_back(f"LOST-{number}")
+        day = timezone.localdate() + timedelta(days=days)
+        client.post(page_of(payment, "record"), {"deadline": f"{day}"})
+    page = client.get(reverse("admin:payments_payment_attention"))
+    counts = {row["label"]: row["count"] for row in page.context["rows"] if row["table"] == "disputes"}
+    assert counts == {"To be answered within 7 days": 2}
+    assert set(listed(client, answer="week")) == {"LOST-1", "LOST-2"}
+    assert set(listed(client, answer="passed")) == {"LOST-0"}
+
+
 def test_a_code_that_no_scheme_has_is_kept_and_other_text_refused(admin_client):
     payment = charged_back("LOST")
     admin_client.post(page_of(payment, "record"), {"reason_code": "c08"})

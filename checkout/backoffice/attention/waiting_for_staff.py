@@ -14,11 +14,13 @@ from django.urls import reverse
 
 from checkout.backoffice.attention import page as attention
 from checkout.backoffice.rights.merchants import visible
+from checkout.payments.actions.disputes import due_within_a_week
 from checkout.payments.actions.staff.handling import NEEDS_ATTENTION
 from checkout.payments.models import (
     ApprovalRequest,
     DeadLetter,
     Difference,
+    Dispute,
     Merchant,
     Operation,
     Payment,
@@ -81,6 +83,13 @@ def concerns() -> Iterator[Concern]:
         "decided_at",
         "requests",
     )
+    yield Concern(
+        "To be answered within 7 days",
+        Dispute,
+        due_within_a_week(),
+        "answer=week",
+        "dispute_record__told_at",
+    )
     for state in NEEDS_ATTENTION:
         condition = Q(state=state) & attention.NOT_DEALT_WITH
         query = f"state={state}&dealt_with_at__isempty=1"
@@ -134,7 +143,9 @@ def may_view_concerns(user: Any) -> bool:
 
 
 def _may_view(user: Any, model: type[Model]) -> bool:
-    return bool(user.has_perm(f"{model._meta.app_label}.{get_permission_codename('view', model._meta)}"))
+    # A dispute is a payment.
+    options = (model._meta.concrete_model or model)._meta
+    return bool(user.has_perm(f"{options.app_label}.{get_permission_codename('view', options)}"))
 
 
 def _counted(concern: Concern, user: Any) -> dict[str, Any]:

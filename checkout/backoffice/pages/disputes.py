@@ -4,7 +4,7 @@ The page of each has the reason, the time limit, the evidence and the postings.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from io import BytesIO
 from typing import Any
 
@@ -69,11 +69,12 @@ class AnswerFilter(admin.SimpleListFilter):
         return [("week", "due within 7 days"), ("passed", "time limit passed")]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        today = timezone.localdate()
-        unanswered = queryset.filter(dispute_record__is_answered=False)
         if self.value() == "week":
-            return unanswered.filter(dispute_record__deadline__range=(today, today + timedelta(days=7)))
-        return unanswered.filter(dispute_record__deadline__lt=today) if self.value() == "passed" else queryset
+            return queryset.filter(actions.due_within_a_week())
+        if self.value() == "passed":
+            passed = {"dispute_record__deadline__lt": timezone.localdate()}
+            return queryset.filter(dispute_record__is_answered=False, **passed)
+        return queryset
 
 
 class RecordForm(forms.Form):
@@ -123,7 +124,7 @@ class DisputeAdmin(ReadOnlyAdminWithActions):
         *("evidence_files", "postings"),
     )
     readonly_fields = fields
-    list_select_related = ("merchant", "dispute_record")
+    list_select_related = ("merchant",)
     list_filter = (
         StandingFilter,
         AnswerFilter,

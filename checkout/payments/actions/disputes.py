@@ -1,7 +1,7 @@
 """Find disputes, record what is known of them, and keep the files with which they are answered."""
 
 import hashlib
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 from django.db import transaction
@@ -70,12 +70,20 @@ def disputes(payments: QuerySet[Dispute]) -> QuerySet[Any]:
         output_field=CharField(),
     )
     found = payments.filter(pk__in=first.union(*others)).annotate(standing=standing)
-    return found.select_related("merchant", "dispute_record").prefetch_related(
+    return found.select_related("merchant").prefetch_related(
+        "dispute_record",
         "evidence",
         Prefetch("operations", _MOVED.order_by("pk"), to_attr="moved"),
         Prefetch("sagas", _CLAIMS.order_by("pk"), to_attr="claims"),
         Prefetch("facts", Fact.objects.filter(_SIGNS).order_by("pk"), to_attr="signs"),
     )
+
+
+def due_within_a_week() -> Q:
+    """Return the condition of disputes that are not answered, and whose time limit is within 7 days."""
+    today = timezone.localdate()
+    within = (today, today + timedelta(days=7))
+    return Q(dispute_record__is_answered=False, dispute_record__deadline__range=within)
 
 
 def disputes_of(merchant: Merchant) -> QuerySet[Any]:
