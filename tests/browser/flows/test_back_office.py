@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
+import requests
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.flows.books import assert_paid_once, given_back, state_of
@@ -105,3 +106,42 @@ def test_a_refund_above_the_limit_is_done_once_another_member_of_staff_has_appro
     table = page.get_by_role("region", name="Captures, voids, refunds and charge-backs")
     expect(table.get_by_role("row").filter(has_text="refund")).to_contain_text("done")
     assert given_back(shopper.stack, reference) == TEA_PRICE[0]
+
+
+def dispute(shopper: Shopper, reference: str, event: str) -> None:
+    """Have the shopper's bank dispute the payment at the provider, which notifies the gateway."""
+    step = {"dispute": {"order": f"{reference}-1", "event": event}}
+    requests.post(f"{shopper.stack.sandbox_url}/scenarios/", json=step, timeout=10).raise_for_status()
+
+
+def test_a_dispute_is_answered_with_evidence_from_its_notification_to_its_outcome(shopper: Shopper) -> None:
+    reference = shopper.order_and_pay(FRICTIONLESS)
+    shopper.is_told_paid()
+    assert_paid_once(shopper.stack, reference, *TEA_PRICE)
+    dispute(shopper, reference, "CHARGED_BACK")
+    wait_until(lambda: state_of(shopper.stack, reference) == "charged_back", "the charge-back")
+
+    page = shopper.page
+    page.goto(f"{shopper.stack.web_url}/admin/payments/dispute/?q={reference}")
+    log_in(page, "admin")
+    row = page.get_by_role("row").filter(has_text="The shopper's bank took £12.50")
+    row.get_by_role("rowheader").get_by_role("link").first.click()
+    page.get_by_role("link", name="Reason and time limit").click()
+    page.get_by_label("Reason code").fill("13.1")
+    page.get_by_label("Answer by").fill("2030-12-24")
+    page.get_by_role("button", name="Record").click()
+    expect(page.get_by_text("13.1: Goods or services were not received")).to_be_visible()
+    page.get_by_role("link", name="Add evidence").click()
+    proof = {"name": "delivery.pdf", "mimeType": "application/pdf", "buffer": b"%PDF-1.7 signed %%EOF"}
+    page.get_by_label("File").set_input_files(proof)  # type: ignore[arg-type]
+    page.get_by_role("button", name="Keep the file").click()
+    expect(page.get_by_text("provider:captured: -£12.50")).to_be_visible()
+    with page.expect_download() as downloaded:
+        page.get_by_role("link", name="delivery.pdf").click()
+    assert downloaded.value.path().read_bytes() == proof["buffer"]
+
+    dispute(shopper, reference, "CHARGEBACK_REVERSED")
+    wait_until(lambda: state_of(shopper.stack, reference) == "captured", "the reversal")
+    page.reload()
+    expect(page.locator(".field-state_in_words")).to_contain_text("reversed")
+    expect(page.get_by_text("It returned £12.50")).to_be_visible()
