@@ -125,6 +125,12 @@ class RequestInvalid(OperationRejected):
         self.others: Sequence[RequestInvalid] = ()
 
 
+class DisputeNotFound(OperationRejected):
+    """The payment has no dispute, or there is no such payment."""
+
+    code = "dispute_not_found"
+
+
 class ProviderAccountNotFound(OperationRejected):
     """There is no provider account with this name."""
 
@@ -144,6 +150,15 @@ class IllegalTransition(OperationRejected):
     """The payment's present state does not allow the action."""
 
     code = "illegal_transition"
+
+
+class ApprovalRequired(OperationRejected):
+    """A rule of the merchant has another member of staff approve this first."""
+
+    code = "approval_required"
+
+    def __init__(self) -> None:
+        super().__init__("Another member of staff has to approve this first.")
 
 
 class EndpointDisabled(IllegalTransition):

@@ -29,8 +29,6 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.staticfiles",
     "django_otp",
-    "django_otp.plugins.otp_totp",
-    "django_otp.plugins.otp_static",
     "axes",
     "channels",
     "rest_framework",
@@ -151,8 +149,6 @@ AXES_SENSITIVE_PARAMETERS = [
 # The pages of axes would let rows be edited; `manage.py axes_reset_username` ends a lock.
 AXES_ENABLE_ADMIN = False
 AXES_VERBOSE = False
-
-OTP_TOTP_ISSUER = env.public_url.partition("://")[2]
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.ScryptPasswordHasher"]
 AUTH_PASSWORD_VALIDATORS = [

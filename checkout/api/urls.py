@@ -7,6 +7,7 @@ from checkout.api.description.document import openapi
 from checkout.api.requests.ids import IdConverter
 from checkout.api.requests.view import endpoint
 from checkout.api.resources import (
+    disputes,
     events,
     operations,
     payment_links,
@@ -112,6 +113,9 @@ urlpatterns = [
     path("payment-links/<link_id:reference>/disable", endpoint(payment_links.DisablePaymentLink)),
     path("saved-cards", endpoint(saved_cards.SavedCards), name="saved_cards"),
     path("saved-cards/<saved_card_id:reference>", endpoint(saved_cards.OneSavedCard), name="saved_card"),
+    path("disputes", endpoint(disputes.Disputes), name="disputes"),
+    path("disputes/<payment_id:reference>", endpoint(disputes.OneDispute), name="dispute"),
+    path("disputes/<payment_id:reference>/evidence", endpoint(disputes.DisputeEvidence), name="evidence"),
     path("events", endpoint(events.Events), name="events"),
     path("events/<event_id:reference>", endpoint(events.OneEvent), name="event"),
     path("events/<event_id:reference>/deliveries", endpoint(webhook_deliveries.DeliveriesOfEvent)),

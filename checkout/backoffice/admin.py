@@ -6,9 +6,10 @@ callers. Configuration can be edited.
 
 from checkout.backoffice.integration import api_keys, events, payment_links
 from checkout.backoffice.log_in import users
-from checkout.backoffice.log_in.second_factor import no_tables
 from checkout.backoffice.pages import (
     appearances,
+    approval_rules,
+    approvals,
     attempts,
     audit,
     configuration,
@@ -28,6 +29,8 @@ from checkout.backoffice.webhooks import deliveries, endpoints
 __all__ = [
     "api_keys",
     "appearances",
+    "approval_rules",
+    "approvals",
     "attempts",
     "audit",
     "configuration",
@@ -39,7 +42,6 @@ __all__ = [
     "ledger",
     "merchants",
     "messages",
-    "no_tables",
     "notifications",
     "payment_links",
     "payments",

@@ -2,6 +2,10 @@
 
 from django.db import models
 
+from checkout.backoffice.log_in.second_factor.models import AuthenticatorApp, RecoveryCodes
+
+__all__ = ["AuthenticatorApp", "MerchantAccess", "RecoveryCodes"]
+
 
 class MerchantAccess(models.Model):
     """The merchants whose data a member of staff sees. Without a row, it is none, except for superusers."""

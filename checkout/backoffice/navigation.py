@@ -21,7 +21,16 @@ class Section:
 
 
 SECTIONS = (
-    Section("Payments", ("payments.Payment", "payments.Dispute", "payments.Operation", "receipts.Receipt")),
+    Section(
+        "Payments",
+        (
+            "payments.Payment",
+            "payments.Dispute",
+            "payments.ApprovalRequest",
+            "payments.Operation",
+            "receipts.Receipt",
+        ),
+    ),
     Section("Links and saved cards", ("payments.PaymentLink", "payments.SavedCard")),
     Section("Finance", ("ledger.LedgerEntry", "payments.Reconciliation", "payments.Difference")),
     Section("Developers", ("api.ApiKey", "webhooks.WebhookEndpoint", "webhooks.Delivery", "payments.Event")),
@@ -31,6 +40,7 @@ SECTIONS = (
             "payments.Merchant",
             "payments.Appearance",
             "payments.ProviderAccount",
+            "payments.ApprovalRule",
             "orders.StockItem",
             "risk.BlockedValue",
             "auth.User",

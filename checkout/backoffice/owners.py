@@ -12,9 +12,14 @@ MERCHANT: Mapping[str, str] = {
     "payments.Merchant": "code",
     "payments.ProviderAccount": "merchant__code",
     "payments.Appearance": "merchant__code",
+    "payments.ApprovalRule": "merchant__code",
+    "payments.ApprovalRequest": "merchant__code",
     "payments.HourlyFigure": "merchant__code",
     "payments.Payment": "merchant__code",
     "payments.Dispute": "merchant__code",
+    "payments.DisputeRecord": "payment__merchant__code",
+    "payments.Evidence": "payment__merchant__code",
+    "payments.EvidenceContent": "evidence__payment__merchant__code",
     "payments.Attempt": "payment__merchant__code",
     "payments.Operation": "payment__merchant__code",
     "payments.ProviderCall": "attempt__payment__merchant__code",
@@ -37,6 +42,7 @@ MERCHANT: Mapping[str, str] = {
 # The path to the reference of its payment.
 _PAYMENT: Mapping[str, str] = {
     "payments.Payment": "reference",
+    "payments.ApprovalRequest": "payment__reference",
     "payments.Dispute": "reference",
     "payments.Attempt": "payment__reference",
     "payments.Operation": "payment__reference",

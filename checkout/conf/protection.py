@@ -102,6 +102,20 @@ class Protection:
         "a code of the second factor, or for the password.",
         gt=0,
     )
+    approval_lifetime = duration(
+        "CHECKOUT_APPROVAL_SECONDS",
+        259_200,
+        "The seconds for which a request of staff waits for the approval of another. Then it has to be made "
+        "anew.",
+        gt=0,
+    )
+    evidence_bytes = whole(
+        "CHECKOUT_EVIDENCE_BYTES",
+        190_000,
+        "The largest file with which a dispute is answered, in bytes. A larger one needs a larger "
+        "CHECKOUT_MAX_BODY_BYTES, too: four thirds of it by the API.",
+        ge=1,
+    )
     session_idle = duration(
         "CHECKOUT_SESSION_IDLE_SECONDS",
         1800,

@@ -7,6 +7,7 @@ from functools import partial
 from django.db import DEFAULT_DB_ALIAS
 
 from checkout.api.requests.idempotency import delete_expired_answers
+from checkout.backoffice.log_in.second_factor.devices import seal_secrets_again
 from checkout.conf import conf
 from checkout.database.owners import databases
 from checkout.payments import dead_letters
@@ -105,6 +106,7 @@ def _upkeep(stop: asyncio.Event) -> list[Timer]:
         Timer("old notifications", delete_expired_notifications, retention_seconds),
         Timer("old events", delete_expired_events, _pace(conf.event_retention.total_seconds())),
         Timer("tokens under an earlier secret key", seal_tokens_again, RARELY_SECONDS),
+        Timer("secrets of authenticator apps", seal_secrets_again, RARELY_SECONDS),
         Timer("answers of the API", delete_expired_answers, RARELY_SECONDS),
         Timer("what was counted", delete_expired_counters, RARELY_SECONDS),
         Timer("figures", count_changed_hours, SELDOM_SECONDS),

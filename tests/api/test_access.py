@@ -32,6 +32,9 @@ NEEDED = [
     ("GET", "/saved-cards?customer_reference=1", Scope.SAVED_CARDS_READ),
     ("GET", f"/saved-cards/card_{32 * '0'}", Scope.SAVED_CARDS_READ),
     ("DELETE", f"/saved-cards/card_{32 * '0'}", Scope.SAVED_CARDS_REMOVE),
+    ("GET", "/disputes", Scope.PAYMENTS_READ),
+    ("GET", f"/disputes/pay_{32 * '0'}", Scope.PAYMENTS_READ),
+    ("POST", f"/disputes/pay_{32 * '0'}/evidence", Scope.DISPUTES_WRITE),
     ("GET", "/events", Scope.EVENTS_READ),
     ("GET", f"/events/evt_{32 * '0'}", Scope.EVENTS_READ),
 ]

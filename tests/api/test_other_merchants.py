@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from checkout.money import Money
 from checkout.payments.actions.links import create_link
-from checkout.payments.models import Event, Operation, Payment, PaymentLink, SavedCard
+from checkout.payments.models import Event, Fact, Operation, Payment, PaymentLink, SavedCard
 from checkout.webhooks.actions import create_endpoint
 from checkout.webhooks.models import Delivery, SigningSecret, WebhookEndpoint
 from messaging.concurrency.database import in_thread
@@ -32,6 +32,8 @@ ADDRESSES = [
     ("POST", "/payment-links/{link}/disable"),
     ("GET", "/saved-cards/{card}"),
     ("DELETE", "/saved-cards/{card}"),
+    ("GET", "/disputes/{payment}"),
+    ("POST", "/disputes/{payment}/evidence"),
     ("GET", "/events/{event}"),
     ("GET", "/events/{event}/deliveries"),
     ("GET", "/webhook-endpoints/{endpoint}"),
@@ -48,12 +50,21 @@ ADDRESSES = [
 ]
 # The requests whose body is not {}.
 BODIES = {
+    "/disputes/{payment}/evidence": {"name": "a.pdf", "content": "JVBERi0xLjcgJSVFT0Y="},
     "/webhook-endpoints/{endpoint}/resend": {"since": f"{timezone.now():%Y-%m-%dT%H:%M:%SZ}"},
     "/payments/{payment}": {"metadata": {}},
 }
 LINK: Any = {"order_reference": "L-1", "amount": Money(100, "EUR"), "description": "Tea"}
 # These requests have no object in their address, and are tested elsewhere.
-LISTS = {"/payments", "/operations", "/payment-links", "/saved-cards", "/events", "/webhook-endpoints"}
+LISTS = {
+    "/disputes",
+    "/payments",
+    "/operations",
+    "/payment-links",
+    "/saved-cards",
+    "/events",
+    "/webhook-endpoints",
+}
 
 
 @pytest.fixture
@@ -64,6 +75,8 @@ async def theirs(manual, books, back_end):
 
     def read():
         event = Event.objects.first().reference
+        asked = {"source": "provider", "kind": "notified_other", "data": {"event": "INFORMATION_REQUESTED"}}
+        Fact.objects.create(payment=manual, attempt=manual.attempts.get(), **asked)
         delivery = Delivery.objects.create(endpoint=endpoint, event=event, event_type="payment.captured")
         return {
             "endpoint": endpoint.reference,
@@ -114,7 +127,7 @@ async def test_lists_and_cursors_do_not_cross_either(api, stranger, theirs):
     for path in ("/payments", "/events", f"/events?object_id={theirs['payment']}",
                  f"/events?object_id={theirs['operation']}",
                  "/events?delivered=false", "/events?delivered=true", "/webhook-endpoints", "/payment-links",
-                 "/saved-cards?customer_reference=customer-7"):  # fmt: skip
+                 "/disputes", "/saved-cards?customer_reference=customer-7"):  # fmt: skip
         assert document(await stranger.get(path))["data"] == []
     cursor = document(await api.get("/events?limit=1"))["next_cursor"]
     for path in ("/events", "/payments", "/webhook-endpoints"):

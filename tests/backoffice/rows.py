@@ -9,6 +9,7 @@ from checkout.api.models import IdempotencyRecord
 from checkout.ledger.models import LedgerEntry
 from checkout.orders.models import Reservation
 from checkout.payments.models import (
+    ApprovalRequest,
     Attempt,
     DeadLetter,
     Difference,
@@ -327,6 +328,21 @@ def paid(order="ORDER-1"):
         finished_at=start + timedelta(seconds=4, milliseconds=500),
         outcome="approved",
         event="AUTHORISED",
+    )
+    # One that expired, so that it waits for nobody.
+    ApprovalRequest.objects.create(
+        merchant=row.merchant,
+        payment=row,
+        matter="money",
+        action="refund",
+        what=f"Refund of {order}",
+        amount_minor=100,
+        currency=row.currency,
+        seen="1250",
+        key=f"approval-{order}",
+        requested_by="someone",
+        requested_by_user=0,
+        expires_at=start,
     )
     SavedCard.objects.create(
         merchant=row.merchant,

@@ -6,19 +6,21 @@ from uuid import uuid4
 import pytest
 from django.contrib import admin
 from django.contrib.auth.models import Group, User
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connections
 from django.test.utils import CaptureQueriesContext
 from django.urls import NoReverseMatch, URLPattern, get_resolver, reverse
-from django_otp.oath import totp
-from django_otp.plugins.otp_totp.models import TOTPDevice
 
 import checkout.backoffice.admin  # noqa: F401  it registers the pages
 from checkout.api.access.keys import make_key
 from checkout.orders.models import StockItem
-from checkout.payments.models import Appearance, Saga
+from checkout.payments.actions.staff.approvals import Member, Proposal, approve, propose
+from checkout.payments.models import Appearance, ApprovalRule, Dispute, Saga
+from checkout.payments.models.approval import Matter
 from checkout.payments.sagas.settlement.matter import seen_of_payment, seen_of_saga
 from checkout.risk.models import BlockedValue
 from tests.backoffice import rows
+from tests.backoffice.factors import code_shown, give_factor
 from tests.backoffice.recorded import entries
 from tests.backoffice.to_act_on import MAKE, endpoint
 from tests.support.tables import our_models
@@ -112,6 +114,49 @@ def add_key(client):
     return client.post(reverse("admin:api_apikey_add"), form)
 
 
+def make_approved_key(client):
+    merchant, user = rows.merchant(), User.objects.latest("pk")
+    after = {"name": "shop", "scopes": ["payments:read"]}
+    proposal = Proposal(
+        merchant=merchant,
+        matter=Matter.KEYS,
+        action="make_key",
+        what="Make a key",
+        key="key-1",
+        content={"after": after, "networks": [], "days": None},
+    )
+    row, _ = propose(proposal, Member(user.username, user.pk))
+    approve(row.pk, Member("someone", 0))
+    return client.post(change(row).replace("/change/", "/make_key/"))
+
+
+def disputed():
+    payment = rows.captured("DISPUTED")
+    rows.operation(payment, "charge_back", 300, state="done")
+    return Dispute.objects.get(pk=payment.pk)
+
+
+def record_dispute(client):
+    form = {"reason_code": "10.4", "deadline": "2026-12-24"}
+    return client.post(change(disputed()).replace("/change/", "/record/"), form)
+
+
+def add_evidence(client):
+    file = SimpleUploadedFile("proof.pdf", b"%PDF-1.7 proof %%EOF")
+    return client.post(change(disputed()).replace("/change/", "/evidence/"), {"file": file})
+
+
+def rule():
+    return ApprovalRule.objects.create(
+        merchant=rows.merchant(), matter=Matter.MONEY, currency="GBP", above_minor=500
+    )
+
+
+def add_rule(client):
+    form = {"merchant": rows.merchant().pk, "matter": "money", "currency": "GBP", "above_minor": "5"}
+    return client.post(reverse("admin:payments_approvalrule_add"), form)
+
+
 def rotate_key(client):
     key, _ = make_key(rows.merchant(), name="shop", by="ada")
     address = change(key).replace("/change/", "/rotate/")
@@ -163,15 +208,14 @@ def confirm_password(client):
 
 def set_up_factor(client):
     address = reverse("admin:second_factor_set_up")
-    client.get(address)
-    device = TOTPDevice.objects.get()
-    return client.post(address, {"code": f"{totp(device.bin_key):06}"})
+    return client.post(address, {"code": code_shown(client.get(address))})
 
 
 def new_codes(client):
-    device = TOTPDevice.objects.create(user=User.objects.get(username="admin"), confirmed=True)
+    device = give_factor(User.objects.get(username="admin"))
     session = client.session
     session["otp_device_id"] = device.persistent_id
+    session["checkout.factor"] = device.pk
     session.save()
     return client.post(reverse("admin:second_factor_codes"))
 
@@ -186,6 +230,12 @@ CHANGES = {
     "payments_provideraccount_add": add_account,
     "payments_provideraccount_change": edit(rows.account, **account_form()),
     "payments_provideraccount_delete": delete(rows.account),
+    "payments_dispute_record": record_dispute,
+    "payments_dispute_evidence": add_evidence,
+    "payments_approvalrule_add": add_rule,
+    "payments_approvalrule_change": edit(rule, **{"above_minor": "7", "initial-above_minor": "5"}),
+    "payments_approvalrule_delete": delete(rule),
+    "payments_approvalrequest_make_key": make_approved_key,
     "orders_stockitem_add": add_item,
     "orders_stockitem_change": edit(
         item, **{"name": "Tea", "price_minor": 450, "currency": "GBP", "quantity": 1, "initial-quantity": 1}
@@ -230,12 +280,13 @@ ACTIONS = {
     ("merchant", "delete_selected"): of_list(rows.merchant, "delete_selected"),
     ("appearance", "delete_selected"): of_list(appearance, "delete_selected"),
     ("provideraccount", "delete_selected"): of_list(rows.account, "delete_selected"),
+    ("approvalrule", "delete_selected"): of_list(rule, "delete_selected"),
     ("stockitem", "delete_selected"): of_list(item, "delete_selected"),
     ("blockedvalue", "delete_selected"): of_list(blocked, "delete_selected"),
     ("group", "delete_selected"): of_list(lambda: Group.objects.create(name="clerks"), "delete_selected"),
 }
 SESSIONS = {"login", "logout"}
-OTHER_ARGUMENTS = {"app_list": ["payments"]}
+OTHER_ARGUMENTS = {"app_list": ["payments"], "payments_dispute_download": [1, "evd_1"]}
 WRITES = re.compile(r'\s*(?:INSERT INTO|UPDATE|DELETE FROM) "?(\w+)', re.IGNORECASE)
 # The table of sessions, whose rows record no action.
 OF_SESSIONS = {"django_session"}

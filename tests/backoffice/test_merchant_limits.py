@@ -14,7 +14,7 @@ from checkout.backoffice.models import MerchantAccess
 from checkout.backoffice.rights.merchants import merchants_of
 from checkout.backoffice.rights.pages import WithinMerchants
 from checkout.orders.models import StockItem
-from checkout.payments.models import Merchant, OutboxMessage
+from checkout.payments.models import ApprovalRequest, ApprovalRule, Merchant, OutboxMessage
 from checkout.risk.models import BlockedValue
 from tests.backoffice import rows
 from tests.backoffice.recorded import entries
@@ -62,6 +62,10 @@ def foreign():
     BlockedValue.objects.create(kind="email", value="blocked@example.com")
     about = Subject("payments.payment", str(payment.pk), "ORDER-1", "example", payment.reference)
     record(Author("ada", 1, "192.0.2.7"), "refund", "Refund for ORDER-1", about)
+    asked = {"action": "refund", "what": "Refund ORDER-1", "key": "k", "requested_by": "ada", "seen": "1250"}
+    sums = {"amount_minor": 500, "currency": "GBP", "requested_by_user": 1, "matter": "money"}
+    ApprovalRequest.objects.create(merchant=payment.merchant, payment=payment, **asked, **sums)
+    ApprovalRule.objects.create(merchant=payment.merchant, matter="money", currency="GBP")
     Merchant.objects.create(code="rival", name="Rival")
     return payment
 

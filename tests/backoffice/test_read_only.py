@@ -17,6 +17,7 @@ EDITABLE = {
     "merchant",
     "appearance",
     "provideraccount",
+    "approvalrule",
     "stockitem",
     "blockedvalue",
     "webhookendpoint",

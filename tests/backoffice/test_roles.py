@@ -34,6 +34,9 @@ OTHER_NAMES = {
     "payment_settle": "settle_operation",
     "operation_settle": "settle_operation",
     "saga_settle": "settle_operation",
+    "approvalrequest_approve": "approve_money",
+    "approvalrequest_decline": "approve_money",
+    "approvalrequest_withdraw": "view_approvalrequest",
     "webhookendpoint_send_waiting": "enable_webhookendpoint",
 }
 
@@ -47,6 +50,10 @@ def _roles(db):
 def needed(name):
     """Return the permissions that an address needs: to view the row, and to act on it."""
     app, model, page = name.split("_", 2)
+    if (model, page) == ("approvalrequest", "make_key"):
+        return {"payments.view_approvalrequest", "api.manage_apikey"}
+    if model == "dispute":
+        return {"payments.view_payment", "payments.handle_dispute"}
     act = OTHER_NAMES.get(f"{model}_{page}", f"{page}_{model}")
     return {f"{app}.view_{model}", f"{app}.{act}"}
 

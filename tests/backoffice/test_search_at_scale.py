@@ -14,8 +14,8 @@ from django.utils import timezone
 
 from checkout.api.models import IdempotencyRecord
 from checkout.backoffice.attention.waiting_for_staff import concerns
-from checkout.backoffice.pages.disputes import disputes
 from checkout.backoffice.search import search_payments
+from checkout.payments.actions.disputes import disputes
 from checkout.payments.models import (
     Attempt,
     Dispute,

@@ -4,15 +4,18 @@ from datetime import timedelta
 
 from django.contrib.auth.models import User
 from django.utils import timezone
-from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from checkout.api.access.keys import make_key
+from checkout.money import Money
+from checkout.payments.actions.staff.approvals import Member, Proposal, propose
 from checkout.payments.models import PaymentLink, SavedCard
+from checkout.payments.models.approval import Matter
 from checkout.payments.providers.saved_cards import IssuedToken
 from checkout.states import PaymentState
 from checkout.webhooks.actions import create_endpoint, disable
 from checkout.webhooks.models import Delivery, WebhookEndpoint
 from tests.backoffice import rows
+from tests.backoffice.factors import give_factor
 
 
 def endpoint():
@@ -68,12 +71,36 @@ def dead_letter():
 
 def user_with_factor():
     user = User.objects.create(username="heidi", is_staff=True)
-    TOTPDevice.objects.create(user=user, confirmed=True)
+    give_factor(user)
     return user
+
+
+def requested(by_user=0):
+    """Ask for the approval of a refund, which the user with this key has requested."""
+    payment = rows.captured("TO-APPROVE")
+    proposal = Proposal(
+        merchant=payment.merchant,
+        payment=payment,
+        matter=Matter.MONEY,
+        action="refund",
+        what="Refund £5.00 of order TO-APPROVE",
+        key="staff-1",
+        amount=Money(500, "GBP"),
+        seen="1250",
+        reason="Damaged",
+    )
+    return propose(proposal, Member("someone", by_user))[0]
+
+
+def requested_by_the_newest_user():
+    return requested(User.objects.latest("pk").pk)
 
 
 MAKE = {
     ("apikey", "revoke"): lambda: make_key(rows.merchant(), name="shop", by="ada")[0],
+    ("approvalrequest", "approve"): requested,
+    ("approvalrequest", "decline"): requested,
+    ("approvalrequest", "withdraw"): requested_by_the_newest_user,
     ("deadletter", "deal_with"): dead_letter,
     ("deadletter", "requeue"): dead_letter,
     ("delivery", "resend"): delivery,

@@ -32,8 +32,16 @@ claim = rows.claimed(rows.captured("c%(name)s"))
 conflicted = rows.captured("x%(name)s")
 rows.operation(conflicted, "refund", 300, state="done")
 type(conflicted).objects.filter(pk=conflicted.pk).update(state="conflicted")
+from checkout.payments.models import ApprovalRequest
+large = rows.captured("a%(name)s")
+asked = ApprovalRequest.objects.create(
+    merchant=large.merchant, payment=large, matter="money", action="refund", amount_minor=1250,
+    currency="GBP", what="Refund £12.50 of order a%(name)s", seen="1250", key="%(name)s",
+    requested_by="someone", requested_by_user=0,
+    reason="Both cups arrived broken, and the shopper does not want others.",
+)
 found = held, taken, parked, saga, letter, difference, unsettled, unsettled.payment, claim, claim.payment
-found = *found, conflicted
+found = *found, conflicted, asked
 print("KEYS", *(row.pk for row in found))
 """
 
@@ -49,6 +57,7 @@ NAMES = (
     "claim",
     "claim_payment",
     "conflicted",
+    "asked",
 )
 
 
@@ -100,6 +109,14 @@ def test_every_page_can_be_read_and_operated_at_any_width(
         "payments/payment/{held}/void/",
         "payments/payment/{taken}/refund/",
         "payments/payment/{parked}/cancel/",
+        "payments/dispute/{claim_payment}/change/",
+        "payments/dispute/{claim_payment}/record/",
+        "payments/dispute/{claim_payment}/evidence/",
+        "payments/approvalrequest/",
+        "payments/approvalrequest/{asked}/change/",
+        "payments/approvalrequest/{asked}/approve/",
+        "payments/approvalrequest/{asked}/decline/",
+        "payments/approvalrule/add/",
         "payments/saga/{saga}/change/",
         "payments/saga/{saga}/resume/",
         "payments/deadletter/",

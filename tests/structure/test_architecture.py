@@ -34,7 +34,8 @@ LAYERS = (
     | MESSAGES,
     {
         f"checkout.payments.{part}"
-        for part in "models providers locking totals objects events calls books card_brands logos".split()
+        for part in "models providers locking totals objects events calls books card_brands".split()
+        + "dispute_reasons logos".split()
     },
     {f"checkout.payments.{part}" for part in "challenge_token sagas".split()},
     {

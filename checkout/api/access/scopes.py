@@ -13,6 +13,7 @@ class Scope(StrEnum):
     SAVED_CARDS_READ = "saved_cards:read"
     SAVED_CARDS_CHARGE = "saved_cards:charge"
     SAVED_CARDS_REMOVE = "saved_cards:remove"
+    DISPUTES_WRITE = "disputes:write"
     EVENTS_READ = "events:read"
     WEBHOOKS_READ = "webhooks:read"
     WEBHOOKS_WRITE = "webhooks:write"
@@ -26,6 +27,7 @@ MEANINGS = {
     Scope.SAVED_CARDS_READ: "read the cards that customers have saved",
     Scope.SAVED_CARDS_CHARGE: "charge saved cards without the customer, together with `payments:create`",
     Scope.SAVED_CARDS_REMOVE: "remove saved cards",
+    Scope.DISPUTES_WRITE: "add evidence to disputes, which `payments:read` permits to read",
     Scope.EVENTS_READ: "read events, and in them payments and operations",
     Scope.WEBHOOKS_READ: "read webhook endpoints and deliveries",
     Scope.WEBHOOKS_WRITE: "add, change and test webhook endpoints, and have deliveries sent again; an "

@@ -29,6 +29,7 @@ PAYMENT_NOT_FOUND = Problem(404, "payment_not_found", "Payment not found", "Ther
 OPERATION_NOT_FOUND = Problem(
     404, "operation_not_found", "Operation not found", "There is no such operation."
 )
+DISPUTE_NOT_FOUND = Problem(404, "dispute_not_found", "Dispute not found", "The payment has no dispute.")
 EVENT_NOT_FOUND = Problem(404, "event_not_found", "Event not found", "There is no such event.")
 LINK_NOT_FOUND = Problem(
     404, "payment_link_not_found", "Payment link not found", "There is no such payment link."
@@ -176,6 +177,10 @@ _ENTRIES = (
     Entry(NOT_FOUND, "Compare the address with the OpenAPI document."),
     Entry(PAYMENT_NOT_FOUND, _NOT_YOURS),
     Entry(OPERATION_NOT_FOUND, _NOT_YOURS),
+    Entry(
+        DISPUTE_NOT_FOUND,
+        "No issuer has taken money of the payment back or asked about it, or it is another merchant's.",
+    ),
     Entry(EVENT_NOT_FOUND, _NOT_YOURS),
     Entry(LINK_NOT_FOUND, _NOT_YOURS),
     Entry(SAVED_CARD_NOT_FOUND, _NOT_YOURS),

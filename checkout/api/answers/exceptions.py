@@ -15,6 +15,7 @@ from checkout.api.answers.answer import Answer
 from checkout.api.answers.refusal import Fault, Refusal, refusal
 from checkout.errors import (
     AmountNotAvailable,
+    DisputeNotFound,
     DuplicateRequest,
     EndpointDisabled,
     EventNotFound,
@@ -81,6 +82,8 @@ def refusal_of(error: Exception) -> Refusal:
             return refusal(catalogue.EVENT_NOT_FOUND)
         case PaymentLinkNotFound():
             return refusal(catalogue.LINK_NOT_FOUND)
+        case DisputeNotFound():
+            return refusal(catalogue.DISPUTE_NOT_FOUND)
         case SavedCardNotFound():
             return refusal(catalogue.SAVED_CARD_NOT_FOUND)
         case SavedCardNotUsable():

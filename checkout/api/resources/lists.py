@@ -7,6 +7,7 @@ import msgspec
 from checkout.described import told
 from checkout.payments.actions.payment_queries import Page
 from checkout.payments.objects import AttemptObject, EventObject, OperationObject, PaymentObject
+from checkout.payments.objects.dispute import DisputeObject
 from checkout.payments.objects.link import PaymentLinkObject
 from checkout.payments.objects.saved_card import SavedCardObject
 from checkout.webhooks.objects import DeliveryObject, WebhookEndpointObject
@@ -19,6 +20,7 @@ T = TypeVar(
     EventObject,
     PaymentLinkObject,
     SavedCardObject,
+    DisputeObject,
     WebhookEndpointObject,
     DeliveryObject,
 )

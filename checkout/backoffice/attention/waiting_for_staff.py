@@ -14,16 +14,20 @@ from django.urls import reverse
 
 from checkout.backoffice.attention import page as attention
 from checkout.backoffice.rights.merchants import visible
+from checkout.payments.actions.disputes import due_within_a_week
 from checkout.payments.actions.staff.handling import NEEDS_ATTENTION
 from checkout.payments.models import (
+    ApprovalRequest,
     DeadLetter,
     Difference,
+    Dispute,
     Merchant,
     Operation,
     Payment,
     ProviderNotification,
     Saga,
 )
+from checkout.payments.models.approval import approved_and_not_done, waiting_for_approval
 from checkout.payments.models.messages import OPEN_LETTER
 from checkout.payments.models.reconciliation import OPEN_DIFFERENCE
 from checkout.payments.sagas.settlement.operation import TO_BE_SETTLED
@@ -62,6 +66,29 @@ def concerns() -> Iterator[Concern]:
         "status=waiting",
         "died_at",
         "steps that failed",
+    )
+    yield Concern(
+        "Wait for approval",
+        ApprovalRequest,
+        waiting_for_approval(),
+        "status=waiting",
+        "created_at",
+        "requests",
+    )
+    yield Concern(
+        "Approved, to be carried out by who has requested it",
+        ApprovalRequest,
+        approved_and_not_done(),
+        "status=approved",
+        "decided_at",
+        "requests",
+    )
+    yield Concern(
+        "To be answered within 7 days",
+        Dispute,
+        due_within_a_week(),
+        "answer=week",
+        "dispute_record__told_at",
     )
     for state in NEEDS_ATTENTION:
         condition = Q(state=state) & attention.NOT_DEALT_WITH
@@ -116,7 +143,9 @@ def may_view_concerns(user: Any) -> bool:
 
 
 def _may_view(user: Any, model: type[Model]) -> bool:
-    return bool(user.has_perm(f"{model._meta.app_label}.{get_permission_codename('view', model._meta)}"))
+    # A dispute is a payment.
+    options = (model._meta.concrete_model or model)._meta
+    return bool(user.has_perm(f"{options.app_label}.{get_permission_codename('view', options)}"))
 
 
 def _counted(concern: Concern, user: Any) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 from django.contrib import admin, messages
+from django.contrib.admin import AdminSite
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -15,6 +16,8 @@ from checkout.api.access.keys import make_key, revoke_key, rotate_key, valid_suc
 from checkout.api.access.scopes import Scope
 from checkout.api.models import ApiKey, IdempotencyRecord
 from checkout.audit.log import Details
+from checkout.backoffice.approvals.asking import ask_for_approval
+from checkout.backoffice.approvals.keys import proposed_key, proposed_rotation
 from checkout.backoffice.audited import ADD
 from checkout.backoffice.base import ReadOnlyAdmin
 from checkout.backoffice.display.facts import FactLine, merchant_of_code
@@ -22,6 +25,9 @@ from checkout.backoffice.display.values import NOTHING
 from checkout.backoffice.integration.api_key_forms import NewKeyForm, OnceForm, RotateForm
 from checkout.backoffice.row_actions import ReadOnlyAdminWithActions, Tool, Verb
 from checkout.errors import DuplicateRequest, OperationRejected
+from checkout.payments.actions.staff.approvals import Proposal, needs_approval
+from checkout.payments.models import Merchant
+from checkout.payments.models.approval import Matter
 
 PERMISSION = "api.manage_apikey"
 
@@ -110,6 +116,8 @@ class ApiKeyAdmin(ReadOnlyAdminWithActions):
         if request.method != "POST" or not form.is_valid():
             listed = reverse("admin:api_apikey_changelist")
             return self._page(request, "form.html", form=form, title="Make an API key", back=listed)
+        if needs_approval(form.cleaned_data["merchant"].pk, Matter.KEYS):
+            return self._ask(request, proposed_key(form))
         try:
             with transaction.atomic():
                 key, secret = make_key(
@@ -126,7 +134,7 @@ class ApiKeyAdmin(ReadOnlyAdminWithActions):
         except DuplicateRequest:
             # Another request with the same form was under way when this one began.
             return self._made_before(request) or HttpResponseRedirect(reverse("admin:api_apikey_changelist"))
-        return self._secret(request, key, secret)
+        return secret_page(self.admin_site, request, key, secret)
 
     def rotate_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Show the form, or make the successor if its button was pressed."""
@@ -141,6 +149,9 @@ class ApiKeyAdmin(ReadOnlyAdminWithActions):
         if request.method != "POST" or not form.is_valid():
             shown = {"original": row, "facts": list(self.facts(row)), "back": self.address("change", row)}
             return self._page(request, "form.html", form=form, title="Rotate", **shown)
+        merchant = Merchant.objects.filter(code=row.merchant).first()
+        if merchant is not None and needs_approval(merchant.pk, Matter.KEYS):
+            return self._ask(request, proposed_rotation(row, merchant, form))
         overlap = timedelta(hours=form.cleaned_data["hours"])
         try:
             with transaction.atomic():
@@ -158,7 +169,15 @@ class ApiKeyAdmin(ReadOnlyAdminWithActions):
             return self._made_before(request) or self.back(
                 request, row, messages.ERROR, f"Nothing was changed. {error}"
             )
-        return self._secret(request, key, secret)
+        return secret_page(self.admin_site, request, key, secret)
+
+    def _ask(self, request: HttpRequest, proposal: Proposal) -> HttpResponse:
+        try:
+            with transaction.atomic():
+                return ask_for_approval(request, proposal)
+        except DuplicateRequest as error:
+            self.message_user(request, f"Nothing was requested. {error}", messages.ERROR)
+            return HttpResponseRedirect(reverse("admin:api_apikey_changelist"))
 
     def _made_before(self, request: HttpRequest) -> HttpResponse | None:
         """Return the answer to a form that has made a key already, by a double click or a reload."""
@@ -170,17 +189,21 @@ class ApiKeyAdmin(ReadOnlyAdminWithActions):
         )
         return None if key is None else self.back(request, key, messages.WARNING, MADE_ONCE.format(key=key))
 
-    def _secret(self, request: HttpRequest, key: ApiKey, secret: str) -> HttpResponse:
-        """Return the page with the secret. It is shown once, and must not be cached."""
-        address = self.address("change", key)
-        return self._page(
-            request, "secret.html", title="The new API key", original=key, secret=secret, back=address
-        )
-
     def _page(self, request: HttpRequest, template: str, **context: Any) -> HttpResponse:
-        context = {**self.admin_site.each_context(request), "opts": self.opts, **context}
-        headers = {"Cache-Control": "no-store"}
-        return TemplateResponse(request, f"admin/api/{template}", context, headers=headers)
+        return _page(self.admin_site, request, template, **context)
+
+
+def secret_page(site: AdminSite, request: HttpRequest, key: ApiKey, secret: str) -> HttpResponse:
+    """Return the page with the secret of a new key. It is shown once, and must not be cached."""
+    address = reverse("admin:api_apikey_change", args=[key.pk])
+    title = "The new API key"
+    return _page(site, request, "secret.html", title=title, original=key, secret=secret, back=address)
+
+
+def _page(site: AdminSite, request: HttpRequest, template: str, **context: Any) -> HttpResponse:
+    context = {**site.each_context(request), "opts": ApiKey._meta, **context}
+    headers = {"Cache-Control": "no-store"}
+    return TemplateResponse(request, f"admin/api/{template}", context, headers=headers)
 
 
 @admin.register(IdempotencyRecord)

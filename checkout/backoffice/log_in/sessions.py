@@ -1,4 +1,6 @@
-"""The end of staff sessions: after some time without activity, and after some hours in any case."""
+"""The end of staff sessions: after some time without activity, after some hours in any case, and when their
+user gets another second factor, like after a new password.
+"""
 
 import time
 
@@ -10,12 +12,15 @@ from django.contrib.sessions.backends.base import SessionBase
 from django.http import HttpRequest, HttpResponseBase
 from django.utils.deprecation import MiddlewareMixin
 
+from checkout.backoffice.log_in.second_factor.devices import factor_of
 from checkout.conf import conf
 
 log = structlog.get_logger(__name__)
 
 # Keys in the session; the values are seconds since the epoch.
 BEGUN, SEEN = "checkout.begun", "checkout.seen"
+# The number of the second factor that the user had when the session began.
+FACTOR = "checkout.factor"
 # The shortest time between two updates of SEEN.
 SEEN_EVERY_SECONDS = 60.0
 
@@ -52,6 +57,11 @@ def lengthen(session: SessionBase) -> None:
     session[SEEN] = time.time()
 
 
+def keep_factor(request: HttpRequest) -> None:
+    """Remember the user's second factor. The session ends when the user has another one, or none."""
+    request.session[FACTOR] = factor_of(request.session[SESSION_KEY])
+
+
 def _reason_to_end(session: SessionBase, now: float) -> str:
     """Return the reason for which a session is over, or "". A session without times is too old."""
     begun, seen = session.get(BEGUN), session.get(SEEN)
@@ -59,11 +69,14 @@ def _reason_to_end(session: SessionBase, now: float) -> str:
         return "without times"
     if now - begun >= conf.session_lifetime.total_seconds():
         return "too old"
+    if session.get(FACTOR) != factor_of(session[SESSION_KEY]):
+        return "another second factor"
     return "idle" if now - seen >= conf.session_idle.total_seconds() else ""
 
 
 def _begin(request: HttpRequest, **_signal: object) -> None:
     request.session[BEGUN] = request.session[SEEN] = time.time()
+    keep_factor(request)
 
 
 def keep_times() -> None:

@@ -6,6 +6,7 @@ from django.contrib import admin
 from django.db.models import Model
 from django.http import HttpRequest
 
+from checkout.backoffice.approvals.accounts import AccountsNeedApproval
 from checkout.backoffice.audited import Audited
 from checkout.backoffice.base import ModelAdmin
 from checkout.backoffice.bounded_search import WithBoundedSearch
@@ -43,7 +44,7 @@ class ConfigurationAdmin(Audited, WithBoundedSearch, WithinMerchants, ModelAdmin
 
 
 @admin.register(ProviderAccount)
-class ProviderAccountAdmin(ConfigurationAdmin):
+class ProviderAccountAdmin(AccountsNeedApproval, ConfigurationAdmin):
     """Provider accounts. Credentials come from the environment; the page only shows whether they are set."""
 
     form = ProviderAccountForm

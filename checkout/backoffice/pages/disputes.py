@@ -1,26 +1,41 @@
-"""Disputes: the payments of which issuers took money back, or are said to have, or ask for information."""
+"""Disputes: the payments of which issuers took money back, or are said to have, or ask for information.
 
-from collections.abc import Iterator, Sequence
+The page of each has the reason, the time limit, the evidence and the postings.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from io import BytesIO
 from typing import Any
 
-from django.contrib import admin
-from django.db.models import Case, CharField, Exists, OuterRef, Prefetch, Q, QuerySet, Value, When
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.urls import reverse
+from django import forms
+from django.contrib import admin, messages
+from django.db import transaction
+from django.db.models import QuerySet
+from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.urls import path, reverse
+from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.html import format_html_join
 
-from checkout.backoffice.base import ModelAdmin, ReadOnlyAdmin
+from checkout.audit.log import Details
+from checkout.backoffice.base import ModelAdmin
+from checkout.backoffice.display.facts import FactLine, order_facts
 from checkout.backoffice.display.values import badge, payment_page_link, short_time
 from checkout.backoffice.display.wording import CLAIMS, DISPUTE_EVENTS
+from checkout.backoffice.pages.ledger import books_of
+from checkout.backoffice.row_actions import ReadOnlyAdminWithActions, Tool
+from checkout.conf import conf
+from checkout.errors import OperationRejected
 from checkout.localised_money import localised_money
 from checkout.money import Money
-from checkout.payments.books.events import BY_ISSUERS, ISSUERS
-from checkout.payments.models import Dispute, Fact, Operation, Saga
-from checkout.payments.models.payment import NOTIFIED, OTHER_EVENT
-from checkout.payments.models.saga import UNFINISHED
-from checkout.payments.sagas.settlement.verification import Verification
-from checkout.states import PaymentState
+from checkout.payments.actions import disputes as actions
+from checkout.payments.dispute_reasons import reason_in_words
+from checkout.payments.evidence_files import ENDINGS
+from checkout.payments.models import Dispute, DisputeRecord, Evidence, Operation, Saga
 
+PERMISSION = "payments.handle_dispute"
+FORM_PAGE = "admin/payments/dispute_form.html"
 # The states of a dispute, the most urgent first. A payment is in the first one that fits.
 STATES = {
     "decision": "needs a decision",
@@ -29,33 +44,6 @@ STATES = {
     "reversed": "reversed",
     "information": "information requested",
 }
-_CLAIMS = Saga.objects.filter(kind=Verification.kind, status__in=UNFINISHED, data__claim__in=BY_ISSUERS)
-_MOVED = Operation.objects.filter(kind__in=ISSUERS)
-_TOLD = Fact.objects.filter(OTHER_EVENT, data__event__in=list(DISPUTE_EVENTS))
-# Notifications about disputes.
-_SIGNS = Q(kind__in=[f"{NOTIFIED}{claim}" for claim in BY_ISSUERS]) | OTHER_EVENT & Q(
-    data__event__in=list(DISPUTE_EVENTS)
-)
-
-
-def disputes(payments: QuerySet[Dispute]) -> QuerySet[Any]:
-    """Return those of the payments with a dispute, each with its ``standing``, the name of a state.
-
-    Each kind of evidence is found by an index of its own. With one condition joined by "or", a database would
-    read all payments.
-    """
-    kinds: tuple[QuerySet[Any], ...] = (_MOVED, _CLAIMS, _TOLD)
-    first, *others = (rows.order_by().values("payment") for rows in kinds)
-    this = Q(payment=OuterRef("pk"))
-    standing = Case(
-        When(Exists(_CLAIMS.filter(this, status=Saga.Status.PARKED)), then=Value("decision")),
-        When(Exists(_CLAIMS.filter(this)), then=Value("asked")),
-        When(state=PaymentState.CHARGED_BACK, then=Value("charged_back")),
-        When(Exists(_MOVED.filter(this)), then=Value("reversed")),
-        default=Value("information"),
-        output_field=CharField(),
-    )
-    return payments.filter(pk__in=first.union(*others)).annotate(standing=standing)
 
 
 class StandingFilter(admin.SimpleListFilter):
@@ -71,14 +59,79 @@ class StandingFilter(admin.SimpleListFilter):
         return queryset.filter(standing=self.value()) if self.value() in STATES else queryset
 
 
-@admin.register(Dispute)
-class DisputeAdmin(ReadOnlyAdmin):
-    """The list of disputes. The page of each is that of its payment."""
+class AnswerFilter(admin.SimpleListFilter):
+    """A filter by the time limit of disputes that are not answered."""
 
-    list_display = ("since", "order", "disputed", "state_in_words", "known", "merchant")
-    list_display_links = None
+    title = "answer"
+    parameter_name = "answer"
+
+    def lookups(self, request: HttpRequest, model_admin: ModelAdmin) -> list[tuple[str, str]]:
+        return [("week", "due within 7 days"), ("passed", "time limit passed")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        if self.value() == "week":
+            return queryset.filter(actions.due_within_a_week())
+        if self.value() == "passed":
+            passed = {"dispute_record__deadline__lt": timezone.localdate()}
+            return queryset.filter(dispute_record__is_answered=False, **passed)
+        return queryset
+
+
+class RecordForm(forms.Form):
+    """The reason and the time limit of a dispute, as the provider's portal has them."""
+
+    reason_code = forms.CharField(
+        required=False, max_length=10, help_text="As the portal has it, for example 10.4 or 4853."
+    )
+    deadline = forms.DateField(
+        required=False,
+        label="Answer by",
+        widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
+        help_text="The last day on which the provider takes an answer.",
+    )
+    is_answered = forms.BooleanField(required=False, label="It is answered in the provider's portal")
+
+
+class EvidenceForm(forms.Form):
+    """A file, and what it shows."""
+
+    file = forms.FileField(
+        help_text="A PDF, PNG or JPEG, such as a proof of delivery. Black out card numbers in it.",
+        widget=forms.FileInput(attrs={"accept": ".pdf,.png,.jpg,.jpeg"}),
+    )
+    description = forms.CharField(
+        required=False, max_length=200, widget=forms.TextInput(attrs={"class": "vTextField"})
+    )
+
+
+@admin.register(Dispute)
+class DisputeAdmin(ReadOnlyAdminWithActions):
+    """The list of disputes, and a page for each."""
+
+    list_display = (
+        "since",
+        "order",
+        "disputed",
+        "state_in_words",
+        "reason",
+        "answer_by",
+        "known",
+        "merchant",
+    )
+    list_display_links = ("since",)
+    fields = (
+        *("order", "disputed", "state_in_words", "reason", "answer_by", "known", "merchant"),
+        *("evidence_files", "postings"),
+    )
+    readonly_fields = fields
     list_select_related = ("merchant",)
-    list_filter = (StandingFilter, "merchant", "currency", ("created_at", admin.DateFieldListFilter))
+    list_filter = (
+        StandingFilter,
+        AnswerFilter,
+        "merchant",
+        "currency",
+        ("created_at", admin.DateFieldListFilter),
+    )
     search_fields = ("order_reference__iexact", "reference__exact", "attempts__order_code__exact")
     search_help_text = "Order number, payment reference or provider order code"
 
@@ -92,21 +145,133 @@ class DisputeAdmin(ReadOnlyAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Dispute]:
         """Read all that is known of the disputes of a page at once."""
-        return disputes(super().get_queryset(request)).prefetch_related(
-            Prefetch("operations", _MOVED.order_by("pk"), to_attr="moved"),
-            Prefetch("sagas", _CLAIMS.order_by("pk"), to_attr="claims"),
-            Prefetch("facts", Fact.objects.filter(_SIGNS).order_by("pk"), to_attr="signs"),
+        return actions.disputes(super().get_queryset(request))
+
+    def get_urls(self) -> list[Any]:
+        download = path(
+            "<int:pk>/evidence/<str:reference>/",
+            self.admin_site.admin_view(self.download_view),
+            name="payments_dispute_download",
+        )
+        pages = [self.page("record", self.record_view), self.page("evidence", self.evidence_view)]
+        return [download, *pages, *super().get_urls()]
+
+    def tools(self, request: HttpRequest, row: Any) -> list[Tool]:
+        """See AdminWithActions."""
+        if not request.user.has_perm(PERMISSION):
+            return []
+        return [
+            Tool("Add evidence", self.address("evidence", row)),
+            Tool("Reason and time limit", self.address("record", row)),
+        ]
+
+    def facts(self, row: Any) -> Iterator[FactLine]:
+        """See AdminWithActions."""
+        yield from order_facts(row)
+        yield "Disputed", self.disputed(row)
+
+    def record_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Show the form of the reason and the time limit, or record them."""
+        row = self.row_for(request, object_id, request.user.has_perm(PERMISSION))
+        if row is None:
+            return self.missing(request, object_id)
+        before = _recorded(row)
+        form = RecordForm(request.POST if request.method == "POST" else None, initial=before)
+        if form.is_valid():
+            try:
+                with transaction.atomic():
+                    actions.record_dispute(row.reference, **form.cleaned_data, by=request.user.get_username())
+                    details = Details(before=_plain(before), after=_plain(form.cleaned_data))
+                    self.note(request, row, "record", "Recorded reason and time limit", details)
+            except OperationRejected as error:
+                form.add_error("reason_code", str(error))
+            else:
+                return self.back(request, row, messages.SUCCESS, "Recorded.")
+        context = {"form": form, "button": "Record"}
+        return self.show(request, FORM_PAGE, row, "Reason and time limit", context)
+
+    def evidence_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Show the form of a file, or keep the file."""
+        row = self.row_for(request, object_id, request.user.has_perm(PERMISSION))
+        if row is None:
+            return self.missing(request, object_id)
+        form = EvidenceForm(*((request.POST, request.FILES) if request.method == "POST" else ()))
+        if form.is_valid():
+            file = form.cleaned_data["file"]
+            try:
+                with transaction.atomic():
+                    kept = actions.add_evidence(
+                        row.reference,
+                        name=file.name,
+                        content=file.read(conf.evidence_bytes + 1),
+                        description=form.cleaned_data["description"],
+                        by=request.user.get_username(),
+                    )
+                    after = {"file": kept.name, "sha256": kept.digest}
+                    self.note(request, row, "evidence", "Added evidence", Details(after=after))
+            except OperationRejected as error:
+                form.add_error("file", str(error).removeprefix("content: ").removeprefix("description: "))
+            else:
+                return self.back(request, row, messages.SUCCESS, f"Kept {kept.name}.")
+        context = {"form": form, "button": "Keep the file"}
+        return self.show(request, FORM_PAGE, row, "Add evidence", context)
+
+    def download_view(self, request: HttpRequest, pk: int, reference: str) -> HttpResponseBase:
+        """Send a file as a download. It is never shown as a page of this origin."""
+        row = self.row_for(request, str(pk), is_permitted=True)
+        found = Evidence.objects.filter(payment=row, reference=reference).first() if row else None
+        if found is None:
+            raise Http404
+        return FileResponse(
+            BytesIO(bytes(found.content.content)),
+            as_attachment=True,
+            filename=f"evidence-{found.pk}.{ENDINGS[found.media_type]}",
+            content_type="application/octet-stream",
+            headers={"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"},
         )
 
-    def change_view(
-        self,
-        request: HttpRequest,
-        object_id: str,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> HttpResponse:
-        """Lead to the payment."""
-        return HttpResponseRedirect(reverse("admin:payments_payment_change", args=[object_id]))
+    @admin.display(description="reason")
+    def reason(self, payment: Any) -> str:
+        record = _record(payment)
+        if record is None or not record.reason_code:
+            return "not recorded"
+        words = reason_in_words(record.reason_code)
+        return f"{record.reason_code}: {words}" if words else record.reason_code
+
+    @admin.display(description="answer by")
+    def answer_by(self, payment: Any) -> str:
+        record = _record(payment)
+        if record is None or record.deadline is None:
+            return "not recorded"
+        day = date_format(record.deadline, "j M Y")
+        if record.is_answered:
+            return f"{day} (answered)"
+        return f"{day} (passed)" if record.deadline < timezone.localdate() else day
+
+    @admin.display(description="evidence")
+    def evidence_files(self, payment: Any) -> str:
+        """The files, each with a link that downloads it."""
+        lines = (
+            (
+                reverse("admin:payments_dispute_download", args=[payment.pk, each.reference]),
+                each.name,
+                f"{each.size / 1000:.0f} kB, {each.added_by}, {date_format(each.added_at, 'j M Y')}",
+                f": {each.description}" if each.description else "",
+            )
+            for each in payment.evidence.all()
+        )
+        return format_html_join("", '<div><a href="{}">{}</a> ({}){}</div>', lines) or "none"
+
+    @admin.display(description="postings")
+    def postings(self, payment: Any) -> str:
+        """The ledger entries of the money that issuers took or returned."""
+        references = {each.reference for each in payment.moved}
+        lines = (
+            (entry.account, localised_money(amount), date_format(entry.posted_at, "j M Y, H:i"))
+            for entry, amount in books_of(payment).entries
+            if entry.posting.partition(":")[2] in references
+        )
+        return format_html_join("", "<div>{}: {} ({})</div>", lines) or "none"
 
     @admin.display(description="since")
     def since(self, payment: Dispute) -> str:
@@ -129,6 +294,21 @@ class DisputeAdmin(ReadOnlyAdmin):
     @admin.display(description="what is known")
     def known(self, payment: Dispute) -> str:
         return ". ".join(_known(payment)) + "."
+
+
+def _record(payment: Any) -> DisputeRecord | None:
+    found: DisputeRecord | None = getattr(payment, "dispute_record", None)
+    return found
+
+
+def _recorded(payment: Any) -> dict[str, Any]:
+    record = _record(payment)
+    names = ("reason_code", "deadline", "is_answered")
+    return {name: getattr(record, name) for name in names} if record else {}
+
+
+def _plain(values: Mapping[str, object]) -> dict[str, object]:
+    return {name: value if isinstance(value, bool) else str(value or "") for name, value in values.items()}
 
 
 def _times(payment: Any) -> Iterator[datetime]:

@@ -10,6 +10,7 @@ from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 
 from checkout.audit.log import Details
+from checkout.backoffice.approvals.asking import ask_for_approval, waiting_tools
 from checkout.backoffice.audited import entries_about
 from checkout.backoffice.display.facts import money_facts
 from checkout.backoffice.requests.operation_form import OperationForm
@@ -19,8 +20,10 @@ from checkout.localised_money import localised_money
 from checkout.money import Money
 from checkout.payments import actions
 from checkout.payments.actions import Available, OperationView
+from checkout.payments.actions.staff.approvals import Proposal, amount_needs_approval
 from checkout.payments.locking import locked_payment
 from checkout.payments.models import Operation, Payment
+from checkout.payments.models.approval import Matter
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,29 @@ class Request:
     @property
     def permission(self) -> str:
         return f"payments.request_{self.kind}"
+
+    def needs_approval(self, payment: Payment, form: OperationForm) -> bool:
+        """Return True if another member of staff has to approve what the complete ``form`` requests."""
+        amount = form.cleaned_data.get("amount")
+        is_requested = payment.operations.filter(idempotency_key=form.idempotency_key).exists()
+        if amount is None or is_requested:
+            return False
+        return amount_needs_approval(payment, self.kind, amount)
+
+    def proposal(self, payment: Payment, form: OperationForm) -> Proposal:
+        """Return the request for approval of what the complete ``form`` requests."""
+        amount = form.cleaned_data["amount"]
+        return Proposal(
+            merchant=payment.merchant,
+            payment=payment,
+            matter=Matter.MONEY,
+            action=str(self.kind),
+            what=f"{self.label} {localised_money(amount)} of order {payment.order_reference}",
+            key=form.idempotency_key,
+            amount=amount,
+            seen=str(form.cleaned_data["seen"]),
+            reason=form.cleaned_data["reason"],
+        )
 
 
 def _voidable(available: Available) -> Money:
@@ -81,7 +107,8 @@ class OperatingAdmin(ReadOnlyAdminWithActions):
 
     def tools(self, request: HttpRequest, row: Payment) -> list[Tool]:
         available = actions.available(row.reference)
-        offered = [
+        offered = waiting_tools(request, row)
+        offered += [
             Tool(wanted.label, self.address(wanted.kind, row))
             for wanted in REQUESTS
             if request.user.has_perm(wanted.permission) and wanted.left(available).minor
@@ -123,6 +150,8 @@ class OperatingAdmin(ReadOnlyAdminWithActions):
         self, wanted: Request, request: HttpRequest, payment: Payment, form: OperationForm
     ) -> HttpResponse:
         try:
+            if wanted.needs_approval(payment, form):
+                return ask_for_approval(request, wanted.proposal(payment, form))
             operation = self._ask(wanted, request, payment, form)
         except DuplicateRequest:
             self.message_user(request, "That form was used already. Here is a new one.", messages.ERROR)
@@ -162,6 +191,7 @@ class OperatingAdmin(ReadOnlyAdminWithActions):
         amount = getattr(form, "cleaned_data", {}).get("amount", form.left)
         context = {
             **{"wanted": wanted, "form": form, "left": form.left, "amount": amount},
+            "asks": form.is_valid() and wanted.needs_approval(payment, form),
             "facts": list(money_facts(payment)),
         }
         return self.show(request, template, payment, f"{wanted.label}: {payment.order_reference}", context)

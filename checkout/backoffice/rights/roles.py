@@ -31,7 +31,9 @@ _VIEWER = _of(
     "view_payment view_attempt view_operation view_savedcard view_paymentlink view_merchant view_appearance",
 ) | _of("receipts", "view_receipt")
 _SUPPORT = _VIEWER | _of(
-    "payments", "request_refund cancel_payment disable_paymentlink remove_savedcard view_event"
+    "payments",
+    "request_refund cancel_payment disable_paymentlink remove_savedcard view_event view_approvalrequest "
+    "handle_dispute",
 )
 _FINANCE = (
     _VIEWER
@@ -40,13 +42,14 @@ _FINANCE = (
         "payments",
         "request_capture request_void request_refund settle_operation review_payment accept_payment "
         "view_difference deal_with_difference view_reconciliation view_provideraccount "
-        "view_providernotification view_saga resume_saga",
+        "view_providernotification view_saga resume_saga view_approvalrequest "
+        "handle_dispute",
     )
 )
 _SUPERVISOR = (
     _SUPPORT
     | _FINANCE
-    | _of("payments", "protect_merchant deal_with_providernotification")
+    | _of("payments", "protect_merchant deal_with_providernotification approve_money")
     | _of("risk", "view_riskassessment view_blockedvalue add_blockedvalue change_blockedvalue")
     | _of("risk", "delete_blockedvalue")
     | _of("orders", "view_stockitem change_stockitem view_reservation")
@@ -54,7 +57,7 @@ _SUPERVISOR = (
 _DEVELOPER = (
     _VIEWER
     | _of("api", "view_apikey manage_apikey view_idempotencyrecord")
-    | _of("payments", "view_event view_fact")
+    | _of("payments", "view_event view_fact view_approvalrequest")
     | _of(
         "webhooks",
         "view_webhookendpoint add_webhookendpoint change_webhookendpoint ping_webhookendpoint "
@@ -86,6 +89,8 @@ _AUDITOR = (
 _ADMINISTRATOR = (
     _AUDITOR
     | _DEVELOPER
+    | _of("payments", "approve_configuration view_approvalrule add_approvalrule change_approvalrule")
+    | _of("payments", "delete_approvalrule")
     | _of("payments", "add_merchant change_merchant delete_merchant protect_merchant")
     | _of("payments", "add_appearance change_appearance delete_appearance")
     | _of("payments", "add_provideraccount change_provideraccount delete_provideraccount")
@@ -95,13 +100,23 @@ _ADMINISTRATOR = (
 
 ROLES: Mapping[str, Role] = {
     "viewer": Role("Looks at payments, and changes nothing.", _VIEWER),
-    "support": Role("Answers shoppers: refunds, cancels, disables links and removes saved cards.", _SUPPORT),
+    "support": Role(
+        "Answers shoppers and disputes: refunds, cancels, disables links and removes saved cards.", _SUPPORT
+    ),
     "finance": Role("Captures, voids, refunds and settles; sees the ledger and the differences.", _FINANCE),
-    "supervisor": Role("Does the work of support and finance, and decides about attacks.", _SUPERVISOR),
+    "supervisor": Role(
+        "Does the work of support and finance, approves what others have requested of it, and decides about "
+        "attacks.",
+        _SUPERVISOR,
+    ),
     "developer": Role("Makes API keys and webhook endpoints, and sees their work.", _DEVELOPER),
     "operator": Role("Keeps the gateway at work: flows, dead letters, messages, erasure.", _OPERATOR),
     "auditor": Role("Sees everything with the audit log, and changes nothing.", _AUDITOR),
-    "administrator": Role("Configures merchants, accounts, stock and keys; moves no money.", _ADMINISTRATOR),
+    "administrator": Role(
+        "Configures merchants, accounts, stock and keys, says what needs an approval, and approves accounts "
+        "and keys of others; moves no money.",
+        _ADMINISTRATOR,
+    ),
 }
 
 

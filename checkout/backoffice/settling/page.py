@@ -6,16 +6,21 @@ There are three kinds of subjects: an operation, a notification's claim, and the
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar, Generic, TypeVar
 
+import msgspec
 from django.contrib import messages
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 
 from checkout.audit.log import Details
+from checkout.backoffice.approvals.asking import ask_for_approval, key_of
 from checkout.backoffice.row_actions import ReadOnlyAdminWithActions
 from checkout.backoffice.settling.decision_form import DecisionForm
 from checkout.errors import OperationRejected
 from checkout.payments import actions
+from checkout.payments.actions.staff.approvals import SETTLE, Proposal, needs_approval
 from checkout.payments.checkout_messages import Found
+from checkout.payments.models import Payment
+from checkout.payments.models.approval import Matter
 
 PERMISSION = "payments.settle_operation"
 LABEL = "Settle"
@@ -66,6 +71,24 @@ def impossible(title: str, why: str) -> OperationRejected:
     return OperationRejected(f"{title}: Nothing was changed. {why}")
 
 
+def _proposal(
+    request: HttpRequest, payment: Payment, subject: Subject[Any], form: DecisionForm, text: str
+) -> Proposal:
+    found, seen = msgspec.to_builtins(subject.found(form)), form.cleaned_data["seen"]
+    reason = form.cleaned_data["reason"]
+    return Proposal(
+        merchant=payment.merchant,
+        payment=payment,
+        matter=Matter.SETTLEMENT,
+        action=SETTLE,
+        what=text,
+        key=key_of("settle", [request.user.pk, payment.reference, found, seen, reason]),
+        content={"found": found},
+        seen=seen,
+        reason=reason,
+    )
+
+
 class SettlingAdmin(ReadOnlyAdminWithActions):
     """An admin that adds the settling page to the page of a row."""
 
@@ -106,6 +129,10 @@ class SettlingAdmin(ReadOnlyAdminWithActions):
         text = f"{subject.title}: {form.decision}"
         try:
             with transaction.atomic():
+                payment = row if isinstance(row, Payment) else row.payment
+                if needs_approval(payment.merchant_id, Matter.SETTLEMENT):
+                    proposal = _proposal(request, payment, subject, form, text)
+                    return ask_for_approval(request, proposal)
                 actions.settle_books(
                     subject.found(form),
                     by=request.user.get_username(),

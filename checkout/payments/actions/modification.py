@@ -23,10 +23,19 @@ from checkout.errors import (
 from checkout.money import Money
 from checkout.payments.actions.accounts import amount_error
 from checkout.payments.actions.metadata import checked_metadata, overlaid, require_no_card_number
+from checkout.payments.actions.staff.approvals import require_approval
 from checkout.payments.checkout_messages import StartOperation
 from checkout.payments.events import open_operation
 from checkout.payments.locking import get_payment_for_update
-from checkout.payments.models import Attempt, Fact, Merchant, Operation, Payment, PostponedComparison
+from checkout.payments.models import (
+    ApprovalRequest,
+    Attempt,
+    Fact,
+    Merchant,
+    Operation,
+    Payment,
+    PostponedComparison,
+)
 from checkout.payments.models.messages import send_to_checkout
 from checkout.payments.totals import Sums, is_accounted_for, is_stuck, sums_of
 from checkout.privacy.scrubbing import scrub_note
@@ -84,6 +93,7 @@ class _Request:
     metadata: Mapping[str, str] | None = None
     merchant: Merchant | None = None
     is_final: bool = False
+    approval: ApprovalRequest | None = None
     expected_refundable: Money | None = None
 
 
@@ -97,17 +107,20 @@ def request_capture(
     metadata: Mapping[str, str] | None = None,
     final_capture: bool = False,
     merchant: Merchant | None = None,
+    approval: ApprovalRequest | None = None,
 ) -> OperationView:
     """Request the capture of ``amount``, or of all that is left.
 
     After a ``final_capture`` nothing more can be captured, unless it is refused. ``metadata`` is laid over
     that of the payment. ``merchant`` is the one whose program asks: another's payment is not found.
+    Otherwise it is a member of staff, who needs an ``approval`` if a rule of the merchant says so.
 
     If the idempotency key was used before, its operation is returned, whatever the outcome. Raises
     ``PaymentNotFound``, ``IllegalTransition``, ``AmountNotAvailable``, ``KeyReused`` for a key that
     was used for something else, ``OperationRejected`` for an amount that is not positive, in another
     currency, or one that the provider account cannot send, and for a key that is too long or contains NUL,
-    and ``RequestInvalid`` for metadata that cannot be stored and for a program's reason with a card number.
+    ``ApprovalRequired``, and ``RequestInvalid`` for metadata that cannot be stored and for a program's reason
+    with a card number.
     """
     return _request(
         reference,
@@ -120,6 +133,7 @@ def request_capture(
             metadata=metadata,
             merchant=merchant,
             is_final=final_capture,
+            approval=approval,
         ),
     )
 
@@ -134,6 +148,7 @@ def request_refund(
     metadata: Mapping[str, str] | None = None,
     expected_refundable: Money | None = None,
     merchant: Merchant | None = None,
+    approval: ApprovalRequest | None = None,
 ) -> OperationView:
     """Request the refund of ``amount``, or of all that is left. Raises the errors of ``request_capture``.
 
@@ -152,6 +167,7 @@ def request_refund(
             metadata=metadata,
             merchant=merchant,
             expected_refundable=expected_refundable,
+            approval=approval,
         ),
     )
 
@@ -229,6 +245,8 @@ def _request(reference: str, wanted: _Request) -> OperationView:
     amount = _checked_amount(payment, sums, kind, wanted.amount)
     if kind != Kind.VOID and (fault := amount_error(attempt.provider_account, amount)):
         raise RequestInvalid("amount", fault)
+    if kind != Kind.VOID and _actor(wanted) == Actor.STAFF:
+        require_approval(payment, kind, wanted.approval, amount)
     reason = scrub_note(wanted.reason)
     operation = Operation(
         payment=payment,

@@ -1,9 +1,11 @@
 """The tables of payments, sagas and messages.
 
-PostgreSQL refuses to change or delete a fact or an event, and has a partition of the messages for each month.
+PostgreSQL refuses to change or delete a fact or an event, and to decide a request twice, and has a partition of the messages for each month.
 """
 
 import checkout.languages
+import checkout.payments.models.approval
+import checkout.payments.models.dispute
 import checkout.payments.models.event
 import checkout.payments.models.link
 import checkout.payments.models.payment
@@ -17,6 +19,7 @@ import django.utils.timezone
 from django.db import migrations, models
 
 from checkout.database.append_only import refuse_changes
+from checkout.database.decided_once import decide_once
 from checkout.database.json_indexes import json_index
 from checkout.database.pattern_indexes import leave_out_pattern_indexes
 from checkout.database.trigram_indexes import trigram_index
@@ -1844,10 +1847,276 @@ class Migration(migrations.Migration):
                 "ordering": ["-created_at"],
                 "proxy": True,
                 "default_permissions": (),
+                "permissions": [("handle_dispute", "Can record the reason of disputes, and add evidence")],
                 "indexes": [],
                 "constraints": [],
             },
             bases=("payments.payment",),
+        ),
+        migrations.CreateModel(
+            name="ApprovalRequest",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "matter",
+                    models.CharField(
+                        choices=[
+                            ("money", "refunds and captures above an amount"),
+                            ("settlement", "settling books"),
+                            ("keys", "new API keys"),
+                            ("accounts", "provider accounts"),
+                        ],
+                        max_length=12,
+                    ),
+                ),
+                ("action", models.CharField(max_length=20)),
+                ("what", models.CharField(max_length=300, verbose_name="what would happen")),
+                ("amount_minor", models.BigIntegerField(blank=True, null=True)),
+                ("currency", models.CharField(blank=True, max_length=3)),
+                ("content", models.JSONField(default=dict)),
+                ("seen", models.TextField(blank=True)),
+                ("reason", models.CharField(blank=True, max_length=300)),
+                ("key", models.CharField(max_length=100, unique=True)),
+                ("requested_by", models.CharField(max_length=150)),
+                ("requested_by_user", models.BigIntegerField()),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("expires_at", models.DateTimeField(default=checkout.payments.models.approval._expiry)),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("waiting", "waits for approval"),
+                            ("approved", "approved, and not carried out yet"),
+                            ("done", "approved and done"),
+                            ("declined", "declined"),
+                            ("withdrawn", "withdrawn by its requester"),
+                        ],
+                        default="waiting",
+                        max_length=10,
+                    ),
+                ),
+                ("decided_by", models.CharField(blank=True, max_length=150)),
+                ("decided_by_user", models.BigIntegerField(blank=True, null=True)),
+                ("decided_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "decision_reason",
+                    models.CharField(blank=True, max_length=300, verbose_name="reason of the decision"),
+                ),
+                ("outcome", models.CharField(blank=True, max_length=200)),
+                (
+                    "merchant",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="approval_requests",
+                        to="payments.merchant",
+                    ),
+                ),
+                (
+                    "payment",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="approval_requests",
+                        to="payments.payment",
+                    ),
+                ),
+            ],
+            options={
+                "ordering": ["-pk"],
+                "permissions": [
+                    ("approve_money", "Can approve refunds, captures and settlements of others"),
+                    ("approve_configuration", "Can approve API keys and provider accounts of others"),
+                ],
+                "indexes": [
+                    models.Index(
+                        condition=models.Q(("state__in", ["waiting", "approved"])),
+                        fields=["expires_at"],
+                        name="requests_for_approval",
+                    )
+                ],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("decided_by_user", None),
+                            models.Q(("decided_by_user", models.F("requested_by_user")), _negated=True),
+                            _connector="OR",
+                        ),
+                        name="nobody_approves_for_oneself",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("state__in", ["waiting", "withdrawn"]), ("decided_by_user", None)),
+                            models.Q(
+                                ("state__in", ["approved", "done", "declined"]),
+                                ("decided_by_user__isnull", False),
+                                ("decided_at__isnull", False),
+                            ),
+                            _connector="OR",
+                        ),
+                        name="a_decision_has_its_decider",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("state__in", ["approved", "done"]), _negated=True),
+                            ("decided_at__lt", models.F("expires_at")),
+                            _connector="OR",
+                        ),
+                        name="nothing_is_approved_after_its_time",
+                    ),
+                ],
+            },
+        ),
+        migrations.CreateModel(
+            name="ApprovalRule",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "matter",
+                    models.CharField(
+                        choices=[
+                            ("money", "refunds and captures above an amount"),
+                            ("settlement", "settling books"),
+                            ("keys", "new API keys"),
+                            ("accounts", "provider accounts"),
+                        ],
+                        max_length=12,
+                    ),
+                ),
+                (
+                    "currency",
+                    models.CharField(
+                        blank=True, help_text="Of refunds and captures; empty for other matters", max_length=3
+                    ),
+                ),
+                (
+                    "above_minor",
+                    models.BigIntegerField(
+                        default=0,
+                        help_text="The largest amount that one member of staff may move, in minor units",
+                        verbose_name="above",
+                    ),
+                ),
+                (
+                    "merchant",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="approval_rules",
+                        to="payments.merchant",
+                    ),
+                ),
+            ],
+            options={
+                "verbose_name": "rule of approval",
+                "verbose_name_plural": "rules of approval",
+                "ordering": ["merchant", "matter", "currency"],
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("merchant", "matter", "currency"), name="a_matter_has_one_rule_of_approval"
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("matter", "money"), models.Q(("currency", ""), _negated=True)),
+                            models.Q(models.Q(("matter", "money"), _negated=True), ("currency", "")),
+                            _connector="OR",
+                        ),
+                        name="only_money_has_a_currency",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("above_minor__gte", 0)), name="a_limit_is_not_negative"
+                    ),
+                ],
+            },
+        ),
+        migrations.CreateModel(
+            name="DisputeRecord",
+            fields=[
+                (
+                    "payment",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        primary_key=True,
+                        related_name="dispute_record",
+                        serialize=False,
+                        to="payments.payment",
+                    ),
+                ),
+                ("reason_code", models.CharField(blank=True, max_length=10)),
+                ("deadline", models.DateField(blank=True, null=True)),
+                ("is_answered", models.BooleanField(default=False)),
+                ("told_by", models.CharField(max_length=150)),
+                ("told_at", models.DateTimeField(default=django.utils.timezone.now)),
+            ],
+        ),
+        migrations.CreateModel(
+            name="Evidence",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "reference",
+                    models.CharField(
+                        default=checkout.payments.models.dispute._evidence_reference,
+                        editable=False,
+                        max_length=40,
+                        unique=True,
+                    ),
+                ),
+                ("name", models.CharField(max_length=100)),
+                ("media_type", models.CharField(max_length=40)),
+                ("size", models.PositiveIntegerField(help_text="Bytes")),
+                (
+                    "digest",
+                    models.CharField(help_text="SHA-256 of the content, in hexadecimal", max_length=64),
+                ),
+                ("description", models.CharField(blank=True, max_length=200)),
+                ("added_by", models.CharField(max_length=150)),
+                ("added_at", models.DateTimeField(default=django.utils.timezone.now)),
+                (
+                    "payment",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="evidence",
+                        to="payments.payment",
+                    ),
+                ),
+            ],
+            options={
+                "ordering": ["pk"],
+                "constraints": [
+                    models.UniqueConstraint(fields=("payment", "digest"), name="a_file_is_evidence_once")
+                ],
+            },
+        ),
+        migrations.CreateModel(
+            name="EvidenceContent",
+            fields=[
+                (
+                    "evidence",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        primary_key=True,
+                        related_name="content",
+                        serialize=False,
+                        to="payments.evidence",
+                    ),
+                ),
+                ("content", models.BinaryField()),
+            ],
         ),
         migrations.CreateModel(
             name="StaffView",
@@ -1910,6 +2179,7 @@ class Migration(migrations.Migration):
         ),
         refuse_changes("payments_fact", allows_erasure=True),
         refuse_changes("payments_event", allows_erasure=True),
+        decide_once("payments_approvalrequest"),
         divide_by_month("payments", "inboxmessage"),
         divide_by_month("payments", "outboxmessage"),
         trigram_index("payments_by_part_of_order", "payments_payment", "order_reference"),

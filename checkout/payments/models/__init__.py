@@ -1,8 +1,9 @@
 """The tables of payments, sagas and messages."""
 
 from checkout.payments.models.appearance import Appearance, Logo, appearance_of
+from checkout.payments.models.approval import ApprovalRequest, ApprovalRule
 from checkout.payments.models.card_testing import AttackModeChange, CardTrial
-from checkout.payments.models.dispute import Dispute
+from checkout.payments.models.dispute import Dispute, DisputeRecord, Evidence, EvidenceContent
 from checkout.payments.models.event import Event, EventPosition
 from checkout.payments.models.figures import HourlyFigure
 from checkout.payments.models.link import PaymentLink
@@ -25,14 +26,19 @@ from checkout.payments.models.staff_view import StaffView
 
 __all__ = [
     "Appearance",
+    "ApprovalRequest",
+    "ApprovalRule",
     "AttackModeChange",
     "Attempt",
     "CardTrial",
     "DeadLetter",
     "Difference",
     "Dispute",
+    "DisputeRecord",
     "Event",
     "EventPosition",
+    "Evidence",
+    "EvidenceContent",
     "Fact",
     "HourlyFigure",
     "InboxMessage",

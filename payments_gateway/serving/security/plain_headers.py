@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import Any
 
 from payments_gateway.serving.scope import Application, Receive, Scope, Send
+from payments_gateway.serving.security.plain_forms import is_plain_multipart
 
 MAX_CONTENT_TYPE_BYTES = 256
 CONTENT_TYPE, ACCEPT = b"content-type", b"accept"
@@ -29,8 +30,9 @@ class PlainHeaders:
     """A middleware that leaves out a Content-Type or Accept that is not plain, as if it had not been sent.
 
     A Content-Type is plain if there is one, which has the usual form, names at most one charset, which is a
-    usual one, and is not that of a multipart form: none of our pages sends one. A view that needs a
-    Content-Type refuses the request without it; the others do not mind.
+    usual one. That of a multipart form is as browsers write it, and the form is looked at later
+    (``plain_forms``). A view that needs a Content-Type refuses the request without it; the others do not
+    mind.
     """
 
     def __init__(self, application: Application) -> None:
@@ -70,9 +72,9 @@ def is_plain_content_type(value: bytes) -> bool:
 # Nearly all requests have one of a few values. Longer values are not kept.
 @lru_cache(maxsize=256)
 def _has_usual_form(value: bytes) -> bool:
+    if value.strip(b" \t").lower().startswith(b"multipart/"):
+        return is_plain_multipart(value)
     value = value.strip(b" \t").lower()
-    if value.startswith(b"multipart/"):
-        return False
     charsets = _CHARSET.findall(value)
     is_usual = len(charsets) <= 1 and all(_USUAL.fullmatch(charset) for charset in charsets)
     return is_usual and _MEDIA_TYPE.fullmatch(value) is not None

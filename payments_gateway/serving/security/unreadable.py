@@ -1,4 +1,6 @@
-"""Requests that Django cannot make, because it reads the query while it makes them."""
+"""Requests that Django cannot make, because it reads the query while it makes them, and forms that it must
+not read.
+"""
 
 from collections.abc import Mapping
 from typing import IO, Any
@@ -8,6 +10,7 @@ from django.core.handlers.asgi import ASGIHandler
 
 from payments_gateway.serving.problems import MALFORMED
 from payments_gateway.serving.scope import REFUSED
+from payments_gateway.serving.security.plain_forms import MULTIPART, is_plain_form
 from payments_gateway.serving.security.plain_headers import CONTENT_TYPE, without
 
 
@@ -15,12 +18,22 @@ class UnreadableRefused(ASGIHandler):
     """A handler that refuses a request whose query has too many fields, however early Django reads it.
 
     Django reads the query of a request with a charset in its Content-Type before any middleware could answer
-    what it raises.
+    what it raises. A multipart form that no browser writes loses its Content-Type (``plain_forms``).
     """
 
     def create_request(self, scope: Mapping[str, Any], body_file: IO[bytes]) -> Any:
         """See ASGIHandler."""
+        scope = _without_strange_form(scope, body_file)
         try:
             return super().create_request(scope, body_file)
         except SuspiciousOperation:
             return super().create_request({**without(CONTENT_TYPE, scope), REFUSED: MALFORMED}, body_file)
+
+
+def _without_strange_form(scope: Mapping[str, Any], body_file: IO[bytes]) -> Mapping[str, Any]:
+    content_type = next((value for name, value in scope["headers"] if name == CONTENT_TYPE), b"")
+    if not content_type.startswith(MULTIPART):
+        return scope
+    body = body_file.read()
+    body_file.seek(0)
+    return scope if is_plain_form(content_type, body) else without(CONTENT_TYPE, scope)

@@ -11,11 +11,11 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
-from django_otp.oath import totp
-from django_otp.plugins.otp_static.models import StaticToken
-from django_otp.plugins.otp_totp.models import TOTPDevice
 
+from checkout.backoffice.log_in.second_factor.devices import codes_left, seal_secrets_again
+from checkout.backoffice.log_in.second_factor.models import AuthenticatorApp, RecoveryCodes
 from tests.backoffice import rows
+from tests.backoffice.factors import code_of, code_shown, give_factor
 from tests.backoffice.log_in.conftest import HOME, LOG_IN, PASSWORD, log_in
 from tests.backoffice.recorded import entries
 
@@ -44,16 +44,9 @@ def browser(ada):
     return client
 
 
-def code_of(user):
-    """Return the code that the user's app shows now."""
-    device = TOTPDevice.objects.filter(user=user).latest("pk")
-    return f"{totp(device.bin_key, step=device.step, digits=device.digits):06}"
-
-
-def set_up(browser, user):
-    """Set the second factor up, and return the recovery codes."""
-    assert browser.get(SET_UP).status_code == 200
-    page = browser.post(SET_UP, {"code": code_of(user)})
+def set_up(browser, **old):
+    """Set a second factor up, and return the recovery codes; none if the code of the old one is wrong."""
+    page = browser.post(SET_UP, {"code": code_shown(browser.get(SET_UP)), **old})
     return re.findall(r"<li><code>(\w+)</code></li>", page.content.decode())
 
 
@@ -72,7 +65,7 @@ def test_staff_without_a_second_factor_set_it_up_before_they_see_anything(browse
     assert "<svg" in page.content.decode()
     assert "style=" not in page.content.decode().partition("<svg")[2].partition("</svg>")[0]
     assert "no-store" in page["Cache-Control"]
-    codes = set_up(browser, ada)
+    codes = set_up(browser)
     assert len(codes) == 10
     assert browser.get(PAYMENTS).status_code == 200
     assert [entry.what for entry in entries()] == ["Set up a second factor"]
@@ -81,12 +74,12 @@ def test_staff_without_a_second_factor_set_it_up_before_they_see_anything(browse
 def test_a_wrong_first_code_sets_nothing_up(browser, ada):
     browser.get(SET_UP)
     assert "This code is not right" in browser.post(SET_UP, {"code": "000000"}).content.decode()
-    assert not TOTPDevice.objects.filter(confirmed=True).exists()
+    assert not AuthenticatorApp.objects.exists()
     assert browser.get(PAYMENTS).status_code == 302
 
 
 def test_each_log_in_asks_for_a_code_and_leads_on_to_where_the_user_was_going(browser, ada):
-    set_up(browser, ada)
+    set_up(browser)
     other = Client()
     log_in(other)
     assert where(other.get(PAYMENTS)) == f"{ASK}?next={PAYMENTS}"
@@ -102,14 +95,14 @@ def test_each_log_in_asks_for_a_code_and_leads_on_to_where_the_user_was_going(br
 
 
 def test_nobody_is_led_to_another_site(browser, ada):
-    set_up(browser, ada)
+    set_up(browser)
     with later():
         answer = browser.post(f"{ASK}?next=https://evil.example/", {"code": code_of(ada)})
     assert where(answer) == HOME
 
 
 def test_a_code_counts_once(browser, ada):
-    set_up(browser, ada)
+    set_up(browser)
     with later():
         code = code_of(ada)
         others = [Client(), Client()]
@@ -120,7 +113,7 @@ def test_a_code_counts_once(browser, ada):
 
 
 def test_after_wrong_codes_the_right_one_has_to_wait(browser, ada):
-    set_up(browser, ada)
+    set_up(browser)
     other = Client()
     log_in(other)
     with time_machine.travel(timezone.now() + timedelta(seconds=60), tick=False):
@@ -132,16 +125,16 @@ def test_after_wrong_codes_the_right_one_has_to_wait(browser, ada):
 
 
 def test_who_has_lost_the_device_gets_in_with_a_recovery_code_once(browser, ada):
-    codes = set_up(browser, ada)
+    codes = set_up(browser)
     for expected in (302, 200):
         other = Client()
         log_in(other)
         assert other.post(ASK, {"code": codes[0]}).status_code == expected
-    assert StaticToken.objects.count() == 9
+    assert codes_left(ada) == 9
 
 
 def test_new_recovery_codes_replace_the_others(browser, ada):
-    codes = set_up(browser, ada)
+    codes = set_up(browser)
     page = browser.post(CODES)
     new = re.findall(r"<li><code>(\w+)</code></li>", page.content.decode())
     assert len(new) == 10
@@ -149,13 +142,13 @@ def test_new_recovery_codes_replace_the_others(browser, ada):
 
 
 def test_a_superuser_resets_the_second_factor_of_who_has_lost_everything(browser, ada):
-    set_up(browser, ada)
+    set_up(browser)
     grace = User.objects.create_user("grace", password=PASSWORD, is_staff=True)
-    TOTPDevice.objects.create(user=grace, confirmed=True)
+    give_factor(grace)
     address = reverse("admin:auth_user_reset", args=[grace.pk])
     assert address in browser.get(reverse("admin:auth_user_change", args=[grace.pk])).content.decode()
     browser.post(address, {"reason": "Called back, lost the phone"})
-    assert not TOTPDevice.objects.filter(user=grace).exists()
+    assert not AuthenticatorApp.objects.filter(user=grace).exists()
     assert entries().first().what == "Reset second factor"
     other = Client()
     log_in(other, name="grace")
@@ -164,7 +157,7 @@ def test_a_superuser_resets_the_second_factor_of_who_has_lost_everything(browser
 
 def test_nobody_else_resets_it(staff_client, ada):
     client = staff_client("view_payment")
-    TOTPDevice.objects.create(user=User.objects.get(username="staff"), confirmed=True)
+    give_factor(User.objects.get(username="staff"))
     assert client.post(reverse("admin:auth_user_reset", args=[ada.pk]), {"reason": "x"}).status_code in (
         302,
         403,
@@ -173,7 +166,7 @@ def test_nobody_else_resets_it(staff_client, ada):
 
 
 def test_another_device_needs_a_code_of_the_first(browser, ada):
-    set_up(browser, ada)
+    set_up(browser)
     other = Client()
     log_in(other)
     assert where(other.get(SET_UP)).startswith(ASK)
@@ -183,7 +176,7 @@ def test_another_device_needs_a_code_of_the_first(browser, ada):
 def test_where_it_is_not_required_staff_may_do_without(settings, browser, ada):
     settings.CHECKOUT_SECOND_FACTOR = False
     assert browser.get(PAYMENTS).status_code == 200
-    set_up(browser, ada)
+    set_up(browser)
     other = Client()
     log_in(other)
     assert where(other.get(PAYMENTS)).startswith(ASK), "who has set it up is asked for it"
@@ -200,7 +193,7 @@ def test_the_log_out_and_the_log_in_need_none(browser):
 
 
 def test_before_money_moves_a_recent_code_is_needed(browser, ada, settings):
-    set_up(browser, ada)
+    set_up(browser)
     refund = reverse("admin:payments_payment_refund", args=[rows.captured().pk])
     assert browser.get(refund).status_code == 200
     session = browser.session
@@ -234,3 +227,108 @@ def test_guesses_of_the_password_are_counted_like_failed_log_ins(browser, settin
     settings.CHECKOUT_SECOND_FACTOR = False
     answers = [browser.post(ASK, {"password": "guess"}).status_code for _ in range(5)]
     assert answers[-1] == 429
+
+
+def verified(user):
+    """Return another browser in which the user has logged in with both factors."""
+    other = Client()
+    log_in(other, name=user.username)
+    assert other.post(ASK, {"code": code_of(user)}).status_code == 302
+    return other
+
+
+def test_who_has_stolen_a_session_cannot_put_another_device_in_place_of_the_first(browser, ada):
+    set_up(browser)
+    first = AuthenticatorApp.objects.get().pk
+    with later():
+        assert set_up(browser, old_code="123456") == []
+        assert set_up(browser) == []
+    assert AuthenticatorApp.objects.get().pk == first
+    assert entries().first().what == "Failed to replace a second factor"
+    with later(300):
+        assert len(set_up(browser, old_code=code_of(ada))) == 10
+    assert AuthenticatorApp.objects.get().pk != first
+
+
+def test_another_second_factor_ends_the_other_sessions_of_its_user(browser, ada):
+    set_up(browser)
+    with later():
+        other = verified(ada)
+    assert other.get(PAYMENTS).status_code == 200
+    with later(300):
+        set_up(browser, old_code=code_of(ada))
+        assert browser.get(PAYMENTS).status_code == 200
+        assert where(other.get(PAYMENTS)).startswith(LOG_IN)
+
+
+def test_a_reset_ends_the_sessions_of_its_user_so_that_no_thief_sets_a_factor_up(browser, ada):
+    set_up(browser)
+    grace = User.objects.create_superuser("grace", password=PASSWORD)
+    give_factor(grace)
+    stolen = verified(grace)
+    browser.post(reverse("admin:auth_user_reset", args=[grace.pk]), {"reason": "Lost"})
+    assert where(stolen.get(SET_UP)).startswith(LOG_IN)
+
+
+def test_a_cookie_that_was_stolen_before_the_code_was_entered_is_worth_nothing_after_it(browser, ada):
+    set_up(browser)
+    other = Client()
+    log_in(other)
+    stolen = Client()
+    stolen.cookies["sessionid"] = other.cookies["sessionid"].value
+    with later():
+        assert other.post(ASK, {"code": code_of(ada)}).status_code == 302
+    assert other.get(PAYMENTS).status_code == 200
+    assert where(stolen.get(PAYMENTS)).startswith(LOG_IN)
+
+
+def test_who_has_seen_the_page_for_a_device_before_does_not_know_the_secret_that_is_set_up(browser, ada):
+    thief = Client()
+    log_in(thief)
+    seen = thief.get(SET_UP).context["secret"]
+    assert browser.get(SET_UP).context["secret"] != seen
+    assert browser.get(SET_UP).context["secret"] != browser.get(SET_UP).context["secret"]
+
+
+def test_the_database_has_neither_the_secret_nor_the_recovery_codes(browser, ada):
+    secret = browser.get(SET_UP).context["secret"].replace(" ", "")
+    codes = set_up(browser)
+    app, kept = AuthenticatorApp.objects.values().get(), RecoveryCodes.objects.values().get()
+    raw = AuthenticatorApp.objects.get().secret()
+    assert secret not in str(app)
+    assert raw.hex() not in str(app)
+    assert not [code for code in codes if code in str(kept)]
+
+
+def test_the_secret_is_sealed_again_after_a_new_secret_key(browser, ada, settings):
+    set_up(browser)
+    before = AuthenticatorApp.objects.get()
+    settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS = "another key of the project", [settings.SECRET_KEY]
+    assert seal_secrets_again() == 1
+    assert seal_secrets_again() == 0
+    settings.SECRET_KEY_FALLBACKS = []
+    after = AuthenticatorApp.objects.get()
+    assert after.sealed_secret != before.sealed_secret
+    assert len(after.secret()) == 20
+
+
+def test_a_secret_that_cannot_be_read_lets_nobody_in(browser, ada, settings):
+    set_up(browser)
+    code = code_of(ada)
+    settings.SECRET_KEY = "another key of the project"
+    other = Client()
+    log_in(other)
+    assert other.post(ASK, {"code": code}).status_code == 200
+
+
+def test_actions_of_a_list_need_a_recent_code_like_those_of_a_row(browser, ada):
+    set_up(browser)
+    grace = User.objects.create_user("grace", password=PASSWORD)
+    session = browser.session
+    session["checkout.confirmed"] = time.time() - 2000
+    session.save()
+    for name in ("auth_user", "auth_group", "payments_provideraccount"):
+        users = reverse(f"admin:{name}_changelist")
+        chosen = {"action": "delete_selected", "_selected_action": [grace.pk], "post": "yes"}
+        assert where(browser.post(users, chosen)).startswith(ASK)
+    assert User.objects.filter(username="grace").exists()

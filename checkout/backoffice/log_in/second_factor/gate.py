@@ -25,6 +25,8 @@ MONEY_AND_KEYS = frozenset(
         *("payments_operation_settle", "payments_saga_settle"),
         *(f"api_apikey_{page}" for page in ("add", "rotate", "revoke")),
         *(f"webhooks_webhookendpoint_{page}" for page in ("add", "change", "rotate")),
+        *(f"payments_approvalrequest_{page}" for page in ("approve", "decline", "make_key")),
+        *(f"payments_approvalrule_{page}" for page in ("add", "change", "delete")),
         *(f"payments_provideraccount_{page}" for page in ("add", "change", "delete")),
         *(f"auth_user_{page}" for page in ("add", "change", "delete", "password_change", "reset")),
         *(f"auth_group_{page}" for page in ("add", "change", "delete")),
@@ -40,7 +42,7 @@ def is_required() -> bool:
 
 def missing(request: HttpRequest) -> str:
     """Return the address of the page on which the user has to confirm first; empty if nothing is missing."""
-    name = request.resolver_match.url_name if request.resolver_match else None
+    name = _page_of(request)
     user: Any = request.user
     if name in _OPEN - {RECOVERY}:
         return ""
@@ -52,6 +54,13 @@ def missing(request: HttpRequest) -> str:
     if name in MONEY_AND_KEYS and not is_confirmed(request):
         return page_address(ASK, request)
     return ""
+
+
+def _page_of(request: HttpRequest) -> str:
+    """Return the name of the requested address. An action of a list counts as that of a row's page."""
+    name = (request.resolver_match.url_name if request.resolver_match else None) or ""
+    action = request.POST.get("action", "") if name.endswith("_changelist") else ""
+    return name.replace("_changelist", f"_{action.removesuffix('_selected')}") if action else name
 
 
 def is_confirmed(request: HttpRequest) -> bool:

@@ -24,7 +24,13 @@ from checkout.backoffice.log_in.second_factor.gate import (
     is_confirmed,
     page_address,
 )
+from checkout.backoffice.log_in.second_factor.models import RecoveryCodes
+from checkout.backoffice.log_in.sessions import keep_factor
+from checkout.errors import StoredSecretUnreadable
+from checkout.privacy.stored_secrets import open_secret, seal_secret
 
+# The key in the session of the secret of an app that is being set up.
+NEW_APP = "checkout.new_factor"
 WRONG_CODE = (
     "This code is not right, or came too soon after a wrong one. Wait for the next code and try again."
 )
@@ -34,12 +40,27 @@ class CodeForm(forms.Form):
     """A code of the authenticator app, or a recovery code."""
 
     code = forms.CharField(
-        max_length=20,
+        max_length=40,
         widget=forms.TextInput(
             attrs={"autocomplete": "one-time-code", "autofocus": True, "spellcheck": "false"}
         ),
         help_text="Six digits from your authenticator app, or a recovery code.",
     )
+
+
+class DeviceForm(CodeForm):
+    """The first code of a new device and, in place of an earlier one, a code of that."""
+
+    def __init__(self, *args: Any, replaces: bool, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["code"].help_text = "The six digits that the app shows now."
+        if replaces:
+            self.fields["old_code"] = forms.CharField(
+                label="Code of the device until now",
+                max_length=40,
+                widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
+                help_text="Six digits that you have not used yet, or one of your recovery codes.",
+            )
 
 
 class PasswordForm(forms.Form):
@@ -73,6 +94,8 @@ def ask(site: AdminSite, request: HttpRequest) -> HttpResponse:
         is_right = _check_code(request, form) if has_factor else _check_password(request, form)
         if is_right:
             confirm(request)
+            # A cookie that was stolen before the confirmation is worth nothing after it.
+            request.session.cycle_key()
             return HttpResponseRedirect(_next(request))
         if getattr(request, "axes_locked_out", False):
             return locked_out(request, HttpResponse(), None)
@@ -81,21 +104,29 @@ def ask(site: AdminSite, request: HttpRequest) -> HttpResponse:
 
 
 def set_up(site: AdminSite, request: HttpRequest) -> HttpResponse:
-    """Show the secret for the app, and take its first code. Then show the recovery codes once."""
-    is_verified = _is_verified(request) or not devices.has_factor(request.user)
-    if not is_verified or not is_confirmed(request):
+    """Show a secret for the app, and take its first code. Then show the recovery codes once.
+
+    The secret is kept in the session until then, and each look at the page makes a new one. Nobody who has
+    looked at the page before, in this browser or another, knows it.
+    """
+    replaces = devices.has_factor(request.user)
+    if (replaces and not _is_verified(request)) or not is_confirmed(request):
         return HttpResponseRedirect(page_address(ASK, request))
-    device = devices.begun(request.user)
-    form = CodeForm(request.POST if request.method == "POST" else None)
-    form.fields["code"].help_text = "The six digits that the app shows now."
+    form = DeviceForm(request.POST if request.method == "POST" else None, replaces=replaces)
+    secret = _secret_shown(request)
     if form.is_valid():
-        if codes := _finish(request, form.cleaned_data["code"].strip()):
+        if replaces and devices.match(request.user, form.cleaned_data["old_code"]) is None:
+            note(request, "factor_failed", "Failed to replace a second factor", subject_of(request.user))
+            form.add_error("old_code", WRONG_CODE)
+        elif codes := _finish(request, secret, form.cleaned_data["code"].strip()):
             return _page(
                 site, request, "codes.html", codes=codes, next=_next(request), title="Your recovery codes"
             )
-        form.add_error("code", WRONG_CODE)
-    context = {"form": form, "image": devices.qr_code(device), "secret": devices.spelled(device)}
-    return _page(site, request, "set_up.html", **context, title="Set up a second factor")
+        else:
+            form.add_error("code", WRONG_CODE)
+    context = {"form": form, "image": devices.qr_code(request.user, secret)}
+    context |= {"secret": devices.in_groups(secret), "title": "Set up a second factor"}
+    return _page(site, request, "set_up.html", **context)
 
 
 def recovery_codes(site: AdminSite, request: HttpRequest) -> HttpResponse:
@@ -113,14 +144,29 @@ def recovery_codes(site: AdminSite, request: HttpRequest) -> HttpResponse:
     )
 
 
+def _secret_shown(request: HttpRequest) -> bytes:
+    """Return the secret that the sent form has shown, or a new one if the page is only looked at."""
+    owner = f"{NEW_APP} {request.user.pk}"
+    kept = request.session.get(NEW_APP, "") if request.method == "POST" else ""
+    try:
+        return bytes.fromhex(open_secret(kept, owner))
+    except StoredSecretUnreadable:
+        secret = devices.new_secret()
+        request.session[NEW_APP] = seal_secret(secret.hex(), owner)
+        return secret
+
+
 @transaction.atomic
-def _finish(request: HttpRequest, code: str) -> list[str]:
+def _finish(request: HttpRequest, secret: bytes, code: str) -> list[str]:
     """Set the second factor up, and return the recovery codes; none if ``code`` is wrong."""
-    device = devices.finish(request.user, code)
+    device = devices.finish(request.user, secret, code)
     if device is None:
         return []
+    del request.session[NEW_APP]
     verify_session(request, device)
     confirm(request)
+    keep_factor(request)
+    request.session.cycle_key()
     codes = devices.new_codes(request.user)
     note(request, "set_up_factor", "Set up a second factor", subject_of(request.user))
     return codes
@@ -133,7 +179,7 @@ def _check_code(request: HttpRequest, form: forms.Form) -> bool:
         form.add_error("code", WRONG_CODE)
         return False
     verify_session(request, device)
-    kind = "a recovery code" if device.name == devices.CODES else "an authenticator app"
+    kind = "a recovery code" if isinstance(device, RecoveryCodes) else "an authenticator app"
     note(request, "confirm", f"Confirmed with {kind}", subject_of(request.user))
     return True
 

@@ -18,6 +18,7 @@ from checkout.payments.models import (
     Attempt,
     DeadLetter,
     Event,
+    Evidence,
     Fact,
     Operation,
     OutboxMessage,
@@ -42,9 +43,10 @@ _OF_SHOPPER = {
 def erase_payment(reference: str, *, by: str, reason: str) -> None:
     """Erase the shopper's e-mail address, device and network, the merchant's metadata and all transcripts.
 
-    The merchant's id of its customer is erased as well, and the cards that were last saved with the payment
-    are removed. The function may be repeated. Raises ``PaymentNotFound``. Raises ``OperationRejected`` while
-    anything is under way, because it may need the data or the messages, or write the data again.
+    The merchant's id of its customer and the evidence of a dispute are erased as well, and the cards that
+    were last saved with the payment are removed. The function may be repeated. Raises ``PaymentNotFound``.
+    Raises ``OperationRejected`` while anything is under way, because it may need the data or the messages, or
+    write the data again.
     """
     payment = get_payment_for_update(reference)
     # A relay that could not publish an event writes it to the outbox with the event locked. It does so either
@@ -65,6 +67,7 @@ def erase_payment(reference: str, *, by: str, reason: str) -> None:
     # If orders or ledger are restored, these may be needed again. They contain nothing about the shopper.
     OutboxMessage.objects.filter(subject=reference).exclude(to_be_repeated()).delete()
     erase_cards(payment, by=by)
+    Evidence.objects.filter(payment=payment).delete()
     Payment.objects.filter(pk=payment.pk).update(shopper_email="", customer_reference="", metadata={})
     own_links(payment).update(metadata={})
     data = {"by": by, "reason": scrub_note(reason)}

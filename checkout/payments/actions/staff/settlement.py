@@ -3,8 +3,9 @@
 from django.db import transaction
 
 from checkout.errors import OperationRejected
+from checkout.payments.actions.staff.approvals import SETTLE, require_approval
 from checkout.payments.checkout_messages import Found, SettleBooks
-from checkout.payments.models import Fact
+from checkout.payments.models import ApprovalRequest, Fact
 from checkout.payments.models.messages import send_to_checkout
 from checkout.payments.sagas.settlement.matter import Matter
 from checkout.payments.sagas.settlement.settle import MATTERS, locked_matter
@@ -13,7 +14,14 @@ from checkout.states import Actor
 
 
 @transaction.atomic
-def settle_books(found: Found, *, by: str, reason: str, seen: str | None = None) -> None:
+def settle_books(
+    found: Found,
+    *,
+    by: str,
+    reason: str,
+    seen: str | None = None,
+    approval: ApprovalRequest | None = None,
+) -> None:
     """Record what staff have ``found`` out about an operation, a claim, or the figures of an attempt.
 
     ``seen`` is what they knew when they decided; without it, what is known now. The decision is carried out a
@@ -21,7 +29,8 @@ def settle_books(found: Found, *, by: str, reason: str, seen: str | None = None)
     late.
 
     Raises ``OperationRejected``, with what to do instead, when there is no such matter, it cannot be settled
-    so, a decision has been made already, or no reason is given.
+    so, a decision has been made already, or no reason is given; ``ApprovalRequired`` if a rule of the
+    merchant asks for an ``approval``.
     """
     reason = scrub_note(reason).strip()
     if not reason:
@@ -35,6 +44,7 @@ def settle_books(found: Found, *, by: str, reason: str, seen: str | None = None)
     if seen not in (None, now):
         raise OperationRejected("More has become known since you looked. Look again.")
     refuse_duplicate_decision(matter, now)
+    require_approval(matter.payment, SETTLE, approval)
     said = {"by": by, "reason": reason, **matter.named, "said": matter.said, "seen": now, **matter.details}
     Fact.objects.create(
         payment=matter.payment, attempt=matter.attempt, source=Actor.STAFF, kind=matter.fact, data=said
