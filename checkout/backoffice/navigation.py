@@ -23,7 +23,10 @@ class Section:
 SECTIONS = (
     Section("Payments", ("payments.Payment", "payments.Dispute", "payments.Operation", "receipts.Receipt")),
     Section("Links and saved cards", ("payments.PaymentLink", "payments.SavedCard")),
-    Section("Finance", ("ledger.LedgerEntry", "payments.Reconciliation", "payments.Difference")),
+    Section(
+        "Finance",
+        ("ledger.DailyTotal", "ledger.LedgerEntry", "payments.Difference", "payments.Reconciliation"),
+    ),
     Section("Developers", ("api.ApiKey", "webhooks.WebhookEndpoint", "webhooks.Delivery", "payments.Event")),
     Section(
         "Settings",

@@ -184,7 +184,7 @@ def test_books_that_differ_say_by_how_much_and_when_they_are_compared_again(admi
     payment = rows.paid()
     difference = rows.difference(payment)
     [(text, links)] = lines(admin_client, payment)
-    assert text.startswith("Captured: the provider's books have £12.00, ours have £12.50. Since")
+    assert text.startswith("Captured: the provider's books have £12.00, ours have £12.50.")
     assert "they are compared every 60 minutes" in text
     assert links == [address("difference", difference), address("payment", payment, "settle")]
 

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 
 from checkout.backoffice.display.values import humanised
+from checkout.ledger.messages import Posting
+from checkout.ledger.service import CAPTURED, IN_PROCESS, PAYABLE
 from checkout.payments.events.types import EVENT_TYPES
 from checkout.payments.models import ProviderNotification
 from checkout.payments.models.payment import HINTED, NOTIFIED
@@ -128,6 +130,23 @@ CALLS: Mapping[str, str] = {
     "void": "Asked the provider to release the money",
     "refund": "Asked the provider to give money back",
     "inquire": "Asked the provider for the state of the payment",
+}
+
+# The kinds of the ledger's postings, and its accounts.
+POSTINGS: Mapping[str, str] = {
+    Posting.CAPTURE_REQUESTED: "capture requested",
+    Posting.CAPTURED: "captured",
+    Posting.REVERSAL: "capture refused",
+    Posting.CAPTURE_RETURNED: "capture turned out not to be made",
+    Posting.REFUNDED: "refunded",
+    Posting.REFUND_RETURNED: "refund came back",
+    Posting.CHARGED_BACK: "charged back",
+    Posting.CHARGE_BACK_REVERSED: "charge-back returned",
+}
+LEDGER_ACCOUNTS: Mapping[str, str] = {
+    CAPTURED: "owed by the provider",
+    IN_PROCESS: "captures on their way",
+    PAYABLE: "owed to the merchant",
 }
 
 # The queries that the provider answers, the longer names first.

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
 from django.contrib import admin
@@ -12,6 +13,7 @@ from django.urls import reverse
 from checkout.backoffice.base import ModelAdmin, ReadOnlyAdmin
 from checkout.backoffice.display.values import badge, payment_page_link, short_time
 from checkout.backoffice.display.wording import CLAIMS, DISPUTE_EVENTS
+from checkout.backoffice.exports import WithExport
 from checkout.localised_money import localised_money
 from checkout.money import Money
 from checkout.payments.books.events import BY_ISSUERS, ISSUERS
@@ -72,7 +74,7 @@ class StandingFilter(admin.SimpleListFilter):
 
 
 @admin.register(Dispute)
-class DisputeAdmin(ReadOnlyAdmin):
+class DisputeAdmin(WithExport, ReadOnlyAdmin):
     """The list of disputes. The page of each is that of its payment."""
 
     list_display = ("since", "order", "disputed", "state_in_words", "known", "merchant")
@@ -81,6 +83,19 @@ class DisputeAdmin(ReadOnlyAdmin):
     list_filter = (StandingFilter, "merchant", "currency", ("created_at", admin.DateFieldListFilter))
     search_fields = ("order_reference__iexact", "reference__exact", "attempts__order_code__exact")
     search_help_text = "Order number, payment reference or provider order code"
+    export_columns = MappingProxyType(
+        {
+            "since": lambda payment: _since(payment),
+            "order": lambda payment: payment.order_reference,
+            "payment": lambda payment: payment.reference,
+            "merchant": lambda payment: payment.merchant.code,
+            "state": lambda payment: payment.standing,
+            "amount": lambda payment: _disputed(payment).decimal,
+            "minor": lambda payment: _disputed(payment).minor,
+            "currency": lambda payment: payment.currency,
+            "known": lambda payment: ". ".join(_known(payment)),
+        }
+    )
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Return True for users who may view payments."""
@@ -110,7 +125,7 @@ class DisputeAdmin(ReadOnlyAdmin):
 
     @admin.display(description="since")
     def since(self, payment: Dispute) -> str:
-        return short_time(min(_times(payment), default=payment.updated_at))
+        return short_time(_since(payment))
 
     @admin.display(description="order", ordering="order_reference")
     def order(self, payment: Dispute) -> str:
@@ -119,8 +134,7 @@ class DisputeAdmin(ReadOnlyAdmin):
     @admin.display(description="amount")
     def disputed(self, payment: Dispute) -> str:
         """The sum that issuers took back or are said to have taken; of a mere question, the payment's."""
-        minor = _sum(payment, Operation.Kind.CHARGE_BACK) + payment.at_risk_minor
-        return localised_money(Money(minor or payment.amount_minor, payment.currency))
+        return localised_money(_disputed(payment))
 
     @admin.display(description="state", ordering="standing")
     def state_in_words(self, payment: Dispute) -> str:
@@ -129,6 +143,15 @@ class DisputeAdmin(ReadOnlyAdmin):
     @admin.display(description="what is known")
     def known(self, payment: Dispute) -> str:
         return ". ".join(_known(payment)) + "."
+
+
+def _since(payment: Any) -> datetime:
+    return min(_times(payment), default=payment.updated_at)
+
+
+def _disputed(payment: Any) -> Money:
+    minor = _sum(payment, Operation.Kind.CHARGE_BACK) + payment.at_risk_minor
+    return Money(minor or payment.amount_minor, payment.currency)
 
 
 def _times(payment: Any) -> Iterator[datetime]:

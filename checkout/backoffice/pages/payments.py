@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Any
 
 from django.contrib import admin, messages
@@ -17,6 +18,7 @@ from checkout.backoffice.base import ModelAdmin
 from checkout.backoffice.bounded_search import MOST_WORDS, BoundedList
 from checkout.backoffice.display.facts import FactLine, payment_facts
 from checkout.backoffice.display.values import NOTHING, badge, humanised, lines_text, short_time, state_text
+from checkout.backoffice.exports import WithExport
 from checkout.backoffice.home.figures import visible_figures
 from checkout.backoffice.integration.events import events_tool
 from checkout.backoffice.pages.attempts import card_name
@@ -150,7 +152,7 @@ class PaymentList(BoundedList):
 
 
 @admin.register(Payment)
-class PaymentAdmin(WithSavedViews, PaymentSettlingAdmin, OperatingAdmin):
+class PaymentAdmin(WithExport, WithSavedViews, PaymentSettlingAdmin, OperatingAdmin):
     """The list of payments, and a page with the timeline and the actions of each."""
 
     verbs = (CANCEL, REVIEW, ACCEPT)
@@ -192,6 +194,25 @@ class PaymentAdmin(WithSavedViews, PaymentSettlingAdmin, OperatingAdmin):
         "updated_at",
     )
     readonly_fields = ("refused_because", "ordered")
+    export_columns = MappingProxyType(
+        {
+            "created": lambda payment: payment.created_at,
+            "order": lambda payment: payment.order_reference,
+            "reference": lambda payment: payment.reference,
+            "merchant": lambda payment: payment.merchant.code,
+            "state": lambda payment: payment.state,
+            "amount": lambda payment: payment.amount.decimal,
+            "minor": lambda payment: payment.amount_minor,
+            "currency": lambda payment: payment.currency,
+            "description": lambda payment: payment.description,
+            "email": lambda payment: payment.shopper_email,
+            "customer": lambda payment: payment.customer_reference,
+            "card": lambda payment: card_name(last_attempt(payment)),
+            "order_code": lambda payment: str(last_attempt(payment) or ""),
+            "refused_because": lambda payment: payment.refusal_reason,
+            "changed": lambda payment: payment.updated_at,
+        }
+    )
 
     def changelist_view(self, request: Any, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Lead to the page of the one payment that a search names, or list what it finds."""

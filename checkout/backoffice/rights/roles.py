@@ -40,7 +40,7 @@ _FINANCE = (
         "payments",
         "request_capture request_void request_refund settle_operation review_payment accept_payment "
         "view_difference deal_with_difference view_reconciliation view_provideraccount "
-        "view_providernotification view_saga resume_saga",
+        "view_providernotification view_saga resume_saga export_payment",
     )
 )
 _SUPERVISOR = (
@@ -81,6 +81,7 @@ _AUDITOR = (
         each for each in _SUPERVISOR | _DEVELOPER | _OPERATOR if each.partition(".")[2].startswith("view_")
     )
     | _of("audit", "view_auditentry")
+    | _of("payments", "export_payment")
     | _of("auth", "view_user view_group")
 )
 _ADMINISTRATOR = (
@@ -96,11 +97,13 @@ _ADMINISTRATOR = (
 ROLES: Mapping[str, Role] = {
     "viewer": Role("Looks at payments, and changes nothing.", _VIEWER),
     "support": Role("Answers shoppers: refunds, cancels, disables links and removes saved cards.", _SUPPORT),
-    "finance": Role("Captures, voids, refunds and settles; sees the ledger and the differences.", _FINANCE),
+    "finance": Role(
+        "Captures, voids, refunds, settles and exports; sees the ledger and the differences.", _FINANCE
+    ),
     "supervisor": Role("Does the work of support and finance, and decides about attacks.", _SUPERVISOR),
     "developer": Role("Makes API keys and webhook endpoints, and sees their work.", _DEVELOPER),
     "operator": Role("Keeps the gateway at work: flows, dead letters, messages, erasure.", _OPERATOR),
-    "auditor": Role("Sees everything with the audit log, and changes nothing.", _AUDITOR),
+    "auditor": Role("Sees and exports everything with the audit log, and changes nothing.", _AUDITOR),
     "administrator": Role("Configures merchants, accounts, stock and keys; moves no money.", _ADMINISTRATOR),
 }
 

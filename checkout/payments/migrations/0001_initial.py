@@ -528,6 +528,7 @@ class Migration(migrations.Migration):
                     ("review_payment", "Can have the provider asked about conflicted payments"),
                     ("accept_payment", "Can accept payments that were authorised without authentication"),
                     ("erase_payment", "Can erase the personal data of payments"),
+                    ("export_payment", "Can export lists of payments and other records as files"),
                 ],
             },
         ),

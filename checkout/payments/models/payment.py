@@ -211,6 +211,7 @@ class Payment(models.Model):
             ("review_payment", "Can have the provider asked about conflicted payments"),
             ("accept_payment", "Can accept payments that were authorised without authentication"),
             ("erase_payment", "Can erase the personal data of payments"),
+            ("export_payment", "Can export lists of payments and other records as files"),
         ]
 
     def __str__(self) -> str:
