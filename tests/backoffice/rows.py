@@ -3,6 +3,7 @@
 import secrets
 from datetime import timedelta
 
+from django.db import transaction
 from django.utils import timezone
 
 from checkout.api.models import IdempotencyRecord
@@ -255,6 +256,7 @@ def asked_about(of, answer="", *, claim="captured", status=Saga.Status.COMPLETED
     return row
 
 
+@transaction.atomic
 def post(of, posting, debit, credit, *, suffix=""):
     """Create the two sides of a posting, which balance if ``debit`` and ``credit`` are equal."""
     for name, minor in (("provider:in_process", debit), ("merchant:payable", -credit)):

@@ -86,6 +86,18 @@ ACCEPT = Verb(
 )
 
 
+NOTE = Verb(
+    name="note",
+    label="Add a note",
+    explanation="The note is shown on the payment's page, with your name and the time. It cannot be changed.",
+    done="Noted.",
+    otherwise="Nothing was noted.",
+    is_offered=lambda payment: True,
+    carry_out=lambda payment, by, why: actions.note_payment(payment, by=by, note=why),
+    asks_why=True,
+)
+
+
 class StateFilter(admin.SimpleListFilter):
     """A filter by state, in words."""
 
@@ -155,7 +167,7 @@ class PaymentList(BoundedList):
 class PaymentAdmin(WithExport, WithSavedViews, PaymentSettlingAdmin, OperatingAdmin):
     """The list of payments, and a page with the timeline and the actions of each."""
 
-    verbs = (CANCEL, REVIEW, ACCEPT)
+    verbs = (CANCEL, REVIEW, ACCEPT, NOTE)
     change_form_template = "admin/payments/payment/change_form.html"
     list_display = (
         "when",
@@ -249,7 +261,9 @@ class PaymentAdmin(WithExport, WithSavedViews, PaymentSettlingAdmin, OperatingAd
             *claim_tools(row.sagas.all(), request.user),
         )
         events = [events_tool(row)] if request.user.has_perm("payments.view_event") else []
-        return [*settling, *super().tools(request, row), *events]
+        # The link to add a note is beside the notes.
+        verbs = [tool for tool in super().tools(request, row) if tool.label != NOTE.label]
+        return [*settling, *verbs, *events]
 
     def facts(self, row: Payment) -> Iterable[FactLine]:
         return payment_facts(row)

@@ -31,7 +31,7 @@ _VIEWER = _of(
     "view_payment view_attempt view_operation view_savedcard view_paymentlink view_merchant view_appearance",
 ) | _of("receipts", "view_receipt")
 _SUPPORT = _VIEWER | _of(
-    "payments", "request_refund cancel_payment disable_paymentlink remove_savedcard view_event"
+    "payments", "request_refund cancel_payment disable_paymentlink remove_savedcard view_event note_payment"
 )
 _FINANCE = (
     _VIEWER
@@ -40,7 +40,7 @@ _FINANCE = (
         "payments",
         "request_capture request_void request_refund settle_operation review_payment accept_payment "
         "view_difference deal_with_difference view_reconciliation view_provideraccount "
-        "view_providernotification view_saga resume_saga export_payment",
+        "view_providernotification view_saga resume_saga export_payment note_payment",
     )
 )
 _SUPERVISOR = (
