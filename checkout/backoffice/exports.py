@@ -61,18 +61,25 @@ class WithExport:
         )
 
     def get_changelist(self, request: Any, **more: Any) -> type[ChangeList]:
-        """See ModelAdmin. An export needs the list's filters, and neither its first page nor its count."""
+        """See ModelAdmin. ``filtered`` needs the list's filters, and neither its first page nor its count."""
         found: type[ChangeList] = super().get_changelist(request, **more)  # type: ignore[misc]
-        is_export = getattr(request, "is_export", False)
-        return type(found.__name__, (_Unread, found), {}) if is_export else found
+        return type(found.__name__, (_Unread, found), {}) if getattr(request, "is_unread", False) else found
+
+    def filtered(self, request: Any) -> QuerySet[Any]:
+        """Return the rows of all pages of the list with the filters and the search of the address.
+
+        Raises ``IncorrectLookupParameters``.
+        """
+        request.is_unread = True
+        rows: QuerySet[Any] = self.get_changelist_instance(request).get_queryset(request)  # type: ignore[attr-defined]
+        return rows
 
     def export_view(self, format: str, request: Any) -> Any:
         """Return the rows that the list would show, and record that they were exported."""
         if not self.has_view_permission(request) or not request.user.has_perm(PERMISSION):  # type: ignore[attr-defined]
             raise PermissionDenied
-        request.is_export = True
         try:
-            found = self.get_changelist_instance(request).get_queryset(request)  # type: ignore[attr-defined]
+            found = self.filtered(request)
         except IncorrectLookupParameters:
             return HttpResponseRedirect(
                 reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_changelist")

@@ -147,7 +147,7 @@ def test_our_books_and_the_provider_s_are_side_by_side_where_they_differ(admin_c
     [
         ("authenticated", "1 challenge, authenticated; the shopper&#x27;s bank usually bears fraud"),
         ("failed", "1 challenge, failed; you bear fraud"),
-        ("", "1 challenge, the provider told no result; the provider says who bears fraud"),
+        ("", "1 challenge, no result was told; ask the provider who bears fraud"),
     ],
 )
 def test_the_head_says_who_bears_fraud_by_the_result_of_3_d_secure(admin_client, status, said):

@@ -32,6 +32,8 @@ OTHER_NAMES = {
     "payment_capture": "request_capture",
     "payment_void": "request_void",
     "payment_refund": "request_refund",
+    "payment_bulk_capture": "request_capture",
+    "payment_bulk_refund": "request_refund",
     "payment_settle": "settle_operation",
     "operation_settle": "settle_operation",
     "saga_settle": "settle_operation",

@@ -110,12 +110,12 @@ def _authentication(payment: Payment) -> str:
         return ""
     challenged = f"{quantity_text(attempt.challenge_count, 'challenge')}, " if attempt.challenge_count else ""
     status = attempt.three_d_secure.get("status") or ""
-    told = f"{challenged}{humanised(status) or 'the provider told no result'}"
+    told = f"{challenged}{humanised(status) or 'no result was told'}"
     if not held:
         return told
     if attempt.merchant_initiated:
         return f"charged without the shopper; {LIABILITY[Authentication.NOT_AVAILABLE]}"
-    return f"{told}; {LIABILITY.get(status, 'the provider says who bears fraud')}"
+    return f"{told}; {LIABILITY.get(status, 'ask the provider who bears fraud')}"
 
 
 def _differing(payment: Payment, user: Any) -> Table | None:

@@ -18,11 +18,11 @@ from checkout.backoffice.base import ModelAdmin
 from checkout.backoffice.bounded_search import MOST_WORDS, BoundedList
 from checkout.backoffice.display.facts import FactLine, payment_facts
 from checkout.backoffice.display.values import NOTHING, badge, humanised, lines_text, short_time, state_text
-from checkout.backoffice.exports import WithExport
 from checkout.backoffice.home.figures import visible_figures
 from checkout.backoffice.integration.events import events_tool
 from checkout.backoffice.pages.attempts import card_name
 from checkout.backoffice.pages.payment_context import last_attempt, payment_context
+from checkout.backoffice.requests.bulk import WithBulk
 from checkout.backoffice.requests.operation_pages import OperatingAdmin
 from checkout.backoffice.rights.merchants import visible
 from checkout.backoffice.row_actions import Tool, Verb
@@ -164,7 +164,7 @@ class PaymentList(BoundedList):
 
 
 @admin.register(Payment)
-class PaymentAdmin(WithExport, WithSavedViews, PaymentSettlingAdmin, OperatingAdmin):
+class PaymentAdmin(WithBulk, WithSavedViews, PaymentSettlingAdmin, OperatingAdmin):
     """The list of payments, and a page with the timeline and the actions of each."""
 
     verbs = (CANCEL, REVIEW, ACCEPT, NOTE)
