@@ -7,41 +7,43 @@ late is counted with the next one of its day.
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from itertools import takewhile
 
-from django.db.models import Count, Max, Q, QuerySet, Sum, Value
-from django.db.models.functions import StrIndex, Substr, TruncDate
+from django.db.models import Count, QuerySet, Sum, Value
+from django.db.models.functions import StrIndex, Substr
 
 from checkout.ledger.models import DailyTotal, LedgerEntry
 from checkout.ledger.service import ACCOUNTS, CAPTURED, IN_PROCESS, PAYABLE
 
 _DAY = timedelta(days=1)
+# The number of entries that are read at a time.
+BATCH = 10_000
 # The name under which the place is kept up to which entries were counted.
 WALK = DailyTotal._meta.db_table
 
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """The number of days that were counted, and the last entry that need not be read again."""
+    """The number of days that were counted, the last entry that need not be read again, and if more wait."""
 
     days: int
     last_pk: int
+    has_more: bool
 
 
 def count_days_since(last_pk: int, settled_before: datetime) -> Counted:
-    """Count the days of the entries after ``last_pk``.
+    """Count the days of the next entries after ``last_pk``.
 
     An entry that was posted since ``settled_before`` is read again next time, because entries with smaller
     keys may be committed after it.
     """
-    news = (
-        LedgerEntry.objects.order_by().filter(pk__gt=last_pk).annotate(day=TruncDate("posted_at", tzinfo=UTC))
-    )
-    days = news.values("day").annotate(last=Max("pk", filter=Q(posted_at__lt=settled_before)))
-    settled = [last_pk]
-    for each in days:
-        _count(each["day"])
-        settled.append(each["last"] or last_pk)
-    return Counted(len(settled) - 1, max(settled))
+    news = LedgerEntry.objects.order_by("pk").filter(pk__gt=last_pk)
+    entries = list(news.values_list("pk", "posted_at")[:BATCH])
+    days = {at.astimezone(UTC).date() for _, at in entries}
+    for day in sorted(days):
+        _count(day)
+    settled = [pk for pk, _ in takewhile(lambda entry: entry[1] < settled_before, entries)]
+    return Counted(len(days), max(settled, default=last_pk), bool(settled) and len(entries) == BATCH)
 
 
 def _count(day: date) -> None:

@@ -1,16 +1,17 @@
 """The ledger's pages: the newest postings first, balances, and what the provider owes by day and merchant."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.contrib.auth.models import Permission, User
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from checkout.backoffice.models import MerchantAccess
 from checkout.ledger.messages import PostEntries
 from checkout.ledger.models import DailyTotal, LedgerEntry
-from checkout.ledger.service import ACCOUNTS, service
+from checkout.ledger.service import ACCOUNTS, CAPTURED, IN_PROCESS, service
 from checkout.payments.models import DeadLetter
 from checkout.payments.timers.ledger_days import count_changed_days
 from tests.backoffice import rows
@@ -92,6 +93,23 @@ def test_a_day_is_counted_again_when_more_is_posted_and_never_twice(admin_client
     count_changed_days()
     [total] = DailyTotal.objects.all()
     assert (total.day, total.postings, total.minor) == (datetime.now(UTC).date(), 2, 250)
+
+
+def test_a_long_backlog_is_counted_in_batches(monkeypatch):
+    monkeypatch.setattr("checkout.ledger.daily_totals.BATCH", 4)
+    of_long_ago = {
+        "payment_reference": "pay_1",
+        "currency": "GBP",
+        "posted_at": timezone.now() - timedelta(2),
+    }
+    LedgerEntry.objects.bulk_create(
+        LedgerEntry(posting=f"captured:op_{number}", account=account, amount_minor=minor, **of_long_ago)
+        for number in range(5)
+        for account, minor in ((CAPTURED, 100), (IN_PROCESS, -100))
+    )
+    work = [count_changed_days() for _ in range(3)]
+    assert [each.has_more for each in work] == [True, True, False]
+    assert DailyTotal.objects.get().postings == 5
 
 
 def test_a_clerk_sees_the_balances_of_the_own_merchant_alone():

@@ -17,6 +17,6 @@ def count_changed_days() -> Work:
         return NOTHING
     now = server_time_now()
     counted = count_days_since(walk.last_pk, now - COMMITTED_WITHIN)
-    walk.last_pk, walk.began_at, walk.is_at_end = counted.last_pk, now, True
+    walk.last_pk, walk.began_at, walk.is_at_end = counted.last_pk, now, not counted.has_more
     walk.save()
-    return Work(counted.days, has_more=False)
+    return Work(counted.days, counted.has_more)
