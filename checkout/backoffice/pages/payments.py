@@ -60,10 +60,10 @@ REVIEW = Verb(
     explanation=(
         "The provider is asked what it holds for this payment. Where its word and our operations agree, the "
         "payment follows them; money that it took, gave back or released by itself is taken into our books. "
-        "Where they do not agree, or it does not answer, nothing changes, and the timeline says why; what "
+        "Where they do not agree, or it does not answer, nothing changes, and the page says why; what "
         "its books have can be settled then. Nothing is captured by itself afterwards."
     ),
-    done="The provider is being asked. The timeline says what comes of it.",
+    done="The provider is being asked. The page says what comes of it.",
     otherwise="only a conflicted payment can be settled so. Nothing was changed.",
     is_offered=lambda payment: payment.state == PaymentState.CONFLICTED,
     carry_out=lambda payment, by, why: actions.review_payment(payment.reference, by=by, reason=why),
@@ -165,7 +165,7 @@ class PaymentList(BoundedList):
 
 @admin.register(Payment)
 class PaymentAdmin(WithBulk, WithSavedViews, PaymentSettlingAdmin, OperatingAdmin):
-    """The list of payments, and a page with the timeline and the actions of each."""
+    """The list of payments, and a page with the history and the actions of each."""
 
     verbs = (CANCEL, REVIEW, ACCEPT, NOTE)
     change_form_template = "admin/payments/payment/change_form.html"
