@@ -16,8 +16,8 @@ unexport PYTHONDONTWRITEBYTECODE
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
 
-demo: $(RUNTIME) ## Try it out: one purchase through 3-D Secure, then serve until Ctrl-C (ONCE=1: the purchase only)
-	@$(PYTHON) manage.py run_demo $(if $(ONCE),--once)
+demo: $(RUNTIME) ## Try it out: one purchase through 3-D Secure, then serve until Ctrl-C (ONCE=1: the purchase only; MESS=1: also one of everything to settle)
+	@$(PYTHON) manage.py run_demo $(if $(ONCE),--once) $(if $(MESS),--mess)
 
 docs: docs-build ## Read the documentation at http://localhost:8080, until Ctrl-C (DOCS_PORT=p)
 	@$(PYTHON) -m http.server --bind localhost --directory .local/docs/site $(or $(DOCS_PORT),8080)

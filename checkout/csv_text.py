@@ -1,7 +1,7 @@
 """CSV that no spreadsheet takes for formulas.
 
 A cell that begins with one of ``_FORMULA`` gets an apostrophe before it (OWASP, "CSV Injection"). All cells
-are quoted, because a separator within a text would begin another cell.
+are quoted, because a separator within a text would begin another cell. Numbers stay as they are.
 """
 
 from collections.abc import Iterable
@@ -16,5 +16,6 @@ def safe_cell(text: str) -> str:
 
 def csv_line(cells: Iterable[object]) -> str:
     """Return a line of CSV with its end."""
-    quoted = (safe_cell(str(cell)).replace('"', '""') for cell in cells)
+    safe = (safe_cell(cell) if isinstance(cell, str) else str(cell) for cell in cells)
+    quoted = (cell.replace('"', '""') for cell in safe)
     return ",".join(f'"{cell}"' for cell in quoted) + "\r\n"

@@ -32,7 +32,10 @@ SECTIONS = (
         ),
     ),
     Section("Links and saved cards", ("payments.PaymentLink", "payments.SavedCard")),
-    Section("Finance", ("ledger.LedgerEntry", "payments.Reconciliation", "payments.Difference")),
+    Section(
+        "Finance",
+        ("ledger.DailyTotal", "ledger.LedgerEntry", "payments.Difference", "payments.Reconciliation"),
+    ),
     Section("Developers", ("api.ApiKey", "webhooks.WebhookEndpoint", "webhooks.Delivery", "payments.Event")),
     Section(
         "Settings",

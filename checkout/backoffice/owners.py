@@ -31,6 +31,8 @@ MERCHANT: Mapping[str, str] = {
     "payments.ProviderNotification": "account__merchant__code",
     "payments.Reconciliation": "account__merchant__code",
     "payments.Difference": "account__merchant__code",
+    "ledger.LedgerEntry": "merchant_code",
+    "ledger.DailyTotal": "merchant_code",
     "orders.StockItem": "merchant_code",
     "orders.Reservation": "merchant_code",
     "api.ApiKey": "merchant",
@@ -50,6 +52,7 @@ _PAYMENT: Mapping[str, str] = {
     "payments.SavedCard": "payment__reference",
     "payments.ProviderNotification": "payment__reference",
     "payments.Difference": "payment__reference",
+    "ledger.LedgerEntry": "payment_reference",
     "payments.DeadLetter": "subject",
     "webhooks.Delivery": "payment",
 }

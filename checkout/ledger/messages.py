@@ -32,6 +32,7 @@ class PostEntries(Command[Done], frozen=True):
     reference: str
     minor: int
     currency: str
+    merchant_code: str = ""
 
     @property
     def name(self) -> str:

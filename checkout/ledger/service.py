@@ -68,6 +68,7 @@ def post(command: PostEntries, message: Message) -> None:
             payment_reference=command.payment,
             amount_minor=minor,
             currency=currency,
+            merchant_code=command.merchant_code,
             posted_at=now,
         )
         for account, minor, currency in sorted(sides)

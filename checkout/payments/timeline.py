@@ -33,17 +33,27 @@ class Kind(StrEnum):
     MESSAGE = "message"
     PROVIDER_CALL = "provider call"
     NOTIFICATION = "notification"
+    # These are told by records of other services, and derived from the others.
+    REQUEST = "request"
+    CHALLENGE = "bank's check"
+    WEBHOOK = "webhook"
+    RECEIPT = "receipt"
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One event. ``duration`` is None for an instant, and for an event that has not ended."""
+    """One event. ``duration`` is None for an instant, and for an event that has not ended.
+
+    ``text`` is the scrubbed text of a message, a notification or the provider's answer. Reading it needs a
+    right of its own.
+    """
 
     at: datetime
     kind: Kind
     what: str
     detail: str = ""
     duration: timedelta | None = None
+    text: str = ""
 
 
 def timeline_of(payment: Payment) -> list[Entry]:
@@ -70,7 +80,8 @@ def _events(payment: Payment) -> Iterator[Entry]:
 def _facts(payment: Payment) -> Iterator[Entry]:
     for fact in Fact.objects.filter(payment=payment):
         data = [f"{name}={value}" for name, value in fact.data.items() if isinstance(value, str | int)]
-        yield Entry(fact.recorded_at, Kind.FACT, fact.kind, " ".join([f"by {fact.source}", *data]))
+        detail = " ".join([f"by {fact.source}", *data])
+        yield Entry(fact.recorded_at, Kind.FACT, fact.kind, detail, text=fact.text)
 
 
 def _steps(payment: Payment) -> Iterator[Entry]:
@@ -103,13 +114,13 @@ def _messages(payment: Payment) -> Iterator[Entry]:
         card = "with the sealed card, " if sent.carries_sealed else ""
         received = inbox.pop(sent.message_id, None)
         if received is None:
-            yield Entry(sent.created_at, Kind.MESSAGE, sent.type, card + _progress(sent))
+            yield Entry(sent.created_at, Kind.MESSAGE, sent.type, card + _progress(sent), text=sent.body)
             continue
         ended = max(received.handled_at, last_effects.get(sent.message_id, received.handled_at))
         on_the_way = _milliseconds(received.received_at - sent.created_at)
         handling = _milliseconds(ended - received.received_at)
         detail = f"{card}to {received.consumer}: {on_the_way} on the way, {handling} handling"
-        yield Entry(sent.created_at, Kind.MESSAGE, sent.type, detail, ended - sent.created_at)
+        yield Entry(sent.created_at, Kind.MESSAGE, sent.type, detail, ended - sent.created_at, sent.body)
     for row in inbox.values():
         # Queries, which are not in an outbox, and messages from services with a database of their own.
         ended = max(row.handled_at, last_effects.get(row.message_id, row.handled_at))
@@ -149,6 +160,7 @@ def _notifications(payment: Payment) -> Iterator[Entry]:
             f"from {row.account.code}",
             f"{result}{times}{'' if row.is_proven else ', not proven'}",
             _between(row.received_at, row.applied_at),
+            row.body,
         )
 
 

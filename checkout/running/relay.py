@@ -27,6 +27,7 @@ from checkout.payments.timers.due_checks import (
 )
 from checkout.payments.timers.expired_counters import delete_expired_counters
 from checkout.payments.timers.figures import count_changed_hours
+from checkout.payments.timers.ledger_days import count_changed_days
 from checkout.payments.timers.lost_commands import send_lost_again
 from checkout.payments.timers.retention import (
     delete_expired_events,
@@ -110,6 +111,7 @@ def _upkeep(stop: asyncio.Event) -> list[Timer]:
         Timer("answers of the API", delete_expired_answers, RARELY_SECONDS),
         Timer("what was counted", delete_expired_counters, RARELY_SECONDS),
         Timer("figures", count_changed_hours, SELDOM_SECONDS),
+        Timer("totals of the ledger", count_changed_days, SELDOM_SECONDS),
         Timer("reconciliation", reconcile, _pace(conf.reconciliation_interval.total_seconds())),
     ]
 

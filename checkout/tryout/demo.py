@@ -11,6 +11,7 @@ import requests
 
 from checkout.conf.api import TRY_OUT_API_KEY
 from checkout.conf.published import DEVELOPMENT_PASSWORD, SANDBOX_CREDENTIALS
+from checkout.tryout import mess
 from checkout.tryout.children import Children, Stopped
 from checkout.tryout.ports import check_ports
 from checkout.tryout.running import announced, private_files
@@ -34,12 +35,16 @@ OTHERS = (
 
 @dataclass(frozen=True, slots=True)
 class Demo:
-    """A demonstration. Its data and logs are in ``folder``, whose earlier content is deleted."""
+    """A demonstration. Its data and logs are in ``folder``, whose earlier content is deleted.
+
+    With ``leaves_mess`` it leaves one of everything that staff have to settle.
+    """
 
     folder: Path
     root: Path
     port: int = 8000
     sandbox_port: int = 8001
+    leaves_mess: bool = False
 
     @property
     def url(self) -> str:
@@ -57,6 +62,7 @@ class Demo:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(OTHERS)}
         return {
             **inherited,
+            **(mess.SETTINGS if self.leaves_mess else {}),
             "DJANGO_SETTINGS_MODULE": "payments_gateway.settings",
             "PYTHONUNBUFFERED": "1",
             "DEBUG": "false",
@@ -75,8 +81,9 @@ class Demo:
     def run(self, say: Callable[[str], None], *, once: bool) -> int:
         """Start everything, buy something, and serve until stopped. Returns the exit code.
 
-        Raises ``PortTaken`` before anything is started, ``ChildFailed`` if a process does not run, and
-        ``Stopped`` if a signal arrives before the purchase has ended.
+        Raises ``PortTaken`` before anything is started, ``ChildFailed`` if a process does not run,
+        ``MessFailed`` if something to settle could not be left, and ``Stopped`` if a signal arrives before
+        the purchase has ended.
         """
         check_ports(self.port, self.sandbox_port)
         announcing = announced(self.root, self.url)
@@ -89,6 +96,10 @@ class Demo:
             )
             if code:
                 say(children.log_tails())
+            if not code and self.leaves_mess:
+                say("\nLeaving one of everything to settle (docs/rehearsal.md)")
+                for line in mess.leave(self.url, self.sandbox_url):
+                    say(line)
             if not code and not once:
                 say(self._addresses())
                 with suppress(Stopped):

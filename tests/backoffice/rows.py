@@ -3,10 +3,11 @@
 import secrets
 from datetime import timedelta
 
+from django.db import transaction
 from django.utils import timezone
 
 from checkout.api.models import IdempotencyRecord
-from checkout.ledger.models import LedgerEntry
+from checkout.ledger.models import DailyTotal, LedgerEntry
 from checkout.orders.models import Reservation
 from checkout.payments.models import (
     ApprovalRequest,
@@ -256,6 +257,7 @@ def asked_about(of, answer="", *, claim="captured", status=Saga.Status.COMPLETED
     return row
 
 
+@transaction.atomic
 def post(of, posting, debit, credit, *, suffix=""):
     """Create the two sides of a posting, which balance if ``debit`` and ``credit`` are equal."""
     for name, minor in (("provider:in_process", debit), ("merchant:payable", -credit)):
@@ -265,6 +267,7 @@ def post(of, posting, debit, credit, *, suffix=""):
             payment_reference=of.reference,
             amount_minor=minor,
             currency=of.currency,
+            merchant_code=of.merchant.code,
         )
 
 
@@ -369,6 +372,8 @@ def paid(order="ORDER-1"):
         payment=row, attempt=tried, kind="capture", amount_minor=1250, currency="GBP", state="done"
     )
     post(row, f"capture_requested:{order}", 1250, 1250)
+    of_day = {"day": start.date(), "merchant_code": row.merchant.code, "currency": "GBP"}
+    DailyTotal.objects.get_or_create(**of_day, kind="captured", defaults={"postings": 1, "minor": 1250})
     dead_letter(row.reference, requeued_at=start)
     difference(row, resolved_at=start)
     Reconciliation.objects.create(account=tried.provider_account, compared=1, untold=3)

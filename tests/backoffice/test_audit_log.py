@@ -84,7 +84,7 @@ def test_who_may_not_see_the_log_sees_neither_list_nor_export_nor_history(staff_
 
 @pytest.mark.django_db(transaction=True)
 async def test_the_export_has_every_entry_that_the_list_would_show_and_no_formula(admin_user, monkeypatch):
-    monkeypatch.setattr("checkout.backoffice.pages.audit.BATCH", 2)
+    monkeypatch.setattr("checkout.backoffice.exports.BATCH", 2)
     from asgiref.sync import sync_to_async
 
     client = AsyncClient()
@@ -95,8 +95,8 @@ async def test_the_export_has_every_entry_that_the_list_would_show_and_no_formul
     response: Any = await client.get(EXPORT, {"q": "ada"})
     text = "".join([part.decode() async for part in response.streaming_content])
     [head, *lines] = csv.reader(io.StringIO(text, newline=""))
-    assert response["Content-Disposition"].startswith('attachment; filename="audit-')
+    assert response["Content-Disposition"].startswith('attachment; filename="audit-log-entries-')
     assert [line[head.index("what")] for line in lines] == [f"'=1+{number}" for number in (4, 3, 2, 1, 0)]
     assert {line[head.index("why")] for line in lines} == {'"quoted", and\nbroken'}
     exported = await sync_to_async(lambda: AuditEntry.objects.get(action="export").what)()
-    assert exported == "Exported the audit log, q=ada"
+    assert exported == "Exported the audit log entries as CSV, q=ada"

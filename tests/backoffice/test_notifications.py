@@ -37,9 +37,10 @@ def test_one_that_the_provider_denied_is_called_denied_and_nowhere_applied(admin
     assert told in html
     assert reverse("admin:payments_saga_change", args=[payment.sagas.get().pk]) in html
     assert "pplied" not in html
-    timeline = admin_client.get(reverse("admin:payments_payment_change", args=[payment.pk]))
-    [entry] = [each for each in timeline.context["timeline"] if each["kind"] == "notification"]
-    assert entry["detail"] == "denied, not proven"
+    shown = admin_client.get(reverse("admin:payments_payment_change", args=[payment.pk]))
+    hops = [hop for burst in shown.context["waterfall"] for hop in burst.hops]
+    [hop] = [each for each in hops if each.entry.kind == "notification"]
+    assert hop.entry.detail == "denied, not proven"
 
 
 def test_one_that_staff_denied_says_that_they_did(admin_client):

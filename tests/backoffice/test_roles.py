@@ -11,6 +11,7 @@ from django.urls import reverse
 import checkout.backoffice.admin  # noqa: F401  it registers the pages
 from checkout.backoffice.models import MerchantAccess
 from checkout.backoffice.rights.roles import ROLES, make_roles
+from checkout.ledger.models import DailyTotal, LedgerEntry
 from checkout.payments.models import Dispute, Payment
 from checkout.states import PaymentState
 from tests.backoffice import rows
@@ -31,6 +32,8 @@ OTHER_NAMES = {
     "payment_capture": "request_capture",
     "payment_void": "request_void",
     "payment_refund": "request_refund",
+    "payment_bulk_capture": "request_capture",
+    "payment_bulk_refund": "request_refund",
     "payment_settle": "settle_operation",
     "operation_settle": "settle_operation",
     "saga_settle": "settle_operation",
@@ -59,8 +62,8 @@ def needed(name):
 
 
 def viewing(model):
-    """Return the permission to see a list. A dispute is a payment."""
-    options = (Payment if model is Dispute else model)._meta
+    """Return the permission to see a list. A dispute is a payment, and a total is made of entries."""
+    options = {Dispute: Payment, DailyTotal: LedgerEntry}.get(model, model)._meta
     return f"{options.app_label}.{get_permission_codename('view', options)}"
 
 

@@ -128,8 +128,9 @@ def test_the_page_of_a_settled_payment_says_who_did_it(staff_client):
     send(client, payment, refunded="3.00", order_number="ORDER-1", confirmed="yes")
     [row] = OutboxMessage.objects.filter(type="checkout.settle_books")
     deliver(service, Envelope(type=row.type, body=row.body.encode(), message_id=row.message_id))
-    timeline = client.get(address(payment, "change")).context["timeline"]
-    told = {entry["name"]: (entry["what"], entry["detail"]) for entry in timeline}
+    waterfall = client.get(address(payment, "change")).context["waterfall"]
+    hops = [hop for burst in waterfall for hop in burst.hops]
+    told = {hop.entry.what: (hop.what, hop.entry.detail) for hop in hops}
     assert told["payment_settled_by_applied"][0] == "Our books agree with what staff said"
     assert told["payment_settled_by_applied"][1].startswith("by staff by=staff said=captured 12.50 GBP")
     assert told["payment.partially_refunded"][0] == "A part of the money was given back, or another part"

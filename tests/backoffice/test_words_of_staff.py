@@ -14,10 +14,10 @@ OF_ENGINEERS = re.compile(r"\b(sagas?|parked|dead letters?|requeue\w*)\b", re.IG
 
 
 def read(client, address):
-    """Return the text of the content of a page, without its menu and without the record of every message."""
+    """Return the text of the content of a page, without its menu and what each hop unfolds to."""
     html = client.get(address, follow=True).content.decode()
     content = html[html.index("<main") : html.index("</main>")]
-    content = re.sub(r'<details class="all-messages">.*</details>', "", content, flags=re.DOTALL)
+    content = re.sub(r'<p class="detail">.*?</p>', "", content, flags=re.DOTALL)
     return re.sub(r"<[^>]*>", " ", content)
 
 

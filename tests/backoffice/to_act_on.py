@@ -110,6 +110,7 @@ MAKE = {
     ("merchant", "attack_mode_on"): rows.merchant,
     ("payment", "accept"): rows.unauthenticated,
     ("payment", "cancel"): lambda: rows.payment("OPEN"),
+    ("payment", "note"): lambda: rows.payment("NOTED"),
     ("payment", "review"): conflicted_payment,
     ("paymentlink", "disable"): link,
     ("providernotification", "deal_with"): lambda: rows.notification(rows.payment("LIED"), "conflicted"),

@@ -57,6 +57,7 @@ APPS = {f"checkout.{name}" for name in "payments risk orders ledger receipts web
 # The modules of an app for all others, beside its messages: functions that read its tables for them.
 INTERFACES = {
     "checkout.ledger.books",
+    "checkout.ledger.daily_totals",
     "checkout.orders.stock",
     "checkout.payments.event_feed",
     *(f"checkout.webhooks.{part}" for part in "actions objects delivery_queries".split()),

@@ -3,13 +3,12 @@
 from collections.abc import Collection, Iterator
 from typing import Any
 
+from checkout.backoffice.attention.differences import outlook, story
 from checkout.backoffice.attention.page import NOT_DEALT_WITH, open_questions
 from checkout.backoffice.attention.reason import Reason, links_to, links_to_figures
-from checkout.backoffice.display.values import humanised, quantity_text
-from checkout.backoffice.display.wording import DISPUTE_EVENTS, fact_in_words, first_upper
+from checkout.backoffice.display.wording import DISPUTE_EVENTS, fact_in_words
 from checkout.backoffice.settling.page import PERMISSION as SETTLE
-from checkout.conf import conf
-from checkout.payments.models import DeadLetter, Difference, Payment, ProviderNotification
+from checkout.payments.models import DeadLetter, Payment, ProviderNotification
 from checkout.payments.models.messages import OPEN_LETTER
 from checkout.payments.models.payment import UNAUTHENTICATED
 from checkout.payments.models.reconciliation import OPEN_DIFFERENCE
@@ -95,25 +94,10 @@ def _dead_letters(payment: Payment, user: Any) -> Iterator[Reason]:
 
 
 def _differences(payment: Payment, user: Any) -> Iterator[Reason]:
-    interval = quantity_text(round(conf.reconciliation_interval.total_seconds() / 60), "minute")
     rows = list(payment.differences.filter(OPEN_DIFFERENCE).order_by("pk"))
     is_settled_by_figures = any(row.kind in OF_AN_ATTEMPT for row in rows)
     figures = links_to_figures(user, payment) if is_settled_by_figures else []
     for row in rows:
-        page = ("change", "", "See the difference, and mark it as dealt with")
-        if row.kind == Difference.Kind.UNANSWERED:
-            what = (
-                f"The provider does not say what it has of the order {row.order_code}, so that its books are "
-                "not compared with ours. Look the order up there; if this lasts, ask the provider why "
-                "inquiries about it are not answered."
-            )
-            again = f"It is asked again every {interval}."
-            yield Reason(what, row.found_at, links_to(user, row, page), again)
-            continue
-        what = (
-            f"{first_upper(humanised(row.kind))}: the provider's books have {row.theirs}, "
-            f"ours have {row.ours}."
-        )
-        closed = f"It is closed when both agree: they are compared every {interval}."
-        links = [*links_to(user, row, page), *(figures if row.kind in OF_AN_ATTEMPT else ())]
-        yield Reason(what, row.found_at, links, closed)
+        page = links_to(user, row, ("change", "", "See the difference, and mark it as dealt with"))
+        links = [*page, *(figures if row.kind in OF_AN_ATTEMPT else ())]
+        yield Reason(story(row), row.found_at, links, outlook(row))

@@ -3,10 +3,13 @@
 from collections.abc import Mapping
 
 from checkout.backoffice.display.values import humanised
+from checkout.ledger.messages import Posting
+from checkout.ledger.service import CAPTURED, IN_PROCESS, PAYABLE
 from checkout.payments.events.types import EVENT_TYPES
 from checkout.payments.models import ProviderNotification
 from checkout.payments.models.payment import HINTED, NOTIFIED
 from checkout.payments.notification_results import NotificationResult, Result
+from checkout.payments.providers.authentication import Authentication
 from checkout.payments.timeline import Entry, Kind
 from checkout.states import PaymentState
 
@@ -39,6 +42,10 @@ KINDS: Mapping[Kind, str] = {
     Kind.MESSAGE: "A message between services, until it was handled.",
     Kind.PROVIDER_CALL: "A request to the payment provider, until the provider answered.",
     Kind.NOTIFICATION: "A notification from the payment provider, until it was applied.",
+    Kind.REQUEST: "The shopper's or the merchant's request to pay, until the first result was known.",
+    Kind.CHALLENGE: "The shopper's time at the bank, until the gateway knew that it was over.",
+    Kind.WEBHOOK: "A request to an endpoint of the merchant, until it answered.",
+    Kind.RECEIPT: "The e-mail to the shopper, until the mail server accepted it.",
 }
 
 FACTS: Mapping[str, str] = {
@@ -81,6 +88,7 @@ FACTS: Mapping[str, str] = {
     "review_stands": "The provider was asked, and its books still contradict ours",
     "review_unknown": "The provider was asked about the contradiction, and did not answer",
     "unauthenticated_accepted_by": "Staff accept that the payment was authorised without authentication",
+    "noted_by": "Staff left a note",
     "capture_requested_by": "Somebody asked for the money to be taken",
     "void_requested_by": "Somebody asked for the money to be released",
     "refund_requested_by": "Somebody asked for money to be given back",
@@ -128,6 +136,32 @@ CALLS: Mapping[str, str] = {
     "void": "Asked the provider to release the money",
     "refund": "Asked the provider to give money back",
     "inquire": "Asked the provider for the state of the payment",
+}
+
+# The kinds of the ledger's postings, and its accounts.
+POSTINGS: Mapping[str, str] = {
+    Posting.CAPTURE_REQUESTED: "capture requested",
+    Posting.CAPTURED: "captured",
+    Posting.REVERSAL: "capture refused",
+    Posting.CAPTURE_RETURNED: "capture turned out not to be made",
+    Posting.REFUNDED: "refunded",
+    Posting.REFUND_RETURNED: "refund came back",
+    Posting.CHARGED_BACK: "charged back",
+    Posting.CHARGE_BACK_REVERSED: "charge-back returned",
+}
+LEDGER_ACCOUNTS: Mapping[str, str] = {
+    CAPTURED: "owed by the provider",
+    IN_PROCESS: "captures on their way",
+    PAYABLE: "owed to the merchant",
+}
+
+# The party that usually bears a charge-back for fraud, by the result of 3-D Secure. The rules of the card
+# schemes have exceptions.
+LIABILITY: Mapping[str, str] = {
+    Authentication.AUTHENTICATED: "the shopper's bank usually bears fraud",
+    Authentication.ATTEMPTED: "the shopper's bank usually bears fraud",
+    Authentication.NOT_AVAILABLE: "you bear fraud",
+    Authentication.FAILED: "you bear fraud",
 }
 
 # The queries that the provider answers, the longer names first.
@@ -301,6 +335,10 @@ def in_plain_words(entry: Entry) -> str:
             return f"A notification from the provider ({entry.what})"
         case Kind.MESSAGE:
             return _message(entry.what)
+        case Kind.WEBHOOK:
+            return f"Told the merchant's endpoint: {humanised(entry.what)}"
+        case Kind.REQUEST | Kind.CHALLENGE | Kind.RECEIPT:
+            return entry.what
 
 
 def fact_in_words(kind: str) -> str:

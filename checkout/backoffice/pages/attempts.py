@@ -1,6 +1,7 @@
 """The pages of the rows that belong to a payment: its attempts, operations, provider calls and facts."""
 
 from collections.abc import Iterator
+from types import MappingProxyType
 
 from django.contrib import admin
 from django.db.models import QuerySet
@@ -19,6 +20,7 @@ from checkout.backoffice.display.values import (
     quantity_text,
     text_block,
 )
+from checkout.backoffice.exports import WithExport
 from checkout.backoffice.filters import HappenedFilter
 from checkout.backoffice.row_actions import ReadOnlyAdminWithActions, Verb
 from checkout.backoffice.search import match_exactly
@@ -191,13 +193,13 @@ class SettlingFilter(admin.SimpleListFilter):
 
 
 @admin.register(Operation)
-class OperationAdmin(OfPayment, WithState, OperationSettlingAdmin):
+class OperationAdmin(WithExport, OfPayment, WithState, OperationSettlingAdmin):
     """Captures, voids, refunds and charge-backs."""
 
     list_display = (
         "reference", "kind", "amount", "state_label", "payment_link", "requested_by", "created_at",
     )  # fmt: skip
-    list_select_related = ("payment",)
+    list_select_related = ("payment__merchant", "attempt")
     list_filter = (SettlingFilter, "kind", "state", ("created_at", admin.DateFieldListFilter))
     search_fields = ("reference__exact", "payment__reference__exact", "payment__order_reference__exact")
     search_help_text = "Operation reference, payment reference or order number"
@@ -217,6 +219,25 @@ class OperationAdmin(OfPayment, WithState, OperationSettlingAdmin):
         "updated_at",
     )
     readonly_fields = ("amount", "state_label", "refused_because", "payment_link")
+    export_columns = MappingProxyType(
+        {
+            "requested": lambda operation: operation.created_at,
+            "operation": lambda operation: operation.reference,
+            "kind": lambda operation: operation.kind,
+            "state": lambda operation: operation.state,
+            "amount": lambda operation: operation.amount.decimal,
+            "minor": lambda operation: operation.amount_minor,
+            "currency": lambda operation: operation.currency,
+            "order": lambda operation: operation.payment.order_reference,
+            "payment": lambda operation: operation.payment.reference,
+            "merchant": lambda operation: operation.payment.merchant.code,
+            "order_code": lambda operation: operation.attempt.order_code,
+            "by": lambda operation: operation.requested_by,
+            "reason": lambda operation: operation.reason,
+            "refused_because": lambda operation: operation.refusal_reason,
+            "changed": lambda operation: operation.updated_at,
+        }
+    )
 
     @admin.display(ordering="amount_minor")
     def amount(self, operation: Operation) -> str:

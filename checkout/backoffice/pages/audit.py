@@ -1,37 +1,25 @@
-"""The audit log: a list with filters, a page for each entry, and all of it as CSV."""
+"""The audit log: a list with filters that can be exported, and a page for each entry."""
 
-from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, time, timedelta
+from types import MappingProxyType
 from typing import Any
 
 from django.apps import apps
 from django.contrib import admin
-from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.auth.models import User
-from django.core.exceptions import PermissionDenied
 from django.db.models import Q, QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, StreamingHttpResponse
-from django.urls import path, reverse
-from django.utils import timezone
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
 from django.utils.html import format_html
 
-from checkout.audit.chain import canonical
 from checkout.audit.log import details_of
 from checkout.audit.models import AuditEntry
-from checkout.backoffice.audited import note
 from checkout.backoffice.base import ModelAdmin, ReadOnlyAdmin
 from checkout.backoffice.display.values import NOTHING, json_block, payment_link, short_time
+from checkout.backoffice.exports import WithExport
 from checkout.backoffice.navigation import SECTIONS
 from checkout.backoffice.search import day_in
-from checkout.csv_text import csv_line
-from messaging.concurrency.database import in_thread
 
-# The number of entries that an export reads at a time.
-BATCH = 1_000
-COLUMNS = (
-    *("number", "when", "who", "from", "action", "what", "table", "row", "object", "merchant", "payment"),
-    *("why", "before", "after", "digest"),
-)
 _STRANGER = "-"
 
 
@@ -66,10 +54,9 @@ class TableFilter(admin.SimpleListFilter):
 
 
 @admin.register(AuditEntry)
-class AuditEntryAdmin(ReadOnlyAdmin):
+class AuditEntryAdmin(WithExport, ReadOnlyAdmin):
     """Everything that staff have done, newest first."""
 
-    change_list_template = "admin/audit/change_list.html"
     list_display = ("when", "who", "what", "about", "merchant", "origin")
     list_display_links = ("when",)
     list_filter = (WhoFilter, TableFilter, ("at", admin.DateFieldListFilter))
@@ -81,10 +68,25 @@ class AuditEntryAdmin(ReadOnlyAdmin):
         *("why", "before", "after", "previous", "digest"),
     )
     readonly_fields = ("when", "who", "about", "of_payment", "why", "before", "after")
-
-    def get_urls(self) -> list[Any]:
-        view = self.admin_site.admin_view(self.export_view)
-        return [path("export/", view, name="audit_auditentry_export"), *super().get_urls()]
+    export_columns = MappingProxyType(
+        {
+            "number": lambda entry: entry.id,
+            "when": lambda entry: entry.at,
+            "who": lambda entry: entry.by,
+            "from": lambda entry: entry.origin,
+            "action": lambda entry: entry.action,
+            "what": lambda entry: entry.what,
+            "table": lambda entry: entry.table,
+            "row": lambda entry: entry.row,
+            "object": lambda entry: entry.name,
+            "merchant": lambda entry: entry.merchant,
+            "payment": lambda entry: entry.payment,
+            "why": lambda entry: details_of(entry).why,
+            "before": lambda entry: dict(details_of(entry).before),
+            "after": lambda entry: dict(details_of(entry).after),
+            "digest": lambda entry: entry.digest,
+        }
+    )
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[AuditEntry], search_term: str
@@ -93,26 +95,6 @@ class AuditEntryAdmin(ReadOnlyAdmin):
         for word in search_term.split():
             queryset = queryset.filter(_condition(word))
         return queryset, False
-
-    def export_view(self, request: HttpRequest) -> Any:
-        """Return what the list would show, of all pages, as CSV. The export is recorded, too."""
-        if not self.has_view_permission(request):
-            raise PermissionDenied
-        try:
-            found = self.get_changelist_instance(request).get_queryset(request)
-        except IncorrectLookupParameters:
-            return HttpResponseRedirect(reverse("admin:audit_auditentry_changelist"))
-        chosen = request.GET.urlencode()
-        note(request, "export", f"Exported the audit log{f', {chosen}' if chosen else ''}")
-        name = f"audit-{timezone.now():%Y-%m-%d}.csv"
-        return StreamingHttpResponse(
-            _lines(found.order_by("-id")),
-            headers={
-                "Content-Type": "text/csv; charset=utf-8",
-                "Content-Disposition": f'attachment; filename="{name}"',
-                "Cache-Control": "no-store",
-            },
-        )
 
     def history_view(
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
@@ -174,24 +156,3 @@ def _condition(word: str) -> Q:
         table, _, key = value.partition(":")
         return Q(table=table, row=key)
     return Q(by=word) | Q(payment=word) | Q(name=word) | Q(row=word)
-
-
-async def _lines(entries: QuerySet[AuditEntry]) -> AsyncIterator[str]:
-    """Yield the lines of the export. Between two batches, it holds neither a thread nor a connection."""
-    yield csv_line(COLUMNS)
-    batch = await in_thread(_batch, entries)
-    while batch:
-        yield "".join(csv_line(_cells(entry)) for entry in batch)
-        batch = await in_thread(_batch, entries.filter(id__lt=batch[-1].id))
-
-
-def _batch(entries: QuerySet[AuditEntry]) -> list[AuditEntry]:
-    return list(entries[:BATCH])
-
-
-def _cells(entry: AuditEntry) -> Iterator[object]:
-    details = details_of(entry)
-    yield from (entry.id, entry.at.isoformat(), entry.by, entry.origin, entry.action, entry.what)
-    yield from (entry.table, entry.row, entry.name, entry.merchant, entry.payment)
-    before, after = (canonical(values) if values else "" for values in (details.before, details.after))
-    yield from (details.why, before, after, entry.digest)

@@ -6,6 +6,7 @@ The page of each has the reason, the time limit, the evidence and the postings.
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from io import BytesIO
+from types import MappingProxyType
 from typing import Any
 
 from django import forms
@@ -23,6 +24,7 @@ from checkout.backoffice.base import ModelAdmin
 from checkout.backoffice.display.facts import FactLine, order_facts
 from checkout.backoffice.display.values import badge, payment_page_link, short_time
 from checkout.backoffice.display.wording import CLAIMS, DISPUTE_EVENTS
+from checkout.backoffice.exports import WithExport
 from checkout.backoffice.pages.ledger import books_of
 from checkout.backoffice.row_actions import ReadOnlyAdminWithActions, Tool
 from checkout.conf import conf
@@ -105,7 +107,7 @@ class EvidenceForm(forms.Form):
 
 
 @admin.register(Dispute)
-class DisputeAdmin(ReadOnlyAdminWithActions):
+class DisputeAdmin(WithExport, ReadOnlyAdminWithActions):
     """The list of disputes, and a page for each."""
 
     list_display = (
@@ -134,6 +136,19 @@ class DisputeAdmin(ReadOnlyAdminWithActions):
     )
     search_fields = ("order_reference__iexact", "reference__exact", "attempts__order_code__exact")
     search_help_text = "Order number, payment reference or provider order code"
+    export_columns = MappingProxyType(
+        {
+            "since": lambda payment: _since(payment),
+            "order": lambda payment: payment.order_reference,
+            "payment": lambda payment: payment.reference,
+            "merchant": lambda payment: payment.merchant.code,
+            "state": lambda payment: payment.standing,
+            "amount": lambda payment: _disputed(payment).decimal,
+            "minor": lambda payment: _disputed(payment).minor,
+            "currency": lambda payment: payment.currency,
+            "known": lambda payment: ". ".join(_known(payment)),
+        }
+    )
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Return True for users who may view payments."""
@@ -275,7 +290,7 @@ class DisputeAdmin(ReadOnlyAdminWithActions):
 
     @admin.display(description="since")
     def since(self, payment: Dispute) -> str:
-        return short_time(min(_times(payment), default=payment.updated_at))
+        return short_time(_since(payment))
 
     @admin.display(description="order", ordering="order_reference")
     def order(self, payment: Dispute) -> str:
@@ -284,8 +299,7 @@ class DisputeAdmin(ReadOnlyAdminWithActions):
     @admin.display(description="amount")
     def disputed(self, payment: Dispute) -> str:
         """The sum that issuers took back or are said to have taken; of a mere question, the payment's."""
-        minor = _sum(payment, Operation.Kind.CHARGE_BACK) + payment.at_risk_minor
-        return localised_money(Money(minor or payment.amount_minor, payment.currency))
+        return localised_money(_disputed(payment))
 
     @admin.display(description="state", ordering="standing")
     def state_in_words(self, payment: Dispute) -> str:
@@ -309,6 +323,15 @@ def _recorded(payment: Any) -> dict[str, Any]:
 
 def _plain(values: Mapping[str, object]) -> dict[str, object]:
     return {name: value if isinstance(value, bool) else str(value or "") for name, value in values.items()}
+
+
+def _since(payment: Any) -> datetime:
+    return min(_times(payment), default=payment.updated_at)
+
+
+def _disputed(payment: Any) -> Money:
+    minor = _sum(payment, Operation.Kind.CHARGE_BACK) + payment.at_risk_minor
+    return Money(minor or payment.amount_minor, payment.currency)
 
 
 def _times(payment: Any) -> Iterator[datetime]:

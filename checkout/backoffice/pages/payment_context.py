@@ -7,6 +7,8 @@ from django.db.models import Model
 from django.urls import reverse
 from django.utils.html import format_html
 
+from checkout.audit.log import details_of
+from checkout.audit.models import AuditEntry
 from checkout.backoffice.attention import page as attention
 from checkout.backoffice.attention.reason import Reason
 from checkout.backoffice.attention.reasons_of_flows import reasons_of_flows
@@ -15,47 +17,50 @@ from checkout.backoffice.display.values import (
     NOTHING,
     Table,
     badge,
-    duration_text,
     humanised,
     payment_page_link,
+    quantity_text,
     short_time,
     state_text,
 )
-from checkout.backoffice.display.wording import KINDS, STATES, in_plain_words
+from checkout.backoffice.display.wording import KINDS, LIABILITY, STATES, first_upper
 from checkout.backoffice.pages.attempts import authentication_text, card_name, card_text
 from checkout.backoffice.pages.ledger import books_of
+from checkout.backoffice.pages.waterfall import label_of, waterfall_of
 from checkout.localised_money import localised_money
 from checkout.payments import actions
-from checkout.payments.models import Attempt, Operation, Payment, Saga
-from checkout.payments.timeline import Kind, timeline_of
+from checkout.payments.actions.staff.flows import NOTED
+from checkout.payments.models import Attempt, Difference, Fact, Operation, Payment, Saga
+from checkout.payments.models.reconciliation import OPEN_DIFFERENCE
+from checkout.payments.providers.authentication import Authentication
+from checkout.states import AttemptState
 
 # The most other payments of a shopper that a page shows.
 MOST_OTHERS = 10
+# The most entries of the audit log that it shows.
+MOST_DEEDS = 50
 
 
 def payment_context(payment: Payment, user: Any) -> dict[str, Any]:
     """Return the context of the page, in a fixed number of queries. Links respect the rights of ``user``."""
-    timeline = [
-        {
-            "at": entry.at,
-            "kind": entry.kind,
-            "what": in_plain_words(entry),
-            "name": entry.what,
-            "detail": entry.detail,
-            "took": duration_text(entry.duration),
-        }
-        for entry in timeline_of(payment)
-    ]
     amount, state = localised_money(payment.amount), badge(payment.state)
     return {
         "title": f"{amount} · {state_text(payment.state)} · {payment.order_reference}",
         "subtitle": "",
         "head": {"amount": amount, "state": state, "meaning": STATES[payment.state], "card": _card(payment)},
+        "authentication": _authentication(payment),
         "sums": list(_sums(payment)),
         "attention": list(_attention(payment, user)),
-        "timeline": timeline,
-        "facts_only": [entry for entry in timeline if entry["kind"] in (Kind.EVENT, Kind.FACT)],
-        "kinds": KINDS.items(),
+        "waterfall": waterfall_of(payment, user),
+        "kinds": [(label_of(kind), meaning) for kind, meaning in KINDS.items()],
+        "differing": _differing(payment, user),
+        "notes": _notes(payment),
+        "who_did_what": Table(
+            "Who did what",
+            ("When", "Who", "What", "Why"),
+            list(_deeds(payment)),
+            "Staff have done nothing about this payment.",
+        ),
         "operations": Table(
             "Captures, voids, refunds and charge-backs",
             ("Reference", "Kind", "State", "Amount", "Requested", "By", "Reason", "Refused because"),
@@ -94,6 +99,50 @@ def last_attempt(payment: Payment) -> Attempt | None:
 def _card(payment: Payment) -> str:
     attempt = last_attempt(payment)
     return card_name(attempt) if attempt and attempt.card else ""
+
+
+def _authentication(payment: Payment) -> str:
+    """Return the result of 3-D Secure and who bears fraud, for the attempt with the money or the last one."""
+    attempts = [each for each in payment.attempts.all() if each.card or each.three_d_secure]
+    held = [each for each in attempts if each.state == AttemptState.AUTHORISED]
+    attempt = max(held or attempts, key=lambda each: each.number, default=None)
+    if attempt is None:
+        return ""
+    challenged = f"{quantity_text(attempt.challenge_count, 'challenge')}, " if attempt.challenge_count else ""
+    status = attempt.three_d_secure.get("status") or ""
+    told = f"{challenged}{humanised(status) or 'no result was told'}"
+    if not held:
+        return told
+    if attempt.merchant_initiated:
+        return f"charged without the shopper; {LIABILITY[Authentication.NOT_AVAILABLE]}"
+    return f"{told}; {LIABILITY.get(status, 'ask the provider who bears fraud')}"
+
+
+def _differing(payment: Payment, user: Any) -> Table | None:
+    """Return our sums and the provider's side by side, where they differ; None if they are not known to."""
+    rows = payment.differences.filter(OPEN_DIFFERENCE).exclude(kind=Difference.Kind.UNANSWERED)
+    compared = [
+        (
+            _link(Difference, row.pk, first_upper(humanised(row.kind)), user),
+            row.ours,
+            row.theirs,
+            short_time(row.last_seen_at),
+        )
+        for row in rows.order_by("pk")
+    ]
+    headers = ("Sum", "Ours", "The provider's", "Last compared")
+    return Table("Our books and the provider's differ", headers, compared, "") if compared else None
+
+
+def _notes(payment: Payment) -> list[Fact]:
+    """Return what staff have noted, the latest first."""
+    return list(payment.facts.filter(kind=NOTED).order_by("-pk"))
+
+
+def _deeds(payment: Payment) -> Iterator[Sequence[object]]:
+    """Yield what staff have done about the payment, from the audit log, the latest first."""
+    for entry in AuditEntry.objects.filter(payment=payment.reference).order_by("-id")[:MOST_DEEDS]:
+        yield short_time(entry.at), entry.by or NOTHING, entry.what, details_of(entry).why or NOTHING
 
 
 def _others(payment: Payment) -> Iterator[Sequence[object]]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Any
 
 from django.contrib import admin, messages
@@ -21,6 +22,7 @@ from checkout.backoffice.home.figures import visible_figures
 from checkout.backoffice.integration.events import events_tool
 from checkout.backoffice.pages.attempts import card_name
 from checkout.backoffice.pages.payment_context import last_attempt, payment_context
+from checkout.backoffice.requests.bulk import WithBulk
 from checkout.backoffice.requests.operation_pages import OperatingAdmin
 from checkout.backoffice.rights.merchants import visible
 from checkout.backoffice.row_actions import Tool, Verb
@@ -58,10 +60,10 @@ REVIEW = Verb(
     explanation=(
         "The provider is asked what it holds for this payment. Where its word and our operations agree, the "
         "payment follows them; money that it took, gave back or released by itself is taken into our books. "
-        "Where they do not agree, or it does not answer, nothing changes, and the timeline says why; what "
+        "Where they do not agree, or it does not answer, nothing changes, and the page says why; what "
         "its books have can be settled then. Nothing is captured by itself afterwards."
     ),
-    done="The provider is being asked. The timeline says what comes of it.",
+    done="The provider is being asked. The page says what comes of it.",
     otherwise="only a conflicted payment can be settled so. Nothing was changed.",
     is_offered=lambda payment: payment.state == PaymentState.CONFLICTED,
     carry_out=lambda payment, by, why: actions.review_payment(payment.reference, by=by, reason=why),
@@ -80,6 +82,18 @@ ACCEPT = Verb(
     otherwise="it was authenticated, accepted before, or nothing of it is kept. Nothing was changed.",
     is_offered=lambda payment: "unauthenticated" in attention.reasons(payment),
     carry_out=lambda payment, by, why: actions.accept_unauthenticated(payment.reference, by=by, reason=why),
+    asks_why=True,
+)
+
+
+NOTE = Verb(
+    name="note",
+    label="Add a note",
+    explanation="The note is shown on the payment's page, with your name and the time. It cannot be changed.",
+    done="Noted.",
+    otherwise="Nothing was noted.",
+    is_offered=lambda payment: True,
+    carry_out=lambda payment, by, why: actions.note_payment(payment, by=by, note=why),
     asks_why=True,
 )
 
@@ -150,10 +164,10 @@ class PaymentList(BoundedList):
 
 
 @admin.register(Payment)
-class PaymentAdmin(WithSavedViews, PaymentSettlingAdmin, OperatingAdmin):
-    """The list of payments, and a page with the timeline and the actions of each."""
+class PaymentAdmin(WithBulk, WithSavedViews, PaymentSettlingAdmin, OperatingAdmin):
+    """The list of payments, and a page with the history and the actions of each."""
 
-    verbs = (CANCEL, REVIEW, ACCEPT)
+    verbs = (CANCEL, REVIEW, ACCEPT, NOTE)
     change_form_template = "admin/payments/payment/change_form.html"
     list_display = (
         "when",
@@ -192,6 +206,25 @@ class PaymentAdmin(WithSavedViews, PaymentSettlingAdmin, OperatingAdmin):
         "updated_at",
     )
     readonly_fields = ("refused_because", "ordered")
+    export_columns = MappingProxyType(
+        {
+            "created": lambda payment: payment.created_at,
+            "order": lambda payment: payment.order_reference,
+            "reference": lambda payment: payment.reference,
+            "merchant": lambda payment: payment.merchant.code,
+            "state": lambda payment: payment.state,
+            "amount": lambda payment: payment.amount.decimal,
+            "minor": lambda payment: payment.amount_minor,
+            "currency": lambda payment: payment.currency,
+            "description": lambda payment: payment.description,
+            "email": lambda payment: payment.shopper_email,
+            "customer": lambda payment: payment.customer_reference,
+            "card": lambda payment: card_name(last_attempt(payment)),
+            "order_code": lambda payment: str(last_attempt(payment) or ""),
+            "refused_because": lambda payment: payment.refusal_reason,
+            "changed": lambda payment: payment.updated_at,
+        }
+    )
 
     def changelist_view(self, request: Any, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Lead to the page of the one payment that a search names, or list what it finds."""
@@ -228,7 +261,9 @@ class PaymentAdmin(WithSavedViews, PaymentSettlingAdmin, OperatingAdmin):
             *claim_tools(row.sagas.all(), request.user),
         )
         events = [events_tool(row)] if request.user.has_perm("payments.view_event") else []
-        return [*settling, *super().tools(request, row), *events]
+        # The link to add a note is beside the notes.
+        verbs = [tool for tool in super().tools(request, row) if tool.label != NOTE.label]
+        return [*settling, *verbs, *events]
 
     def facts(self, row: Payment) -> Iterable[FactLine]:
         return payment_facts(row)

@@ -5,10 +5,12 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.html import format_html
 
+from checkout.backoffice.attention.differences import next_step, story
 from checkout.backoffice.base import ModelAdmin, ReadOnlyAdmin
-from checkout.backoffice.display.values import NOTHING, badge, payment_page_link
-from checkout.backoffice.row_actions import ReadOnlyAdminWithActions, Verb
+from checkout.backoffice.display.values import NOTHING, badge, payment_page_link, short_time
+from checkout.backoffice.row_actions import ReadOnlyAdminWithActions, Tool, Verb
 from checkout.payments.actions import deal_with_difference
 from checkout.payments.models import Difference, Reconciliation
 from checkout.payments.models.reconciliation import OPEN_DIFFERENCE
@@ -58,15 +60,14 @@ class DifferenceAdmin(ReadOnlyAdminWithActions):
     """
 
     verbs = (DEAL_WITH,)
-    list_display = (
-        "order_code", "kind", "ours", "theirs", "status", "payment_found", "account", "found_at",
-    )  # fmt: skip
+    list_display = ("order_code", "told", "ours", "theirs", "status", "payment_found", "found")
+    list_display_links = ("order_code",)
     list_select_related = ("account", "payment")
     list_filter = (OpenFilter, "kind", "account", ("found_at", admin.DateFieldListFilter))
     search_fields = ("order_code__exact", "payment__reference__exact", "payment__order_reference__exact")
     search_help_text = "Provider order code, payment reference or order number"
-    date_hierarchy = "found_at"
     fields = (
+        "told",
         "order_code",
         "kind",
         "ours",
@@ -81,7 +82,30 @@ class DifferenceAdmin(ReadOnlyAdminWithActions):
         "dealt_with_by",
         "dealt_with_note",
     )
-    readonly_fields = ("ours", "theirs", "status", "payment_found")
+    readonly_fields = ("told", "ours", "theirs", "status", "payment_found")
+
+    def get_list_display(self, request: HttpRequest) -> Any:
+        """Add the action that the user may take about each difference."""
+
+        @admin.display(description="what to do")
+        def to_do(row: Difference) -> str:
+            step = next_step(row, request.user)
+            return format_html('<a href="{}">{}</a>', step.address, step.label) if step else NOTHING
+
+        return (*self.list_display, to_do)
+
+    def tools(self, request: HttpRequest, row: Difference) -> list[Tool]:
+        """Offer the action that settles it first."""
+        step, others = next_step(row, request.user), super().tools(request, row)
+        return [step, *others] if step and step.address not in {each.address for each in others} else others
+
+    @admin.display(description="what differs", ordering="kind")
+    def told(self, difference: Difference) -> str:
+        return story(difference)
+
+    @admin.display(description="found", ordering="found_at")
+    def found(self, difference: Difference) -> str:
+        return short_time(difference.found_at)
 
     @admin.display(description="our books", ordering="ours_minor")
     def ours(self, difference: Difference) -> str:

@@ -11,7 +11,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 
 from checkout.audit.log import Details
 from checkout.backoffice.approvals.asking import ask_for_approval, waiting_tools
-from checkout.backoffice.audited import entries_about
+from checkout.backoffice.audited import entries_about, note, subject_of
 from checkout.backoffice.display.facts import money_facts
 from checkout.backoffice.requests.operation_form import OperationForm
 from checkout.backoffice.row_actions import ReadOnlyAdminWithActions, Tool
@@ -168,22 +168,14 @@ class OperatingAdmin(ReadOnlyAdminWithActions):
     def _ask(
         self, wanted: Request, request: HttpRequest, payment: Payment, form: OperationForm
     ) -> OperationView:
-        """Request the operation and record it, once, in one transaction."""
-        ask = partial(wanted.ask, amount=form.cleaned_data["amount"]) if wanted.has_amount else wanted.ask
-        with transaction.atomic():
-            view = ask(
-                payment.reference,
-                idempotency_key=form.idempotency_key,
-                by=request.user.get_username(),
-                reason=form.cleaned_data["reason"],
-            )
-            operation = Operation.objects.get(reference=view.reference)
-            # The payment is locked, so no other process writes this entry meanwhile.
-            if not entries_about(operation).exists():
-                what = f"{wanted.label} of {localised_money(view.amount)}"
-                details = Details(form.cleaned_data["reason"], after={"state": str(operation.state)})
-                self.note(request, operation, str(wanted.kind), what, details)
-        return view
+        return request_operation(
+            request,
+            wanted,
+            payment,
+            amount=form.cleaned_data["amount"] if wanted.has_amount else None,
+            key=form.idempotency_key,
+            reason=form.cleaned_data["reason"],
+        )
 
     def _show(
         self, wanted: Request, request: HttpRequest, payment: Payment, form: OperationForm, template: str
@@ -195,3 +187,23 @@ class OperatingAdmin(ReadOnlyAdminWithActions):
             "facts": list(money_facts(payment)),
         }
         return self.show(request, template, payment, f"{wanted.label}: {payment.order_reference}", context)
+
+
+def request_operation(
+    request: HttpRequest, wanted: Request, payment: Payment, *, amount: Money | None, key: str, reason: str
+) -> OperationView:
+    """Request an operation for a member of staff and record it, once per key, in one transaction.
+
+    Every operation that staff request goes through here, alone or in bulk. Raises the errors of
+    ``actions.request_capture``.
+    """
+    ask = wanted.ask if amount is None else partial(wanted.ask, amount=amount)
+    with transaction.atomic():
+        view = ask(payment.reference, idempotency_key=key, by=request.user.get_username(), reason=reason)
+        operation = Operation.objects.get(reference=view.reference)
+        # The payment is locked, so no other process writes this entry meanwhile.
+        if not entries_about(operation).exists():
+            what = f"{wanted.label} of {localised_money(view.amount)}"
+            details = Details(reason, after={"state": str(operation.state)})
+            note(request, str(wanted.kind), what, subject_of(operation), details)
+    return view

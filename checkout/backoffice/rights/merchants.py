@@ -24,7 +24,6 @@ M = TypeVar("M", bound=Model)
 
 # The column with a payment's reference, in tables of services that know a payment only by it.
 _BY_REFERENCE: Mapping[str, str] = {
-    "ledger.LedgerEntry": "payment_reference",
     "receipts.Receipt": "payment_reference",
     "risk.RiskAssessment": "payment_reference",
 }

@@ -33,7 +33,7 @@ _VIEWER = _of(
 _SUPPORT = _VIEWER | _of(
     "payments",
     "request_refund cancel_payment disable_paymentlink remove_savedcard view_event view_approvalrequest "
-    "handle_dispute",
+    "handle_dispute note_payment",
 )
 _FINANCE = (
     _VIEWER
@@ -43,7 +43,7 @@ _FINANCE = (
         "request_capture request_void request_refund settle_operation review_payment accept_payment "
         "view_difference deal_with_difference view_reconciliation view_provideraccount "
         "view_providernotification view_saga resume_saga view_approvalrequest "
-        "handle_dispute",
+        "handle_dispute export_payment note_payment",
     )
 )
 _SUPERVISOR = (
@@ -84,6 +84,7 @@ _AUDITOR = (
         each for each in _SUPERVISOR | _DEVELOPER | _OPERATOR if each.partition(".")[2].startswith("view_")
     )
     | _of("audit", "view_auditentry")
+    | _of("payments", "export_payment")
     | _of("auth", "view_user view_group")
 )
 _ADMINISTRATOR = (
@@ -103,7 +104,9 @@ ROLES: Mapping[str, Role] = {
     "support": Role(
         "Answers shoppers and disputes: refunds, cancels, disables links and removes saved cards.", _SUPPORT
     ),
-    "finance": Role("Captures, voids, refunds and settles; sees the ledger and the differences.", _FINANCE),
+    "finance": Role(
+        "Captures, voids, refunds, settles and exports; sees the ledger and the differences.", _FINANCE
+    ),
     "supervisor": Role(
         "Does the work of support and finance, approves what others have requested of it, and decides about "
         "attacks.",
@@ -111,7 +114,7 @@ ROLES: Mapping[str, Role] = {
     ),
     "developer": Role("Makes API keys and webhook endpoints, and sees their work.", _DEVELOPER),
     "operator": Role("Keeps the gateway at work: flows, dead letters, messages, erasure.", _OPERATOR),
-    "auditor": Role("Sees everything with the audit log, and changes nothing.", _AUDITOR),
+    "auditor": Role("Sees and exports everything with the audit log, and changes nothing.", _AUDITOR),
     "administrator": Role(
         "Configures merchants, accounts, stock and keys, says what needs an approval, and approves accounts "
         "and keys of others; moves no money.",

@@ -56,6 +56,7 @@ class Migration(migrations.Migration):
                 ("payment_reference", models.CharField(db_index=True, max_length=40)),
                 ("amount_minor", models.BigIntegerField()),
                 ("currency", models.CharField(max_length=3)),
+                ("merchant_code", models.CharField(default="", max_length=50, verbose_name="merchant")),
                 ("posted_at", models.DateTimeField(default=django.utils.timezone.now)),
             ],
             options={
@@ -63,6 +64,42 @@ class Migration(migrations.Migration):
                 "ordering": ["posted_at", "pk"],
                 "constraints": [
                     models.UniqueConstraint(fields=("posting", "account"), name="a_posting_is_made_once")
+                ],
+                "indexes": [
+                    models.Index(fields=["posted_at"], name="ledger_entry_by_time"),
+                    models.Index(fields=["merchant_code", "id"], name="ledger_entry_by_merchant"),
+                ],
+            },
+        ),
+        migrations.CreateModel(
+            name="DailyTotal",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("day", models.DateField()),
+                ("merchant_code", models.CharField(max_length=50, verbose_name="merchant")),
+                ("currency", models.CharField(max_length=3)),
+                ("kind", models.CharField(max_length=30)),
+                ("postings", models.PositiveIntegerField()),
+                (
+                    "minor",
+                    models.BigIntegerField(
+                        help_text="The sum of the amounts, in minor units; never negative"
+                    ),
+                ),
+            ],
+            options={
+                "ordering": ["-day", "merchant_code", "currency", "kind"],
+                "default_permissions": (),
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("day", "merchant_code", "currency", "kind"),
+                        name="a_day_has_one_total_of_each_kind",
+                    )
                 ],
             },
         ),

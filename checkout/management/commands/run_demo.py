@@ -8,6 +8,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from checkout.conf import conf
 from checkout.tryout.children import ChildFailed, Stopped
 from checkout.tryout.demo import Demo
+from checkout.tryout.mess import MessFailed
 from checkout.tryout.ports import PortTaken, sandbox_port, web_port
 
 PORT = 8000
@@ -22,6 +23,9 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         """Take ports and folder, which have defaults that suit a laptop."""
         parser.add_argument("--once", action="store_true", help="stop after the purchase, with its exit code")
+        parser.add_argument(
+            "--mess", action="store_true", help="leave one of everything that staff have to settle"
+        )
         parser.add_argument(
             "--port", type=int, default=web_port(), help="of the gateway (default: WEB_PORT, or 8000)"
         )
@@ -47,10 +51,11 @@ class Command(BaseCommand):
             root=conf.base_dir,
             port=port,
             sandbox_port=options["sandbox_port"],
+            leaves_mess=options["mess"],
         )
         try:
             code = demo.run(self._say, once=options["once"])
-        except (PortTaken, ChildFailed) as error:
+        except (PortTaken, ChildFailed, MessFailed) as error:
             raise CommandError(str(error)) from error
         except Stopped:
             raise SystemExit(130) from None

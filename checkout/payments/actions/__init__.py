@@ -44,7 +44,12 @@ from checkout.payments.actions.shopper.showing import (
 from checkout.payments.actions.shopper.submission import submit_payment
 from checkout.payments.actions.staff.dead_letters import requeue_dead_letter, why_not_requeued
 from checkout.payments.actions.staff.erasure import erase_payment
-from checkout.payments.actions.staff.flows import accept_unauthenticated, resume_saga, review_payment
+from checkout.payments.actions.staff.flows import (
+    accept_unauthenticated,
+    note_payment,
+    resume_saga,
+    review_payment,
+)
 from checkout.payments.actions.staff.handling import (
     deal_with_dead_letter,
     deal_with_difference,
@@ -91,6 +96,7 @@ __all__ = [
     "list_payments",
     "lock_payments",
     "merchant_named",
+    "note_payment",
     "operations_of",
     "payment_state",
     "payment_view",

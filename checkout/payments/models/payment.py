@@ -211,7 +211,9 @@ class Payment(models.Model):
             ("cancel_payment", "Can cancel payments that were not paid"),
             ("review_payment", "Can have the provider asked about conflicted payments"),
             ("accept_payment", "Can accept payments that were authorised without authentication"),
+            ("note_payment", "Can leave notes about payments"),
             ("erase_payment", "Can erase the personal data of payments"),
+            ("export_payment", "Can export lists of payments and other records as files"),
         ]
 
     def __str__(self) -> str:

@@ -7,7 +7,8 @@ from django.utils import timezone
 class RetentionWalk(models.Model):
     """A walk through a table in batches: its position and its beginning (``timers/table_walk.py``).
 
-    The walk that counts figures has the name of their table, and walks through the events.
+    The walks that count figures and totals have the names of their tables. They walk through the events, and
+    through the entries of the ledger.
     """
 
     table = models.CharField(max_length=63, primary_key=True)

@@ -120,7 +120,7 @@ def await_operation(command: AwaitOperation, message: Message) -> None:
 @service.handles(StartOperation)
 def start_operation(command: StartOperation, message: Message) -> None:
     """Start the saga of an operation that was requested, or that was found to be done."""
-    operations = Operation.objects.select_related("attempt", "payment")
+    operations = Operation.objects.select_related("attempt", "payment__merchant")
     operation = operations.filter(reference=command.operation, payment__reference=command.payment).first()
     if operation is None:
         raise CommandRejected("operation_not_found", "This payment has no such operation.")
@@ -130,6 +130,7 @@ def start_operation(command: StartOperation, message: Message) -> None:
         operation=operation.reference,
         minor=operation.amount_minor,
         currency=operation.currency,
+        merchant_code=operation.payment.merchant.code,
         is_included=operation.reference == operation.attempt.capture_reference,
     )
     # A void signals the purchase that it is undone. A purchase that could not release its authorisation

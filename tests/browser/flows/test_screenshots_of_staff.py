@@ -103,10 +103,10 @@ def test_pictures_of_the_back_office(shopper: Shopper, width: int) -> None:
     log_in(page)
     picture(page, "admin-payments", width)
     page.goto(f"{shopper.stack.web_url}/admin/payments/payment/?q={reference}")
-    expect(page.get_by_role("heading", name="Timeline")).to_be_visible()
+    expect(page.get_by_role("heading", name="What happened")).to_be_visible()
     picture(page, "admin-payment", width)
-    page.get_by_role("heading", name="Timeline").evaluate("heading => heading.scrollIntoView()")
-    picture(page, "admin-timeline", width, full_page=False)
+    page.get_by_role("heading", name="What happened").evaluate("heading => heading.scrollIntoView()")
+    picture(page, "admin-waterfall", width, full_page=False)
 
 
 def test_pictures_of_a_refund(shopper: Shopper, width: int) -> None:

@@ -22,6 +22,7 @@ _OPEN = frozenset({ASK, SET_UP, RECOVERY, "logout", "jsi18n", "session"})
 MONEY_AND_KEYS = frozenset(
     {
         *(f"payments_payment_{page}" for page in ("capture", "void", "refund", "settle")),
+        *("payments_payment_bulk_capture", "payments_payment_bulk_refund"),
         *("payments_operation_settle", "payments_saga_settle"),
         *(f"api_apikey_{page}" for page in ("add", "rotate", "revoke")),
         *(f"webhooks_webhookendpoint_{page}" for page in ("add", "change", "rotate")),

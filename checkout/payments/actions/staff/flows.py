@@ -1,11 +1,11 @@
-"""Actions for staff only: review a conflicted payment, accept one, resume a parked saga."""
+"""Actions for staff only: review a conflicted payment, accept one, note something, resume a parked saga."""
 
 from django.db import transaction
 
 from checkout.errors import IllegalTransition, OperationRejected
 from checkout.payments.checkout_messages import ResumeSaga, ReviewPayment
 from checkout.payments.locking import get_payment_for_update
-from checkout.payments.models import Fact, Saga
+from checkout.payments.models import Fact, Payment, Saga
 from checkout.payments.models.messages import send_to_checkout
 from checkout.payments.models.payment import UNAUTHENTICATED
 from checkout.payments.sagas.operations.parking import obstacle_to_sending
@@ -15,6 +15,8 @@ from checkout.states import Actor, PaymentState
 
 # The kind of the fact that staff accept an authorisation without authentication.
 UNAUTHENTICATED_ACCEPTED = "unauthenticated_accepted_by"
+# The kind of the fact that staff have noted something for their colleagues.
+NOTED = "noted_by"
 
 
 @transaction.atomic
@@ -49,6 +51,13 @@ def accept_unauthenticated(reference: str, *, by: str, reason: str) -> None:
     data = {"by": by, "reason": scrub_note(reason)}
     Fact.objects.create(
         payment=payment, attempt=attempt, source=Actor.STAFF, kind=UNAUTHENTICATED_ACCEPTED, data=data
+    )
+
+
+def note_payment(payment: Payment, *, by: str, note: str) -> None:
+    """Record a note about a payment, for colleagues. It is never changed, but erased with personal data."""
+    Fact.objects.create(
+        payment=payment, source=Actor.STAFF, kind=NOTED, data={"by": by}, text=scrub_note(note)
     )
 
 

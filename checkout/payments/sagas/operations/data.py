@@ -42,6 +42,7 @@ class OperationData(Body, frozen=True, forbid_unknown_fields=False):
     operation: str
     minor: int
     currency: str
+    merchant_code: str = ""
     inquiries: int = 0
     tries: int = 0
     denials: int = 0

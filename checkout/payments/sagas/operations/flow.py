@@ -44,6 +44,7 @@ def entries(data: OperationData, posting: Posting) -> PostEntries:
         reference=f"{data.operation}/{data.returns}" if data.returns else data.operation,
         minor=data.minor,
         currency=data.currency,
+        merchant_code=data.merchant_code,
     )
 
 

@@ -62,6 +62,7 @@ def _operation(kind: str, reference: str, data: PurchaseData, *, is_included: bo
         operation=reference,
         minor=data.minor,
         currency=data.currency,
+        merchant_code=data.merchant_code,
         is_included=is_included,
     )
     return Start(kind=kind, key=reference, data=operation)
