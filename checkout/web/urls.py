@@ -4,7 +4,7 @@ from django.urls import path, re_path, register_converter
 from django.urls.converters import StringConverter
 
 from checkout.web import notifications
-from checkout.web.views import challenge, checkout, errors, health, links, logos, shop, status
+from checkout.web.views import cancellation, challenge, checkout, errors, health, links, logos, shop, status
 
 
 class PaymentReference(StringConverter):
@@ -35,9 +35,9 @@ urlpatterns = [
     path("orders/<slug:order_reference>/", shop.order, name="order"),
     path("checkout/<payment:reference>/", checkout.checkout, name="checkout"),
     path("checkout/<payment:reference>/pay/", checkout.pay, name="pay"),
+    path("checkout/<payment:reference>/cancel/", cancellation.give_up, name="give_up"),
     path("checkout/<payment:reference>/captcha/", checkout.captcha, name="captcha"),
     path("checkout/<payment:reference>/challenge/", challenge.challenge, name="challenge"),
-    path("checkout/<payment:reference>/challenge/give-up/", challenge.give_up, name="give_up"),
     path(
         "checkout/<payment:reference>/challenge/return/<token:token>/",
         challenge.challenge_return,

@@ -10,6 +10,7 @@ from checkout.payments.models import Attempt, Merchant, Payment, ProviderAccount
 from checkout.states import PaymentState
 from checkout.web.pages import path_of
 from messaging.concurrency.database import in_thread
+from tests.web.paying import fields_of
 
 PAY_FIELDS = {
     "csrfmiddlewaretoken",
@@ -348,3 +349,29 @@ async def test_the_status_document_is_202_until_the_end_and_200_after(shop, chec
         f'{{"reference": "{checkout.reference}", "state": "captured", "is_final": true, "is_paid": true, '
         f'"next": "{checkout.path("result/")}"}}'
     )
+
+
+async def test_a_shopper_may_cancel_instead_of_paying(back_end, checkout):
+    assert f'href="{checkout.path("cancel/")}"' in (await checkout.get()).text
+    page = await checkout.get("cancel/")
+    token = {"csrfmiddlewaretoken": fields_of(page)["csrfmiddlewaretoken"]}
+    answer = await checkout.client.post(checkout.path("cancel/"), token)
+    assert (answer.status, answer.headers["location"]) == (303, checkout.path("result/"))
+    assert "Payment cancelled" in (await checkout.get("result/")).text
+
+
+async def test_a_shopper_may_cancel_while_the_result_is_waited_for_and_is_not_told_that_it_is_cancelled(
+    back_end, checkout, settings
+):
+    settings.CHECKOUT_REPLY_BUDGET_SECONDS = 0.5
+    await checkout.pay("pending")
+    assert f'href="{checkout.path("cancel/")}"' in (await checkout.get("status/")).text
+    page = await checkout.get("cancel/")
+    assert "its result is not known yet" in page.text
+    token = {"csrfmiddlewaretoken": fields_of(page)["csrfmiddlewaretoken"]}
+    answer = await checkout.client.post(checkout.path("cancel/"), token)
+    assert (answer.status, answer.headers["location"]) == (303, checkout.path("status/"))
+    waiting = (await checkout.get("status/")).text
+    assert "We are cancelling your payment" in waiting
+    assert checkout.path("cancel/") not in waiting
+    assert (await in_thread(Payment.objects.get)).state == PaymentState.CONFIRMING

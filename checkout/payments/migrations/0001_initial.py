@@ -119,6 +119,14 @@ class Migration(migrations.Migration):
                 ("challenge_count", models.PositiveSmallIntegerField(default=0)),
                 ("challenge_token_hash", models.CharField(blank=True, db_index=True, max_length=64)),
                 ("challenge_expires_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "called_off_at",
+                    models.DateTimeField(
+                        blank=True,
+                        help_text="When somebody wanted the payment cancelled during this try",
+                        null=True,
+                    ),
+                ),
                 ("three_d_secure", models.JSONField(blank=True, default=dict)),
                 (
                     "card",

@@ -54,7 +54,7 @@ class PurchaseData(Body, frozen=True, forbid_unknown_fields=False):
     ``has_card`` says that the submission came with its card, which is never stored, or names a saved one.
     ``is_capture_included`` says that the provider captures with the authorisation, without being asked again.
     ``is_back`` says that the shopper came back from a challenge, ``is_expiring`` that we no longer wait for
-    the challenge to end, and ``is_called_off`` that this is because somebody has cancelled the payment.
+    the challenge to end. ``is_called_off`` says that somebody has cancelled the payment.
     ``is_capture_refused`` says that the capture was refused while another step had to be finished first.
     ``refusal_reason`` says why we refuse an authorisation ourselves, until it is released.
     ``is_taken`` says that staff found the money taken, whatever became of our own capture. ``taken_minor`` is

@@ -94,7 +94,7 @@ def void_refused(data: PurchaseData) -> PurchaseDecision:
 def void_parked(data: PurchaseData) -> PurchaseDecision:
     why = "The authentication failed" if data.refusal_reason else "The capture was refused"
     if data.is_called_off:
-        why = "The payment was cancelled during the challenge"
+        why = "The payment was cancelled"
     return _parked(At.VOID, data, f"{why}, and the authorisation could not be released.")
 
 
@@ -188,6 +188,9 @@ def _unpaid(data: PurchaseData) -> PurchaseData:
 
 
 def refuse(data: PurchaseData, reason: str) -> PurchaseDecision:
+    """Release the stock. A payment that was called off meanwhile is cancelled, and not tried again."""
+    if data.is_called_off:
+        return release(data, transitions=("cancelled",))
     return release(data, transitions=("refused",), refusal_reason=reason)
 
 
