@@ -4,7 +4,18 @@ from django.urls import path, re_path, register_converter
 from django.urls.converters import StringConverter
 
 from checkout.web import notifications
-from checkout.web.views import cancellation, challenge, checkout, errors, health, links, logos, shop, status
+from checkout.web.views import (
+    cancellation,
+    challenge,
+    checkout,
+    errors,
+    health,
+    links,
+    logos,
+    returning,
+    shop,
+    status,
+)
 
 
 class PaymentReference(StringConverter):
@@ -45,6 +56,7 @@ urlpatterns = [
     ),
     path("checkout/<payment:reference>/status/", status.status, name="status"),
     path("checkout/<payment:reference>/status.json", status.status_json, name="status_json"),
+    path("checkout/<payment:reference>/return/", returning.return_to_shop, name="return_to_shop"),
     path("checkout/<payment:reference>/result/", status.result, name="result"),
     path("logos/<logo:name>", logos.logo, name="logo"),
     path("pay/<token:token>/", links.payment_link, name="payment_link"),

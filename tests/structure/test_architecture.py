@@ -58,7 +58,7 @@ INTERFACES = {
     "checkout.ledger.books",
     "checkout.orders.stock",
     "checkout.payments.event_feed",
-    *(f"checkout.webhooks.{part}" for part in "actions objects delivery_queries".split()),
+    *(f"checkout.webhooks.{part}" for part in "actions objects delivery_queries returns".split()),
 }
 # Packages that work with the tables of the payments app. Those of the API itself are in the same database, as
 # its answers are written in the transactions of payments.

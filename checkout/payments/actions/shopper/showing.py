@@ -67,6 +67,7 @@ class PaymentView:
     amount: Money
     description: str
     order_reference: str
+    merchant_code: str
     merchant_name: str
     locale: str
     language: str
@@ -172,6 +173,7 @@ def _view(payment: Payment, attempt: Attempt | None) -> PaymentView:
         amount=payment.amount,
         description=payment.description,
         order_reference=payment.order_reference,
+        merchant_code=payment.merchant.code,
         merchant_name=payment.merchant.name,
         locale=payment.locale,
         language=attempt.language if attempt else "",
