@@ -60,6 +60,7 @@ urlpatterns = [
     path("checkout/<payment:reference>/result/", status.result, name="result"),
     path("logos/<logo:name>", logos.logo, name="logo"),
     path("pay/<token:token>/", links.payment_link, name="payment_link"),
+    path("pay/<token:token>/qr.svg", links.link_qr_code, name="link_qr_code"),
     path("notifications/<slug:account>/", notifications.receive, name="notifications"),
     path("notifications/<slug:account>/<str:secret>/", notifications.receive, name="proven_notifications"),
     re_path(r"^notifications/", errors.no_such_program_address),

@@ -66,7 +66,12 @@ def test_the_python_for_the_public_key_verifies():
 @pytest.mark.django_db
 def test_the_python_for_the_return_verifies():
     created = create_endpoint("shop", url="https://shop.example/hooks")
-    result = {"payment": "pay_1", "order_reference": "W 1&ü", "state": "captured", "amount": 1250}
+    result: dict[str, str | int] = {
+        "payment": "pay_1",
+        "order_reference": "W 1&ü",
+        "state": "captured",
+        "amount": 1250,
+    }
     returned, query = run(code("python", "def returned")).returned, signed_return("shop", result)
     given = {"payment": "pay_1", **dict(parse_qsl(urlencode(query)))}
     assert returned(given, created.secret) == {"type": "checkout.return", **result}

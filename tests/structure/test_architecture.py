@@ -28,8 +28,8 @@ LAYERS = (
     {
         f"checkout.{part}"
         for part in "audit colours conf crash_points csv_text database errors keys languages".split()
-        + "localised_money localised_times mail messages money own privacy problems rates service".split()
-        + "states tallies".split()
+        + "localised_money localised_times mail messages money own privacy problems qr_codes rates".split()
+        + "service states tallies".split()
     }
     | MESSAGES,
     {
@@ -105,7 +105,7 @@ HOMES = {
     "babel": ("checkout.localised_money", "checkout.localised_times"),
     "axes": ("checkout.backoffice.log_in", "checkout.payments.timers.expired_counters"),
     "django_otp": ("checkout.backoffice.log_in.second_factor",),
-    "segno": ("checkout.backoffice.log_in.second_factor",),
+    "segno": ("checkout.qr_codes",),
     "pika": ("messaging.rabbitmq",),
     "requests": ("checkout.payments.providers.transport", *CLIENT_PROGRAMS),
     "rest_framework": ("checkout.api",),

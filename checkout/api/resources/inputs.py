@@ -125,6 +125,36 @@ class CreatePaymentLink(Strict):
         default=False,
         help_text="Each shopper who opens the link gets a payment of their own.",
     )
+    max_quantity = Whole(
+        required=False,
+        min_value=1,
+        max_value=100,
+        default=1,
+        help_text="How many shoppers may buy at once, each for `amount`. Only with `reusable`. The payment's "
+        "metadata then has the chosen `quantity`.",
+    )
+    min_amount = Whole(
+        required=False,
+        allow_null=True,
+        min_value=1,
+        max_value=MOST,
+        default=None,
+        help_text="The least that shoppers may choose to pay. Only with `max_amount`; then 1 by default.",
+    )
+    max_amount = Whole(
+        required=False,
+        allow_null=True,
+        min_value=1,
+        max_value=MOST,
+        default=None,
+        help_text="With it, shoppers choose the amount, up to this one, and `amount` is only suggested. Only "
+        "with `reusable`.",
+    )
+    asks_email = Flag(
+        required=False,
+        default=False,
+        help_text="The page asks for the shopper's e-mail address, to which the receipt goes.",
+    )
     return_url = Text(required=False, allow_blank=True, max_length=500, default="", help_text=RETURN)
     metadata = Metadata(required=False, default=dict, help_text="The metadata of the payments.")
     expires_at = Time(

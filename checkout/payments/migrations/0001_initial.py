@@ -821,6 +821,27 @@ class Migration(migrations.Migration):
                 ("description", models.CharField(max_length=50)),
                 ("return_url", models.CharField(blank=True, max_length=500)),
                 ("metadata", models.JSONField(blank=True, default=dict)),
+                (
+                    "max_quantity",
+                    models.PositiveSmallIntegerField(
+                        default=1, help_text="How many a shopper may buy at once, each for the amount"
+                    ),
+                ),
+                (
+                    "least_minor",
+                    models.BigIntegerField(
+                        blank=True,
+                        help_text="The least that a shopper may choose to pay; none has one price",
+                        null=True,
+                    ),
+                ),
+                ("most_minor", models.BigIntegerField(blank=True, null=True)),
+                (
+                    "asks_email",
+                    models.BooleanField(
+                        default=False, help_text="The shopper is asked for an e-mail address, for the receipt"
+                    ),
+                ),
                 ("is_reusable", models.BooleanField(default=False)),
                 (
                     "openings",

@@ -13,7 +13,8 @@ from checkout.payments.models.link import PaymentLink
 class PaymentLinkObject(msgspec.Struct, frozen=True, kw_only=True):
     """A link for shoppers. ``payments`` is the number of payments that it has made.
 
-    A reusable link with the maximum number of payments is ``used_up``.
+    A reusable link with the maximum number of payments is ``used_up``. ``min_amount`` and ``max_amount`` are
+    null unless shoppers choose the amount. ``qr_code_url`` leads to a QR code of ``url`` as SVG.
     """
 
     id: str
@@ -28,6 +29,11 @@ class PaymentLinkObject(msgspec.Struct, frozen=True, kw_only=True):
     return_url: str
     metadata: dict[str, str]
     reusable: bool
+    max_quantity: int
+    min_amount: int | None
+    max_amount: int | None
+    asks_email: bool
+    qr_code_url: str
     payments: int
     expires_at: datetime | None
     created_at: datetime
@@ -35,9 +41,10 @@ class PaymentLinkObject(msgspec.Struct, frozen=True, kw_only=True):
 
 def link_object(link: PaymentLink) -> PaymentLinkObject:
     """Return the public object of a link. Its merchant must have been read."""
+    url = f"{conf.public_url}{reverse('checkout:payment_link', args=[link.token])}"
     return PaymentLinkObject(
         id=link.reference,
-        url=f"{conf.public_url}{reverse('checkout:payment_link', args=[link.token])}",
+        url=url,
         state=link.state,  # type: ignore[arg-type]  # one of the four
         merchant=link.merchant.code,
         order_reference=link.order_reference,
@@ -47,6 +54,11 @@ def link_object(link: PaymentLink) -> PaymentLinkObject:
         return_url=link.return_url,
         metadata=link.metadata,
         reusable=link.is_reusable,
+        max_quantity=link.max_quantity,
+        min_amount=link.least_minor,
+        max_amount=link.most_minor,
+        asks_email=link.asks_email,
+        qr_code_url=f"{url}qr.svg",
         payments=link.openings,
         expires_at=link.expires_at,
         created_at=link.created_at,
