@@ -30,8 +30,10 @@ _VIEWER = _of(
     "payments",
     "view_payment view_attempt view_operation view_savedcard view_paymentlink view_merchant view_appearance",
 ) | _of("receipts", "view_receipt")
-_SUPPORT = _VIEWER | _of(
-    "payments", "request_refund cancel_payment disable_paymentlink remove_savedcard view_event"
+_SUPPORT = (
+    _VIEWER
+    | _of("payments", "request_refund cancel_payment disable_paymentlink remove_savedcard view_event")
+    | _of("receipts", "resend_receipt")
 )
 _FINANCE = (
     _VIEWER
@@ -95,7 +97,10 @@ _ADMINISTRATOR = (
 
 ROLES: Mapping[str, Role] = {
     "viewer": Role("Looks at payments, and changes nothing.", _VIEWER),
-    "support": Role("Answers shoppers: refunds, cancels, disables links and removes saved cards.", _SUPPORT),
+    "support": Role(
+        "Answers shoppers: refunds, cancels, disables links, removes saved cards, sends receipts again.",
+        _SUPPORT,
+    ),
     "finance": Role("Captures, voids, refunds and settles; sees the ledger and the differences.", _FINANCE),
     "supervisor": Role("Does the work of support and finance, and decides about attacks.", _SUPERVISOR),
     "developer": Role("Makes API keys and webhook endpoints, and sees their work.", _DEVELOPER),

@@ -1,5 +1,8 @@
 """The checkout service: it passes commands on to the orchestrator. All decisions are made by sagas."""
 
+from django.urls import reverse
+
+from checkout.conf import conf
 from checkout.languages import locale_in
 from checkout.orders.messages import OrderLine
 from checkout.payments.checkout_messages import (
@@ -60,6 +63,7 @@ def submit_payment(command: SubmitPayment, message: Message) -> None:
     if attempt.state in ENDED_WITHOUT_MONEY:
         join_locked(payment, message)
         return
+    look = appearance_of(payment.merchant)
     data = PurchaseData(
         payment=payment.reference,
         attempt=attempt.order_code,
@@ -77,8 +81,10 @@ def submit_payment(command: SubmitPayment, message: Message) -> None:
         order_reference=payment.order_reference,
         description=payment.description,
         merchant_code=payment.merchant.code,
-        locale=locale_in(attempt.language, payment.locale)
-        or appearance_of(payment.merchant).default_language,
+        locale=locale_in(attempt.language, payment.locale) or look.default_language,
+        support_email=look.support_email,
+        support_phone=look.support_phone,
+        logo_url=f"{conf.public_url}{reverse('checkout:logo', args=[look.logo_id])}" if look.logo_id else "",
         minutes_behind_utc=attempt.minutes_behind_utc,
         is_test=not payment.merchant.is_live,
     )
@@ -233,7 +239,7 @@ def take_reply(reply: Reply, message: Message) -> None:
 _OF_PAYMENT = Compiled(
     lambda code, payment: (
         Attempt.objects.select_for_update(of=("payment", "self"), no_key=True)
-        .select_related("payment__merchant")
+        .select_related("payment__merchant__appearance")
         .filter(order_code=code, payment__reference=payment)
     )
 )

@@ -97,7 +97,8 @@ def approved(data: PurchaseData, answer: ProviderAnswered) -> PurchaseDecision:
     If the payment was called off, or the account refuses the authorisation, for a reason that the answer has,
     it is released instead.
     """
-    held = with_changes(data, inquiries=0, tries=0, is_expiring=False)
+    card = {"card_brand": answer.card_brand, "card_last4": answer.card_last4}
+    held = with_changes(data, inquiries=0, tries=0, is_expiring=False, **card)
     if data.is_called_off or answer.refusal_reason:
         return Go(step=At.VOID, data=with_changes(held, refusal_reason=answer.refusal_reason))
     if not data.captures:

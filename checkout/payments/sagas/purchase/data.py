@@ -61,7 +61,7 @@ class PurchaseData(Body, frozen=True, forbid_unknown_fields=False):
     how much of it; zero means all of it. ``is_only_held`` says that it was found held,
     and that we do not capture it.
     ``merchant``, ``order_reference``, ``description``, ``locale``, ``minutes_behind_utc`` and ``is_test`` are
-    for the receipt, and they and ``merchant_code`` for services of others.
+    for the receipt, as are card, support and logo, and they and ``merchant_code`` for services of others.
     ``own_begun`` names steps of your own that were begun and can be undone. ``own_undone`` says that the
     purchase went on after their undoing had begun, ``is_order_cancelled`` that it cannot go on any more.
     ``own_place`` is the place of the last one that was begun, in the words of ``Place``.
@@ -96,6 +96,11 @@ class PurchaseData(Body, frozen=True, forbid_unknown_fields=False):
     merchant_code: str = ""
     locale: str = ""
     minutes_behind_utc: int | None = None
+    card_brand: str = ""
+    card_last4: str = ""
+    support_email: str = ""
+    support_phone: str = ""
+    logo_url: str = ""
     own_begun: tuple[str, ...] = ()
     own_undone: bool = False
     own_place: str = ""

@@ -7,6 +7,7 @@ from msgspec.structs import replace as with_changes
 
 from checkout.messages import Done
 from checkout.orders.messages import ORDER_CONFIRMED
+from checkout.payments.card_brands import SCHEMES
 from checkout.payments.sagas.definition import End, Start
 from checkout.payments.sagas.operations.data import OperationData
 from checkout.payments.sagas.pauses import retry_delay
@@ -124,7 +125,8 @@ def order_confirmed(data: PurchaseData, answer: Done) -> PurchaseDecision:
 def receipt(data: PurchaseData) -> SendReceipt:
     """Return the receipt. It is for what staff found taken, if that is not the whole amount."""
     told = {name: getattr(data, name) for name in SendReceipt.__struct_fields__}
-    return SendReceipt(**{**told, "minor": data.taken_minor or data.minor})
+    brand = SCHEMES.get(data.card_brand, "")
+    return SendReceipt(**{**told, "minor": data.taken_minor or data.minor, "card_brand": brand})
 
 
 def order_not_confirmed(data: PurchaseData, reply: Reply) -> PurchaseDecision:
