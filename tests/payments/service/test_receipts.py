@@ -88,6 +88,12 @@ def tell(envelope: Envelope) -> None:
     async_to_sync(deliver_owed)()
 
 
+def html_of(message: Any) -> str:
+    [(html, kind)] = message.alternatives
+    assert kind == "text/html"
+    return str(html)
+
+
 def later() -> None:
     """Let the timer send what is due after its pause or lease, which end by the database's clock."""
     Receipt.objects.exclude(next_try_at=None).update(next_try_at=timezone.now() - timedelta(minutes=1))
@@ -105,13 +111,12 @@ def test_a_receipt_tells_who_was_paid_how_much_and_for_what(attempt):
 
 
 def test_a_receipt_names_card_items_and_whom_to_ask_in_text_and_in_html(attempt):
-    card = {"card_brand": "Visa", "card_last4": "1111"}
-    contact = {"support_email": "help@shop.example", "support_phone": "+44 20 7946 0000"}
+    card: dict[str, Any] = {"card_brand": "Visa", "card_last4": "1111"}
+    contact: dict[str, Any] = {"support_email": "help@shop.example", "support_phone": "+44 20 7946 0000"}
     logo = "https://pay.example/logos/a.png"
     tell(told(attempt, lines=[OrderLine(sku="<TEA>", quantity=2)], logo_url=logo, **card, **contact))
     [message] = mail.outbox
-    [(html, kind)] = message.alternatives
-    assert kind == "text/html"
+    html = html_of(message)
     for part in ("Visa ending in 1111", "help@shop.example, +44 20 7946 0000", "£12.50", "A-1"):
         assert part in message.body
         assert part in html
@@ -143,7 +148,7 @@ def test_a_receipt_whose_address_was_erased_is_not_sent_again(attempt):
 def test_a_receipt_leaves_out_what_is_not_known(attempt):
     tell(told(attempt))
     [message] = mail.outbox
-    [(html, _)] = message.alternatives
+    html = html_of(message)
     for name in ("Card:", "Questions:", "Contents:"):
         assert name not in message.body
     assert "<img" not in html
@@ -151,7 +156,7 @@ def test_a_receipt_leaves_out_what_is_not_known(attempt):
 
 def test_an_arabic_receipt_is_written_from_right_to_left(attempt):
     tell(told(attempt, locale="ar"))
-    [(html, _)] = mail.outbox[0].alternatives
+    html = html_of(mail.outbox[0])
     assert '<html lang="ar" dir="rtl">' in html
 
 
