@@ -8,7 +8,7 @@ from copy import copy
 from functools import lru_cache
 
 from babel import Locale, UnknownLocaleError
-from babel.numbers import format_currency, get_currency_symbol
+from babel.numbers import format_currency, format_decimal, get_currency_symbol
 
 from checkout.money import Money, exponent
 
@@ -36,6 +36,13 @@ def localised_money(amount: Money, locale: str = "") -> str:
         if symbol[:1].isascii():
             written = written.replace(symbol, f"{symbol}{_LEFT_TO_RIGHT}")
     return _CROWDED.sub(_NO_BREAK, written)
+
+
+def localised_decimal(amount: Money, locale: str = "") -> str:
+    """Return the number alone, as people type it into a field: 1234.50 or 1234,50."""
+    places = exponent(amount.currency)
+    pattern = f"0.{'0' * places}" if places else "0"
+    return format_decimal(amount.decimal, format=pattern, locale=known_locale(locale))
 
 
 @lru_cache(maxsize=1000)

@@ -24,6 +24,8 @@ from messaging.libraries import typed
 
 # One of our own words, or nothing: a refusal reason is stored in a column, and pages have advice for it.
 Word = Annotated[str, msgspec.Meta(pattern=r"^[a-z_]{0,50}\Z")]
+# The last digits of a card, or nothing.
+LastDigits = Annotated[str, msgspec.Meta(pattern=r"^(?:[0-9]{4})?\Z")]
 
 
 class Body(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -20,7 +20,7 @@ from checkout.payments.checkout_messages import (
     ApplyProviderEvent,
     AwaitOperation,
     AwaitPayment,
-    CallOffChallenge,
+    CallOff,
     CompleteChallenge,
     SubmitPayment,
 )
@@ -60,7 +60,7 @@ _OURS = (
         sends=_types(
             SubmitPayment,
             CompleteChallenge,
-            CallOffChallenge,
+            CallOff,
             AwaitPayment,
             AwaitOperation,
             ApplyNotification,

@@ -172,7 +172,8 @@ PAYMENT_EDGES = (
     _edge("submitted", (P.OPEN, P.REFUSED), P.PROCESSING, Actor.SHOPPER, Actor.MERCHANT),
     _edge("challenge_required", (P.PROCESSING, P.CONFIRMING), P.CHALLENGE_REQUIRED, Actor.SAGA),
     _edge("challenge_returned", (P.CHALLENGE_REQUIRED,), P.PROCESSING, Actor.SHOPPER),
-    # The provider is asked to cancel it as well.
+    # The provider is asked to cancel it as well. A payment that is called off at another time stays in its
+    # state until it is known what came of it.
     _edge(
         "called_off",
         (P.CHALLENGE_REQUIRED,),
@@ -190,8 +191,18 @@ PAYMENT_EDGES = (
     _edge("refused", (*LIVE, P.VOID_PENDING), P.REFUSED, Actor.SAGA, Actor.PROVIDER),
     _edge("expired", (P.OPEN, *LIVE), P.EXPIRED, Actor.SAGA, Actor.CLOCK),
     _edge("expired", (P.REFUSED,), P.EXPIRED, Actor.CLOCK),
-    _edge("cancelled", (P.OPEN, P.REFUSED), P.CANCELLED, Actor.SHOPPER, Actor.MERCHANT, Actor.STAFF),
-    # It was called off during a challenge. If that was completed, the money is released first.
+    # The saga cancels a payment that was called off while an attempt was under way, and was refused before it
+    # heard of that.
+    _edge(
+        "cancelled",
+        (P.OPEN, P.REFUSED),
+        P.CANCELLED,
+        Actor.SHOPPER,
+        Actor.MERCHANT,
+        Actor.STAFF,
+        Actor.SAGA,
+    ),
+    # Money that is held by then is released first.
     _edge("cancelled", (*LIVE, P.VOID_PENDING), P.CANCELLED, Actor.SAGA),
     # From here on the state follows the sums of the payment's operations (``payments.totals``). The results
     # of two operations may arrive in either order, so an edge starts from every state that earlier sums may

@@ -60,10 +60,10 @@ class CompleteChallenge(Command[PaymentStatusReply], frozen=True):
     attempt: str
 
 
-class CallOffChallenge(Command[PaymentStatusReply], frozen=True):
-    """Cancel a purchase that waits for a challenge, since shopper, merchant or staff have called it off."""
+class CallOff(Command[PaymentStatusReply], frozen=True):
+    """Cancel a purchase before its money is taken, since shopper, merchant or staff have called it off."""
 
-    to = "checkout.call_off_challenge"
+    to = "checkout.call_off"
     again = "nothing changes; answered when there is a result"
 
     payment: str

@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-from checkout.messages import Answer, Command, Word
+from checkout.messages import Answer, Command, LastDigits, Word
 
 
 class ProviderOutcome(StrEnum):
@@ -29,12 +29,15 @@ class ProviderAnswered(Answer, frozen=True):
     """The result of a provider call. ``event`` is the provider's own word, ``refusal_reason`` ours.
 
     ``why`` is the provider's sentence, for staff, if the request was not carried out and may be sent again.
+    ``card_brand`` (our code) and ``card_last4`` tell the card of an attempt, for its receipt.
     """
 
     outcome: ProviderOutcome
     event: str = ""
     refusal_reason: Word = ""
     why: str = ""
+    card_brand: Word = ""
+    card_last4: LastDigits = ""
 
     @property
     def says(self) -> ProviderOutcome:

@@ -9,8 +9,9 @@ class SendReceipt(Command[Done], frozen=True, forbid_unknown_fields=False):
 
     The sender does not wait for an answer. If ``is_reserved``, the amount is taken only when the merchant
     captures it. If ``is_test``, the merchant is not live, and no money moves. ``locale`` and
-    ``minutes_behind_utc`` are the shopper's language (BCP 47) and time zone, if they are known. The other
-    optional fields are for services of other installations.
+    ``minutes_behind_utc`` are the shopper's language (BCP 47) and time zone, if they are known. The card, and
+    ways to reach the merchant, are in the e-mail if they are known. ``attempt`` and ``merchant_code`` are for
+    services of other installations.
     """
 
     to = "notifications.send_receipt"
@@ -29,5 +30,10 @@ class SendReceipt(Command[Done], frozen=True, forbid_unknown_fields=False):
     locale: str = ""
     minutes_behind_utc: int | None = None
     lines: list[OrderLine] = []
+    card_brand: str = ""
+    card_last4: str = ""
+    support_email: str = ""
+    support_phone: str = ""
+    logo_url: str = ""
     is_reserved: bool = False
     is_test: bool = False

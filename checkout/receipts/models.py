@@ -18,14 +18,22 @@ class Receipt(models.Model):
     currency = models.CharField(max_length=3)
     locale = models.CharField(max_length=35, blank=True, default="")
     minutes_behind_utc = models.SmallIntegerField(null=True, blank=True)
+    lines = models.JSONField(default=list, blank=True, help_text="What was ordered: sku and quantity")
+    card_brand = models.CharField(max_length=40, blank=True, default="")
+    card_last4 = models.CharField(max_length=4, blank=True, default="")
+    support_email = models.CharField(max_length=254, blank=True, default="")
+    support_phone = models.CharField(max_length=30, blank=True, default="")
+    logo_url = models.CharField(max_length=600, blank=True, default="")
     is_reserved = models.BooleanField(default=False)
     is_test = models.BooleanField(default=False)
     created_at = models.DateTimeField(default=timezone.now)
     sent_at = models.DateTimeField(null=True, blank=True)
     next_try_at = models.DateTimeField(null=True, blank=True)
     failures = models.PositiveSmallIntegerField(default=0)
+    resendings = models.PositiveSmallIntegerField(default=0, help_text="How often staff have sent it again")
 
     class Meta:
+        permissions: ClassVar = [("resend_receipt", "Can send receipts again")]
         ordering: ClassVar = ["-created_at"]
         indexes: ClassVar = [
             models.Index(

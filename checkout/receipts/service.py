@@ -11,11 +11,12 @@ import asyncio
 from datetime import timedelta
 
 import structlog
-from django.core.mail import EmailMessage
+from django.core.mail import EmailMultiAlternatives
 from django.db import transaction
 from django.template import Context
 from django.utils import translation
 from django.utils.translation import gettext as _
+from msgspec import structs
 
 from checkout import mail
 from checkout.conf import conf
@@ -50,7 +51,8 @@ MOST = 100
 SLOW_SECONDS = 1.0
 
 
-_EMAIL = mail.template("receipt.txt")
+_TEXT, _HTML = mail.template("receipt.txt"), mail.template("receipt.html")
+TIMES = "\N{MULTIPLICATION SIGN}"
 load_catalogues()
 
 
@@ -68,6 +70,12 @@ def send_receipt(command: SendReceipt, message: Message) -> Done:
             currency=command.currency,
             locale=command.locale,
             minutes_behind_utc=command.minutes_behind_utc,
+            lines=[structs.asdict(line) for line in command.lines],
+            card_brand=command.card_brand[:40],
+            card_last4=command.card_last4[:4],
+            support_email=command.support_email[:254],
+            support_phone=command.support_phone[:30],
+            logo_url=command.logo_url[:600],
             is_reserved=command.is_reserved,
             is_test=command.is_test,
             next_try_at=server_time(database_of("receipts")),
@@ -149,24 +157,50 @@ def _record(receipt: Receipt, *, is_sent: bool, is_over: bool) -> None:
         mine.update(next_try_at=now + pause, failures=receipt.failures + 1)
 
 
-def receipt_email(receipt: Receipt) -> EmailMessage:
-    """Return the plain-text e-mail, in the shopper's language."""
+def receipt_email(receipt: Receipt) -> EmailMultiAlternatives:
+    """Return the e-mail in the shopper's language, as plain text and as HTML."""
     language = language_among(receipt.locale).like(receipt.locale)
-    context = {
-        "receipt": receipt,
-        "amount": localised_money(Money(receipt.amount_minor, receipt.currency), language.formats),
-        "paid_at": localised_time(receipt.created_at, language.formats, receipt.minutes_behind_utc),
-    }
     with translation.override(language.code):
         subject = _("Test: your payment to {shop}") if receipt.is_test else _("Your payment to {shop}")
-        body = _EMAIL.render(Context(context))
-    return EmailMessage(
-        subject=subject.format(shop=receipt.merchant),
+        subject = subject.format(shop=receipt.merchant)
+        context = {
+            "receipt": receipt,
+            "language": language,
+            "subject": subject,
+            "amount": localised_money(Money(receipt.amount_minor, receipt.currency), language.formats),
+            "rows": _rows(receipt, language.formats),
+        }
+        body, html = _TEXT.render(Context(context)), _HTML.render(Context(context))
+    # Mailboxes may drop a second e-mail with the same id, which is right only if it was sent by mistake.
+    again = f".{receipt.resendings}" if receipt.resendings else ""
+    email = EmailMultiAlternatives(
+        subject=subject,
         body=body,
         to=[in_ascii(receipt.email)],
         headers={
             "Content-Language": language.code,
-            "Message-ID": f"<receipt.{receipt.payment_reference}@{conf.email_domain}>",
+            "Message-ID": f"<receipt.{receipt.payment_reference}{again}@{conf.email_domain}>",
             "Auto-Submitted": "auto-generated",  # RFC 3834, prevents out-of-office replies
         },
     )
+    email.attach_alternative(html, "text/html")
+    return email
+
+
+def _rows(receipt: Receipt, formats: str) -> list[tuple[str, str]]:
+    """Return the names and values of what the receipt tells beside the amount."""
+    items = (f"{line['quantity']} {TIMES} {line['sku']}" for line in receipt.lines)
+    card = ""
+    if receipt.card_last4:
+        scheme = receipt.card_brand or _("Card")
+        card = _("{scheme} ending in {digits}").format(scheme=scheme, digits=receipt.card_last4)
+    rows = (
+        (_("Item"), receipt.description),
+        (_("Contents"), ", ".join(items)),
+        (_("Order number"), receipt.order_reference),
+        (_("Card"), card),
+        (_("Date"), localised_time(receipt.created_at, formats, receipt.minutes_behind_utc)),
+        (_("Payment reference"), receipt.payment_reference),
+        (_("Questions"), ", ".join(filter(None, (receipt.support_email, receipt.support_phone)))),
+    )
+    return [(name, value) for name, value in rows if value]

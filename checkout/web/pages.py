@@ -46,6 +46,11 @@ def payment_page_of(request: HttpRequest) -> str:
 
 
 def return_address_of(payment: PaymentView) -> str:
-    """Return the address to which the shopper goes back; "" if the merchant has given none."""
+    """Return the address to which the shopper goes back; "" if the merchant has given none.
+
+    After a cancellation it is the one for shoppers who do not want to pay, if the merchant has given that.
+    """
+    if payment.state is PaymentState.CANCELLED and payment.cancel_url:
+        return payment.cancel_url
     # Only a try-out has a shop.
     return payment.return_url or (reverse("checkout:shop") if conf.is_try_out else "")

@@ -4,7 +4,18 @@ from django.urls import path, re_path, register_converter
 from django.urls.converters import StringConverter
 
 from checkout.web import notifications
-from checkout.web.views import challenge, checkout, errors, health, links, logos, shop, status
+from checkout.web.views import (
+    cancellation,
+    challenge,
+    checkout,
+    errors,
+    health,
+    links,
+    logos,
+    returning,
+    shop,
+    status,
+)
 
 
 class PaymentReference(StringConverter):
@@ -35,9 +46,9 @@ urlpatterns = [
     path("orders/<slug:order_reference>/", shop.order, name="order"),
     path("checkout/<payment:reference>/", checkout.checkout, name="checkout"),
     path("checkout/<payment:reference>/pay/", checkout.pay, name="pay"),
+    path("checkout/<payment:reference>/cancel/", cancellation.give_up, name="give_up"),
     path("checkout/<payment:reference>/captcha/", checkout.captcha, name="captcha"),
     path("checkout/<payment:reference>/challenge/", challenge.challenge, name="challenge"),
-    path("checkout/<payment:reference>/challenge/give-up/", challenge.give_up, name="give_up"),
     path(
         "checkout/<payment:reference>/challenge/return/<token:token>/",
         challenge.challenge_return,
@@ -45,9 +56,11 @@ urlpatterns = [
     ),
     path("checkout/<payment:reference>/status/", status.status, name="status"),
     path("checkout/<payment:reference>/status.json", status.status_json, name="status_json"),
+    path("checkout/<payment:reference>/return/", returning.return_to_shop, name="return_to_shop"),
     path("checkout/<payment:reference>/result/", status.result, name="result"),
     path("logos/<logo:name>", logos.logo, name="logo"),
     path("pay/<token:token>/", links.payment_link, name="payment_link"),
+    path("pay/<token:token>/qr.svg", links.link_qr_code, name="link_qr_code"),
     path("notifications/<slug:account>/", notifications.receive, name="notifications"),
     path("notifications/<slug:account>/<str:secret>/", notifications.receive, name="proven_notifications"),
     re_path(r"^notifications/", errors.no_such_program_address),

@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 
 import pytest
+import segno
 from django.db import IntegrityError
 from django.utils import timezone
 
@@ -11,6 +12,7 @@ from checkout.payments.models import Payment, PaymentLink, link as models_link
 from checkout.payments.timers.abandoned import expire_abandoned
 from checkout.rates import RateLimit
 from checkout.states import PaymentState
+from checkout.web.link_form import suggestion_for
 from checkout.web.views import links as page_of_links
 from messaging.concurrency.database import in_thread
 from tests.api.calling import document, header
@@ -269,3 +271,118 @@ async def test_a_reusable_link_has_no_end_and_its_payments_end_like_any_other(ap
     assert link["expires_at"] is None
     await opened(link)
     assert (await in_thread(Payment.objects.get)).expires_at is None
+
+
+# 20.5 in Arabic digits.
+ARABIC = "\u0662\u0660\N{ARABIC DECIMAL SEPARATOR}\u0665"
+
+
+async def sent(link, **fields):
+    """Return the browser's answer after a shopper has sent the form with these fields."""
+    browser, path = AsgiClient(), path_of(link)
+    page = await browser.get(path)
+    return await browser.post(path, {"csrfmiddlewaretoken": token_of(page), **fields})
+
+
+async def the_payment():
+    return await in_thread(lambda: Payment.objects.order_by("-pk").first())
+
+
+@pytest.mark.parametrize("typed", ["3", " 3 ", "\N{ARABIC-INDIC DIGIT THREE}"])
+async def test_a_shopper_buys_several_at_once(api, typed):
+    link = await made(api, reusable=True, max_quantity=5)
+    assert (await sent(link, quantity=typed)).status == 303
+    payment = await the_payment()
+    assert (payment.amount_minor, payment.description) == (3750, "3 \N{MULTIPLICATION SIGN} Tea <b>")
+    assert payment.metadata == {"a": "b", "quantity": "3"}
+
+
+@pytest.mark.parametrize("typed", ["0", "6", "", "-1", "1.5", "two", "999999"])
+async def test_a_quantity_that_the_link_does_not_allow_makes_no_payment(api, typed):
+    link = await made(api, reusable=True, max_quantity=5)
+    page = await sent(link, quantity=typed)
+    assert page.status == 400
+    assert "Enter a number from 1 to 5." in page.text
+    assert await orders() == []
+
+
+@pytest.mark.parametrize(
+    ("typed", "minor"), [("20", 2000), ("20,5", 2050), ("20.05", 2005), ("1 000", 100_000), (ARABIC, 2050)]
+)
+async def test_a_shopper_chooses_the_amount(api, typed, minor):
+    link = await made(api, reusable=True, min_amount=500, max_amount=100_000)
+    assert (await sent(link, amount=typed)).status == 303
+    assert (await the_payment()).amount_minor == minor
+
+
+@pytest.mark.parametrize("typed", ["4.99", "1000.01", "", "1.200", "1,200.00", "-20", "20 EUR", "1e3", "NaN"])
+async def test_an_amount_that_the_link_does_not_allow_or_that_has_two_meanings_is_asked_for_again(api, typed):
+    link = await made(api, reusable=True, min_amount=500, max_amount=100_000)
+    page = await sent(link, amount=typed)
+    assert page.status == 400
+    assert "Enter an amount from €5.00 to €1,000.00." in page.text
+    assert await orders() == []
+
+
+async def test_what_a_form_adds_to_a_link_without_a_choice_changes_nothing(api):
+    link = await made(api, reusable=True)
+    assert (await sent(link, quantity="7", amount="1", email="thief@example.com")).status == 303
+    payment = await the_payment()
+    assert (payment.amount_minor, payment.shopper_email) == (1250, "")
+
+
+@pytest.mark.parametrize("reusable", [True, False])
+async def test_the_receipt_goes_to_the_address_that_the_page_asks_for(api, reusable):
+    link = await made(api, reusable=reusable, asks_email=True)
+    wrong = await sent(link, email="ella")
+    assert (wrong.status, "Enter an e-mail address" in wrong.text) == (400, True)
+    for email in ("ella@example.com", "anna@example.com"):
+        assert (await sent(link, email=email)).status == 303
+        assert (await the_payment()).shopper_email == email
+
+
+async def test_an_address_that_may_be_mistyped_is_asked_about_once(api):
+    link = await made(api, reusable=True, asks_email=True)
+    asked = await sent(link, email="ella@gmial.com")
+    assert (asked.status, "ella@gmail.com" in asked.text) == (200, True)
+    assert await orders() == []
+    assert (await sent(link, email="ella@gmial.com", confirmed_email="ella@gmial.com")).status == 303
+    assert (await the_payment()).shopper_email == "ella@gmial.com"
+    assert (await sent(link, email="ella@gmail.com", confirmed_email="ella@gmial.com")).status == 303
+    assert (await the_payment()).shopper_email == "ella@gmail.com"
+
+
+@pytest.mark.parametrize("email", ["a@gmail.com", "a@example.com", "a@gmx.de", "a@my-company.co.uk"])
+def test_an_address_without_a_mistake_is_not_asked_about(email):
+    assert suggestion_for(email) == ""
+
+
+@pytest.mark.parametrize(
+    ("changes", "pointer"),
+    [
+        ({"max_quantity": 2}, "max_quantity"),
+        ({"max_amount": 5000}, "max_amount"),
+        ({"reusable": True, "min_amount": 100}, "max_amount"),
+        ({"reusable": True, "max_amount": 1000}, "amount"),
+        ({"reusable": True, "min_amount": 2000, "max_amount": 3000}, "amount"),
+        ({"reusable": True, "max_amount": 5000, "max_quantity": 2}, "max_quantity"),
+        ({"reusable": True, "amount": 9_999_999_999, "max_quantity": 2}, "max_quantity"),
+    ],
+)
+async def test_a_choice_that_no_shopper_could_make_is_no_link(api, changes, pointer):
+    answer = await api.post(LINKS, {**WANTED, **changes})
+    assert answer.status == 422
+    assert [error["pointer"] for error in document(answer)["errors"]] == [f"/{pointer}"]
+
+
+async def test_a_link_has_a_qr_code_until_it_is_disabled(api):
+    link = await made(api)
+    path = path_of(link) + "qr.svg"
+    assert link["qr_code_url"].endswith(path)
+    image = await AsgiClient().get(path)
+    assert (image.status, header(image, "Content-Type")) == (200, "image/svg+xml")
+    expected = segno.make(link["url"], error="m", micro=False)
+    assert image.text.count("<path") == 2
+    assert expected.svg_inline(scale=4, border=4).split(' d="')[1].split('"')[0] in image.text
+    await api.post(f"{LINKS}/{link['id']}/disable")
+    assert (await AsgiClient().get(path)).status == 410

@@ -284,7 +284,7 @@ async def test_an_unpaid_payment_is_cancelled_once_and_stays_so(api):
 
 async def test_the_refusal_of_a_cancellation_names_the_state_that_the_payment_shows(api):
     created = document(await api.post("/payments", order()))
-    await in_thread(Payment.objects.update, state=PaymentState.CONFIRMING)
+    await in_thread(Payment.objects.update, state=PaymentState.CONFLICTED)
     refused = document(await api.post(f"/payments/{created['id']}/cancel"))
     assert refused["code"] == "not_possible_now"
     assert refused["detail"] == "A payment that is unknown cannot be cancelled."

@@ -131,3 +131,14 @@ def test_nothing_hinders_a_link_that_has_made_its_payment():
 def page_of_link(client, row):
     address = reverse("admin:payments_paymentlink_change", args=[row.pk])
     return client.get(address).content.decode()
+
+
+def test_staff_see_what_shoppers_may_choose_and_the_code_that_they_scan(staff_client):
+    row = link("A-1")
+    PaymentLink.objects.update(is_reusable=True, max_quantity=4)
+    client = staff_client("view_paymentlink")
+    shown = page_of_link(client, row)
+    assert "a quantity from 1 to 4" in shown
+    assert "<svg" in shown
+    PaymentLink.objects.update(max_quantity=1, least_minor=100, most_minor=5000)
+    assert "an amount from €1.00 to €50.00" in page_of_link(client, row)

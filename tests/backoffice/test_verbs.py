@@ -219,7 +219,7 @@ def test_a_payment_is_cancelled_once(admin_client):
     assert Payment.objects.get().state == PaymentState.CANCELLED
     assert payment.facts.count() == 1
     assert first["Location"] == second["Location"]
-    why = "only a payment that is open, refused or at the bank's check can be cancelled. Nothing was changed."
+    why = "the payment is paid, about to be paid, or has ended. Nothing was changed."
     assert told(second)[-1] == f"Cancel payment: {why}"
 
 

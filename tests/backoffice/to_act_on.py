@@ -11,6 +11,7 @@ from checkout.payments.actions.staff.approvals import Member, Proposal, propose
 from checkout.payments.models import PaymentLink, SavedCard
 from checkout.payments.models.approval import Matter
 from checkout.payments.providers.saved_cards import IssuedToken
+from checkout.receipts.models import Receipt
 from checkout.states import PaymentState
 from checkout.webhooks.actions import create_endpoint, disable
 from checkout.webhooks.models import Delivery, WebhookEndpoint
@@ -65,6 +66,15 @@ def link():
     )
 
 
+def receipt_that_was_sent():
+    return Receipt.objects.create(
+        payment_reference=rows.payment("PAID").reference,
+        email="ella@example.com",
+        amount_minor=1250,
+        currency="GBP",
+    )
+
+
 def dead_letter():
     return rows.dead_letter(rows.payment("DEAD").reference, queue="checkout.commands.ledger")
 
@@ -114,6 +124,7 @@ MAKE = {
     ("payment", "review"): conflicted_payment,
     ("paymentlink", "disable"): link,
     ("providernotification", "deal_with"): lambda: rows.notification(rows.payment("LIED"), "conflicted"),
+    ("receipt", "resend"): receipt_that_was_sent,
     ("saga", "resume"): lambda: rows.saga(rows.payment("PARKED", PaymentState.AUTHORISED), "parked"),
     ("savedcard", "remove"): saved_card,
     ("user", "reset"): user_with_factor,

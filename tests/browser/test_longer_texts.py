@@ -56,6 +56,7 @@ def payment_in(state: PaymentState) -> PaymentView:
         amount=Money(123_456_789, "GBP"),
         description="A description of fifty characters, which is a lot",
         order_reference="A" * 40,
+        merchant_code="shop",
         merchant_name="A merchant with a rather long name",
         locale="",
         language="",

@@ -7,6 +7,7 @@ import subprocess
 import time
 from datetime import timedelta
 from types import SimpleNamespace
+from urllib.parse import parse_qsl, urlencode
 
 import pytest
 from django.test import RequestFactory
@@ -15,7 +16,9 @@ from standardwebhooks.webhooks import WebhookVerificationError
 from checkout.payments.objects import PaymentStatus
 from checkout.payments.objects.payment import FINAL, FINAL_WITHOUT_A_REST
 from checkout.webhooks import schedule
-from checkout.webhooks.models import DeliveryAttempt
+from checkout.webhooks.actions import create_endpoint
+from checkout.webhooks.models import DeliveryAttempt, WebhookEndpoint
+from checkout.webhooks.returns import signed_return
 from checkout.webhooks.sending import claims, client
 from checkout.webhooks.signing import Keys, headers
 from tests.support.pages import block_of, text_of
@@ -58,6 +61,28 @@ def test_the_python_for_the_public_key_verifies():
     assert is_genuine(BODY, {name.title(): value for name, value in signed(keys).items()}, keys.public_key)
     assert not is_genuine(BODY, {}, keys.public_key)
     assert not is_genuine(BODY, signed(keys) | {"webhook-signature": "v1a,ü v1a,x v1a"}, keys.public_key)
+
+
+@pytest.mark.django_db
+def test_the_python_for_the_return_verifies():
+    created = create_endpoint("shop", url="https://shop.example/hooks")
+    result: dict[str, str | int] = {
+        "payment": "pay_1",
+        "order_reference": "W 1&ü",
+        "state": "captured",
+        "amount": 1250,
+    }
+    returned, query = run(code("python", "def returned")).returned, signed_return("shop", result)
+    given = {"payment": "pay_1", **dict(parse_qsl(urlencode(query)))}
+    assert returned(given, created.secret) == {"type": "checkout.return", **result}
+    refunded = query["result"].replace("captured", "refunded")
+    for changed in ({"payment": "pay_2"}, {"result": refunded}, {"timestamp": "1"}):
+        with pytest.raises(WebhookVerificationError):
+            returned(given | changed, created.secret)
+    with pytest.raises(WebhookVerificationError):
+        returned(given, Keys.new().secret)
+    WebhookEndpoint.objects.update(state="disabled")
+    assert signed_return("shop", result) == {}
 
 
 @pytest.mark.node

@@ -27,6 +27,8 @@ KINDS = {
     "leaves and comes back": 6,
     "sends the form again later": 4,
     "no device data": 3,
+    "cancels during the challenge": 5,
+    "cancels while paying": 4,
 }
 
 
@@ -45,7 +47,8 @@ class Habits:
     `is_late`: returns from the issuer only after the challenge has expired. `clicks` on Pay and `returns`
     from the issuer are sent concurrently. `leaves_after` is the time in seconds after which the connection
     is cut while paying. `listens`: uses the status page's WebSocket. `forges`: sends forged notifications.
-    `saves_card`: wants the card saved.
+    `saves_card`: wants the card saved. `cancels`: cancels on our page while the card is being
+    charged, and as the return from the issuer is sent, or instead of it (`is_away`).
     """
 
     kind: str
@@ -62,6 +65,8 @@ class Habits:
     listens: bool = False
     forges: bool = False
     saves_card: bool = False
+    cancels: bool = False
+    is_away: bool = False
 
 
 def draw(random: Random) -> Habits:
@@ -103,6 +108,10 @@ def _draw(random: Random) -> Habits:
             return Habits(kind, (some,), leaves_after=random.choice((0.0, 0.01, 0.05, 0.1, 0.3)))
         case "sends the form again later":
             return Habits(kind, (some,), sends_again=True)
+        case "cancels during the challenge":
+            return Habits(kind, (CHALLENGED,), cancels=True, is_away=random.random() < 0.5)
+        case "cancels while paying":
+            return Habits(kind, (some,), cancels=True, clicks=random.choice((1, 2)))
         case "no device data":
             return Habits(kind, has_device_data=False)
         case _:

@@ -152,6 +152,8 @@ class Shopper:
                 pass
             return await self._own_page()
         clicks = [self.client.post(action, values) for _ in range(self.habits.clicks)]
+        if self.habits.cancels:
+            clicks.append(self._cancel())
         if self.habits.forges and self._amount is not None:
             answer, _ = await asyncio.gather(self._first_answer(clicks), self._forge(self._amount))
             return answer
@@ -192,6 +194,8 @@ class Shopper:
             return page
         began = now()
         try:
+            if self.habits.cancels and self.habits.is_away:
+                return await self._cancel()
             for _ in range(6):
                 form = form_to("", page.text, page.url)
                 if form is None:
@@ -204,15 +208,25 @@ class Shopper:
                 if form.action.startswith(self.client.gateway):
                     if self.habits.is_late:
                         await self._let_time_run_out(began)
-                    returns = (
+                    returns = [
                         self.client.post(form.action, fields, cross_site=True)
                         for _ in range(self.habits.returns)
-                    )
+                    ]
+                    if self.habits.cancels:
+                        returns.append(self._cancel())
                     return await self._first_answer(returns)
                 page = await self.client.post(form.action, fields)
         except (NoAnswer, TryAgain):
             await self._pause()
         return await self._own_page()
+
+    async def _cancel(self) -> Answer:
+        """Cancel on our own page, as in another tab. A page that offers nothing to cancel leads on."""
+        page = await self.client.get(self._path("cancel/"))
+        form = form_to("", page.text, page.url)
+        if form is None:
+            return page
+        return await self.client.post(self._path("cancel/"), form.fields)
 
     async def _let_time_run_out(self, began: float) -> None:
         """Wait until the challenge has expired. Its time started before `began`."""

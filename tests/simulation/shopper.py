@@ -93,6 +93,9 @@ class Shopper:
         for _ in range(2 if self._chance.of(0.2) else 1):
             self._world.spawn(self._submit(number, card, ticks=ticks))
         await self._world.sleep(self._chance.around(2))
+        if self._chance.of(0.06):
+            # While the answer is waited for, or as it comes.
+            self._world.spawn(self._give_up() if self._chance.of(0.5) else self._close())
         while True:
             state = await self._outcome()
             if state != PaymentState.CHALLENGE_REQUIRED:
@@ -161,7 +164,7 @@ class Shopper:
 
     async def _give_up(self) -> None:
         self._world.trace.note("shopper", "gives up", self.reference)
-        await self._ask(lambda: actions.give_up_challenge(self.reference))
+        await self._ask(lambda: actions.give_up(self.reference))
 
     def _lateness(self) -> float:
         """Return the delay of a late return in seconds: around the token's expiry, or long after it."""

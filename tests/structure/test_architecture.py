@@ -29,7 +29,7 @@ LAYERS = (
         f"checkout.{part}"
         for part in "audit colours conf crash_points csv_text database described errors keys".split()
         + "languages localised_money localised_times mail messages money own privacy problems".split()
-        + "rates service states tallies".split()
+        + "qr_codes rates service states tallies".split()
     }
     | MESSAGES,
     {
@@ -60,7 +60,7 @@ INTERFACES = {
     "checkout.ledger.daily_totals",
     "checkout.orders.stock",
     "checkout.payments.event_feed",
-    *(f"checkout.webhooks.{part}" for part in "actions objects delivery_queries".split()),
+    *(f"checkout.webhooks.{part}" for part in "actions objects delivery_queries returns".split()),
 }
 # Packages that work with the tables of the payments app. Those of the API itself are in the same database, as
 # its answers are written in the transactions of payments.
@@ -107,7 +107,7 @@ HOMES = {
     "babel": ("checkout.localised_money", "checkout.localised_times"),
     "axes": ("checkout.backoffice.log_in", "checkout.payments.timers.expired_counters"),
     "django_otp": ("checkout.backoffice.log_in.second_factor",),
-    "segno": ("checkout.backoffice.log_in.second_factor",),
+    "segno": ("checkout.qr_codes",),
     "pika": ("messaging.rabbitmq",),
     "requests": ("checkout.payments.providers.transport", *CLIENT_PROGRAMS),
     "rest_framework": ("checkout.api",),

@@ -273,19 +273,19 @@ async def test_a_challenge_that_began_before_a_change_of_the_key_still_leads_bac
 async def test_a_shopper_may_cancel_instead_of_going_to_the_bank(return_path, checkout, settings, window):
     settings.CHECKOUT_CHALLENGE_WINDOW = window
     page = await checkout.get("challenge/")
-    assert f'href="{checkout.path("challenge/give-up/")}"' in page.text
-    page = await checkout.get("challenge/give-up/")
+    assert f'href="{checkout.path("cancel/")}"' in page.text
+    page = await checkout.get("cancel/")
     token = {"csrfmiddlewaretoken": fields_of(page)["csrfmiddlewaretoken"]}
-    answer = await checkout.client.post(checkout.path("challenge/give-up/"), token)
+    answer = await checkout.client.post(checkout.path("cancel/"), token)
     assert (answer.status, answer.headers["location"]) == (303, checkout.path("result/"))
     assert (await in_thread(Payment.objects.get)).state == PaymentState.CANCELLED
-    again = await checkout.get("challenge/give-up/")
+    again = await checkout.get("cancel/")
     assert (again.status, again.headers["location"]) == (303, checkout.path("result/"))
     late = await checkout.client.post(return_path, returned(), cross_site=True)
     assert checkout.path("result/") in (late.headers.get("location") or late.text)
 
 
 async def test_no_other_site_cancels_a_payment_for_its_shopper(return_path, checkout):
-    answer = await checkout.client.post(checkout.path("challenge/give-up/"), {}, cross_site=True)
+    answer = await checkout.client.post(checkout.path("cancel/"), {}, cross_site=True)
     assert answer.status == 403
     assert (await in_thread(Payment.objects.get)).state == PaymentState.CHALLENGE_REQUIRED

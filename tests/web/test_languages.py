@@ -215,7 +215,7 @@ async def test_no_page_to_wait_on_has_a_text_outside_the_catalogue(shop, checkou
 async def test_no_page_around_a_challenge_has_a_text_outside_the_catalogue(back_end, books, shop, checkout):
     await checkout.get(headers=ASK)
     await checkout.pay("challenge")
-    for path in ("challenge/", "challenge/give-up/"):
+    for path in ("challenge/", "cancel/"):
         page = await checkout.get(path, headers=ASK)
         assert page.status == 200
         assert not untranslated(page.text, "Deutsch")

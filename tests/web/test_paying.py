@@ -2,14 +2,21 @@
 
 import asyncio
 import re
+from datetime import timedelta
 from functools import partial
+from html import unescape
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
+from django.utils import timezone
+from standardwebhooks.webhooks import Webhook
 
 from checkout.payments.models import Attempt, Merchant, Payment, ProviderAccount
 from checkout.states import PaymentState
 from checkout.web.pages import path_of
+from checkout.webhooks.actions import create_endpoint
 from messaging.concurrency.database import in_thread
+from tests.web.paying import fields_of
 
 PAY_FIELDS = {
     "csrfmiddlewaretoken",
@@ -74,10 +81,47 @@ async def test_another_card_is_named_only_if_the_same_one_would_not_help(shop, c
 async def test_the_ways_back_to_the_merchant_have_the_payments_id(back_end, books, checkout, url, shown):
     await in_thread(partial(Merchant.objects.update, return_origins=["https://shop.example"]))
     await in_thread(partial(Payment.objects.update, return_url=url, cancel_url=url))
-    link = f'href="{shown.format(checkout.reference)}"'
-    assert link in (await checkout.get()).text, "the way out of the card form"
+    shown = shown.format(checkout.reference)
+    assert f'href="{shown}"' in (await checkout.get()).text, "the way out of the card form"
     await checkout.pay("approve")
-    assert link in (await checkout.get("result/")).text
+    assert f'href="{checkout.path("return/")}"' in (await checkout.get("result/")).text
+    answer = await checkout.get("return/")
+    assert (answer.status, answer.headers["location"]) == (303, unescape(shown))
+
+
+async def test_the_way_back_tells_the_result_signed_for_the_merchants_server(back_end, books, shop, checkout):
+    await in_thread(partial(Merchant.objects.update, return_origins=["https://shop.example"]))
+    await in_thread(partial(Payment.objects.update, return_url="https://shop.example/back?order=1"))
+    created = await in_thread(partial(create_endpoint, shop.code, "https://shop.example/hooks"))
+    await checkout.pay("approve")
+    address = urlsplit((await checkout.get("return/")).headers["location"])
+    told = dict(parse_qsl(address.query))
+    assert (address.hostname, told["order"], told["payment"]) == ("shop.example", "1", checkout.reference)
+    signed = {
+        "webhook-id": told["payment"],
+        "webhook-timestamp": told["timestamp"],
+        "webhook-signature": told["signature"],
+    }
+    said = Webhook(created.secret).verify(told["result"], signed)
+    assert (said["payment"], said["state"]) == (checkout.reference, "capture_pending")
+
+
+async def test_only_the_page_of_a_new_result_leads_back_by_itself(back_end, books, checkout):
+    await in_thread(partial(Merchant.objects.update, return_origins=["https://shop.example"]))
+    await in_thread(partial(Payment.objects.update, return_url="https://shop.example/back"))
+    await checkout.pay("approve")
+    assert 'id="returning"' in (await checkout.get("result/")).text
+    yesterday = timezone.now() - timedelta(days=1)
+    await in_thread(partial(Attempt.objects.update, created_at=yesterday))
+    assert 'id="returning"' not in (await checkout.get("result/")).text
+
+
+async def test_after_a_cancellation_the_way_back_is_that_for_shoppers_who_do_not_pay(checkout):
+    await in_thread(partial(Merchant.objects.update, return_origins=["https://shop.example"]))
+    urls = {"return_url": "https://shop.example/paid", "cancel_url": "https://shop.example/basket"}
+    await in_thread(partial(Payment.objects.update, state="cancelled", **urls))
+    address = (await checkout.get("return/")).headers["location"]
+    assert address.startswith("https://shop.example/basket?payment=")
 
 
 @pytest.mark.parametrize("origins", [[], ["https://shop.example:8443"], ["http://shop.example"]])
@@ -88,7 +132,7 @@ async def test_no_page_leads_to_an_origin_that_staff_have_taken_away(back_end, b
     await in_thread(partial(Payment.objects.update, return_url=url, cancel_url=url))
     assert "shop.example" not in (await checkout.get()).text
     await checkout.pay("approve")
-    assert "shop.example" not in (await checkout.get("result/")).text
+    assert "shop.example" not in (await checkout.get("return/")).headers["location"]
 
 
 @pytest.mark.parametrize("is_try_out", [True, False])
@@ -98,7 +142,9 @@ async def test_without_an_address_the_result_leads_only_to_the_shop_of_a_try_out
     settings.CHECKOUT_TRY_OUT = is_try_out
     await in_thread(lambda: Payment.objects.update(state="captured"))
     page = (await checkout.get("result/")).text
-    assert ('href="/"' in page, "Back to" in page) == (is_try_out, is_try_out)
+    assert ("return/" in page, "Back to" in page) == (is_try_out, is_try_out)
+    address = (await checkout.get("return/")).headers["location"]
+    assert address == ("/" if is_try_out else checkout.path("result/"))
 
 
 async def test_without_an_address_the_card_form_has_no_way_out(shop, checkout):
@@ -348,3 +394,29 @@ async def test_the_status_document_is_202_until_the_end_and_200_after(shop, chec
         f'{{"reference": "{checkout.reference}", "state": "captured", "is_final": true, "is_paid": true, '
         f'"next": "{checkout.path("result/")}"}}'
     )
+
+
+async def test_a_shopper_may_cancel_instead_of_paying(back_end, checkout):
+    assert f'href="{checkout.path("cancel/")}"' in (await checkout.get()).text
+    page = await checkout.get("cancel/")
+    token = {"csrfmiddlewaretoken": fields_of(page)["csrfmiddlewaretoken"]}
+    answer = await checkout.client.post(checkout.path("cancel/"), token)
+    assert (answer.status, answer.headers["location"]) == (303, checkout.path("result/"))
+    assert "Payment cancelled" in (await checkout.get("result/")).text
+
+
+async def test_a_shopper_may_cancel_while_the_result_is_waited_for_and_is_not_told_that_it_is_cancelled(
+    back_end, checkout, settings
+):
+    settings.CHECKOUT_REPLY_BUDGET_SECONDS = 0.5
+    await checkout.pay("pending")
+    assert f'href="{checkout.path("cancel/")}"' in (await checkout.get("status/")).text
+    page = await checkout.get("cancel/")
+    assert "its result is not known yet" in page.text
+    token = {"csrfmiddlewaretoken": fields_of(page)["csrfmiddlewaretoken"]}
+    answer = await checkout.client.post(checkout.path("cancel/"), token)
+    assert (answer.status, answer.headers["location"]) == (303, checkout.path("status/"))
+    waiting = (await checkout.get("status/")).text
+    assert "We are cancelling your payment" in waiting
+    assert checkout.path("cancel/") not in waiting
+    assert (await in_thread(Payment.objects.get)).state == PaymentState.CONFIRMING

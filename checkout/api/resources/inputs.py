@@ -160,6 +160,40 @@ class CreatePaymentLink(Strict):
         help_text="Each shopper who opens the link gets a payment of their own.",
         example=False,
     )
+    max_quantity = Whole(
+        required=False,
+        min_value=1,
+        max_value=100,
+        default=1,
+        help_text="How many shoppers may buy at once, each for `amount`. Only with `reusable`. The payment's "
+        "metadata then has the chosen `quantity`.",
+        example=1,
+    )
+    min_amount = Whole(
+        required=False,
+        allow_null=True,
+        min_value=1,
+        max_value=MOST,
+        default=None,
+        help_text="The least that shoppers may choose to pay. Only with `max_amount`; then 1 by default.",
+        example=500,
+    )
+    max_amount = Whole(
+        required=False,
+        allow_null=True,
+        min_value=1,
+        max_value=MOST,
+        default=None,
+        help_text="With it, shoppers choose the amount, up to this one, and `amount` is only suggested. Only "
+        "with `reusable`.",
+        example=5000,
+    )
+    asks_email = Flag(
+        required=False,
+        default=False,
+        help_text="The page asks for the shopper's e-mail address, to which the receipt goes.",
+        example=False,
+    )
     return_url = _optional(500, RETURN, "https://shop.example/thanks")
     metadata = Metadata(
         required=False, default=dict, help_text="The metadata of the payments.", example={"invoice": "7"}

@@ -10,7 +10,7 @@ from checkout.api.access.scopes import Scope
 from checkout.api.answers import catalogue
 from checkout.api.answers.answer import Answer
 from checkout.api.requests.description import Described, IdempotencyKey
-from checkout.api.requests.held import Held
+from checkout.api.requests.held import Held, held_once
 from checkout.api.requests.idempotency import Made, answer_in, once
 from checkout.api.requests.view import ApiView
 from checkout.api.resources import charges, inputs
@@ -22,6 +22,14 @@ from checkout.payments.actions import creation, payment_queries
 from checkout.payments.actions.metadata import change_metadata
 from checkout.payments.checkout_messages import AwaitPayment
 from checkout.payments.objects import AttemptObject, PaymentObject, PaymentStatus, payment_object
+
+# The states of a payment that was called off and of which it is not certain yet that no money is held.
+_NOT_SETTLED = (
+    PaymentStatus.PROCESSING,
+    PaymentStatus.ACTION_REQUIRED,
+    PaymentStatus.UNKNOWN,
+    PaymentStatus.VOID_PENDING,
+)
 
 
 class Payments(ApiView):
@@ -175,32 +183,56 @@ class PaymentCancel(ApiView):
     methods: ClassVar = {
         "POST": Described(
             name="cancelPayment",
-            summary="Cancel an unpaid payment; during a challenge, as soon as the provider has cancelled it",
+            summary="Cancel an unpaid payment; if it is being paid, as soon as no money is held for it",
             scope=Scope.PAYMENTS_CREATE,
             body=inputs.Cancel,
             key=IdempotencyKey.ACCEPTED,
-            answers={200: PaymentObject},
+            answers={200: PaymentObject, 202: PaymentObject},
+            may_be_held=True,
             problems=(catalogue.PAYMENT_NOT_FOUND, catalogue.NOT_POSSIBLE_NOW),
         )
     }
 
-    def post(self, request: Request, reference: str) -> Answer:
-        """Cancel the payment. If it is cancelled already, or is about to be, nothing changes."""
-        keyed = self.idempotency_key
-        if keyed is None:
-            return self._cancel(reference)
-        record, is_replay = once(keyed, lambda: Made(self._cancel(reference), reference))
-        return answer_in(record, is_replay=is_replay)
+    def post(self, request: Request, reference: str) -> Answer | Held:
+        """Cancel the payment. If it is cancelled already, or is about to be, nothing changes.
+
+        The answer is 202 while an attempt that was called off is under way, and 200 once it is known what
+        came of it.
+        """
+        keyed, command = self.idempotency_key, AwaitPayment(payment=reference)
+        if keyed is not None:
+            return held_once(
+                keyed,
+                lambda: Made(self._cancel(reference), reference),
+                seconds=self.preference.seconds,
+                command=lambda _: command,
+                present=self._present,
+            )
+        first = self._cancel(reference)
+        if first.status != HTTPStatus.ACCEPTED:
+            return first
+        return Held(
+            first=first,
+            seconds=self.preference.seconds,
+            command=command,
+            finish=lambda: self._present(reference),
+        )
 
     def _cancel(self, reference: str) -> Answer:
+        if payment_queries.read_payment(self.merchant, reference).state is PaymentStatus.CANCELLED:
+            return self._present(reference)
+        try:
+            actions.cancel_payment(reference, by=self.by, merchant=self.merchant)
+        except IllegalTransition as error:
+            # Another request may have cancelled it in the meantime. The error names internal states.
+            state = payment_queries.read_payment(self.merchant, reference).state
+            if state is not PaymentStatus.CANCELLED:
+                raise IllegalTransition(f"A payment that is {state} cannot be cancelled.") from error
+        return self._present(reference)
+
+    def _present(self, reference: str) -> Answer:
         payment = payment_queries.read_payment(self.merchant, reference)
-        if payment.state is not PaymentStatus.CANCELLED:
-            try:
-                actions.cancel_payment(reference, by=self.by, merchant=self.merchant)
-            except IllegalTransition as error:
-                # Another request may have cancelled it in the meantime. The error names internal states.
-                state = payment_queries.read_payment(self.merchant, reference).state
-                if state is not PaymentStatus.CANCELLED:
-                    raise IllegalTransition(f"A payment that is {state} cannot be cancelled.") from error
-            payment = payment_queries.read_payment(self.merchant, reference)
-        return Answer.of(200, payment)
+        if payment.state in _NOT_SETTLED:
+            address = address_of(reference)
+            return Answer.of(HTTPStatus.ACCEPTED, payment, Location=address, Retry_After="1")
+        return Answer.of(HTTPStatus.OK, payment)

@@ -53,6 +53,7 @@ FACTS: Mapping[str, str] = {
     "charge_requested": "The merchant charged a saved card",
     "challenge_required": "The shopper's bank wants the shopper to confirm the payment",
     "challenge_returned": "The shopper came back from the bank",
+    "called_off": "The payment was to be cancelled while it was being paid",
     "challenge_called_off": "The payment was to be cancelled during the bank's check",
     "outcome_unknown": "The outcome is not known; the provider will be asked",
     "refusal_doubted": "The provider reports money, although it did not find the order before; it is being "

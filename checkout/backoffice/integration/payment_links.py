@@ -13,10 +13,12 @@ from checkout.backoffice.display.values import NOTHING, badge, humanised, json_b
 from checkout.backoffice.row_actions import ReadOnlyAdminWithActions, Verb
 from checkout.backoffice.search import match_exactly
 from checkout.localised_money import localised_money
+from checkout.money import Money
 from checkout.payments.actions import links
 from checkout.payments.models import PaymentLink
 from checkout.payments.models.link import MOST_OPENINGS
 from checkout.payments.objects.link import link_object
+from checkout.qr_codes import qr_code
 
 DISABLE = Verb(
     name="disable",
@@ -80,11 +82,22 @@ class PaymentLinkAdmin(ReadOnlyAdminWithActions):
             "order_reference",
             "description",
             "shown_to_shoppers",
+            "scanned",
+            "chosen",
+            "asks_email",
             "reference",
         ),
         *("is_reusable", "openings", "return_url", "own_values", "expires_at", "disabled_at", "created_at"),
     )
-    readonly_fields = ("status", "hindered_by", "price", "shown_to_shoppers", "own_values")
+    readonly_fields = (
+        "status",
+        "hindered_by",
+        "price",
+        "shown_to_shoppers",
+        "scanned",
+        "chosen",
+        "own_values",
+    )
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[PaymentLink], search_term: str
@@ -112,6 +125,21 @@ class PaymentLinkAdmin(ReadOnlyAdminWithActions):
     @admin.display(description="address for shoppers")
     def shown_to_shoppers(self, link: PaymentLink) -> str:
         return link_object(link).url
+
+    @admin.display(description="QR code")
+    def scanned(self, link: PaymentLink) -> str:
+        return qr_code(link_object(link).url) if link.state == "active" else NOTHING
+
+    @admin.display(description="shoppers choose")
+    def chosen(self, link: PaymentLink) -> str:
+        if link.max_quantity > 1:
+            return f"a quantity from 1 to {link.max_quantity}"
+        if link.least_minor is None or link.most_minor is None:
+            return NOTHING
+        least, most = (
+            localised_money(Money(each, link.currency)) for each in (link.least_minor, link.most_minor)
+        )
+        return f"an amount from {least} to {most}"
 
     @admin.display(description="metadata")
     def own_values(self, link: PaymentLink) -> str:

@@ -42,14 +42,12 @@ CANCEL = Verb(
     name="cancel",
     label="Cancel payment",
     explanation=(
-        "The payment can no longer be paid. Nothing has been paid yet, and this cannot be undone. If the "
-        "shopper is at the bank's check, the provider is asked to cancel that first. Money that it holds by "
-        "then is released."
+        "The payment can no longer be paid, and this cannot be undone. If the shopper is paying, or is at "
+        "the bank's check, the provider's answer is waited for, and money that it holds by then is released. "
+        "If the money is taken before that is known, the payment is paid."
     ),
-    done="Cancelled, or about to be: the payment can no longer be paid.",
-    otherwise=(
-        "only a payment that is open, refused or at the bank's check can be cancelled. Nothing was changed."
-    ),
+    done="Cancelled, or about to be. The state of the payment says what came of it.",
+    otherwise="the payment is paid, about to be paid, or has ended. Nothing was changed.",
     is_offered=lambda payment: payment.may_be_cancelled,
     carry_out=lambda payment, by, _: actions.cancel_payment(payment.reference, by=by),
 )

@@ -1,15 +1,20 @@
 """The pages of the tables that belong to the services risk, orders and notifications."""
 
+from collections.abc import Iterator
+
 from django.contrib import admin
 
 from checkout.backoffice.base import ReadOnlyAdmin
 from checkout.backoffice.display.columns import WithState
+from checkout.backoffice.display.facts import FactLine
 from checkout.backoffice.display.values import NOTHING, humanised, lines_text, payment_link
 from checkout.backoffice.filters import HappenedFilter
+from checkout.backoffice.row_actions import ReadOnlyAdminWithActions, Verb
 from checkout.localised_money import localised_money
 from checkout.money import Money
 from checkout.orders.models import Reservation
 from checkout.receipts.models import Receipt
+from checkout.receipts.resending import send_again
 from checkout.risk.models import RiskAssessment
 
 
@@ -57,10 +62,22 @@ class RiskAssessmentAdmin(OfOnePayment):
         return ", ".join(map(humanised, assessment.reasons)) or NOTHING
 
 
+RESEND = Verb(
+    name="resend",
+    label="Send again",
+    explanation="The shopper gets the same receipt once more, at the same address.",
+    done="The receipt is sent again within a minute.",
+    otherwise="the receipt is about to be sent, or its address was erased. Nothing was changed.",
+    is_offered=lambda receipt: receipt.next_try_at is None and bool(receipt.email),
+    carry_out=lambda receipt, by, _: send_again(receipt),
+)
+
+
 @admin.register(Receipt)
-class ReceiptAdmin(OfOnePayment):
+class ReceiptAdmin(ReadOnlyAdminWithActions, OfOnePayment):
     """Receipts owed and sent to shoppers."""
 
+    verbs = (RESEND,)
     list_display = ("__str__", "payment", "created_at", "sent_at")
     list_filter = (("sent_at", HappenedFilter),)
     fields = (
@@ -70,15 +87,25 @@ class ReceiptAdmin(OfOnePayment):
         "order_reference",
         "description",
         "amount",
+        "card",
         "is_reserved",
         "is_test",
         "created_at",
         "sent_at",
         "next_try_at",
         "failures",
+        "resendings",
     )
-    readonly_fields = ("payment", "amount")
+    readonly_fields = ("payment", "amount", "card")
 
     @admin.display(ordering="amount_minor")
     def amount(self, receipt: Receipt) -> str:
         return localised_money(Money(receipt.amount_minor, receipt.currency))
+
+    @admin.display(description="card")
+    def card(self, receipt: Receipt) -> str:
+        return " ".join(filter(None, (receipt.card_brand, receipt.card_last4))) or NOTHING
+
+    def facts(self, row: Receipt) -> Iterator[FactLine]:
+        yield "Receipt for", row.payment_reference
+        yield "To", row.email

@@ -30,10 +30,14 @@ _VIEWER = _of(
     "payments",
     "view_payment view_attempt view_operation view_savedcard view_paymentlink view_merchant view_appearance",
 ) | _of("receipts", "view_receipt")
-_SUPPORT = _VIEWER | _of(
-    "payments",
-    "request_refund cancel_payment disable_paymentlink remove_savedcard view_event view_approvalrequest "
-    "handle_dispute note_payment",
+_SUPPORT = (
+    _VIEWER
+    | _of(
+        "payments",
+        "request_refund cancel_payment disable_paymentlink remove_savedcard view_event view_approvalrequest "
+        "handle_dispute note_payment",
+    )
+    | _of("receipts", "resend_receipt")
 )
 _FINANCE = (
     _VIEWER
@@ -102,7 +106,9 @@ _ADMINISTRATOR = (
 ROLES: Mapping[str, Role] = {
     "viewer": Role("Looks at payments, and changes nothing.", _VIEWER),
     "support": Role(
-        "Answers shoppers and disputes: refunds, cancels, disables links and removes saved cards.", _SUPPORT
+        "Answers shoppers and disputes: refunds, cancels, disables links, removes saved cards, sends "
+        "receipts again.",
+        _SUPPORT,
     ),
     "finance": Role(
         "Captures, voids, refunds, settles and exports; sees the ledger and the differences.", _FINANCE

@@ -6,7 +6,7 @@ before anything is published, so a process that dies right afterwards loses only
 """
 
 from checkout.payments.actions.accounts import merchant_named, require_account
-from checkout.payments.actions.cancellation import cancel_payment, give_up_challenge
+from checkout.payments.actions.cancellation import cancel_payment, give_up
 from checkout.payments.actions.card_testing import set_attack_mode
 from checkout.payments.actions.creation import create_payment
 from checkout.payments.actions.metadata import checked_metadata
@@ -89,7 +89,7 @@ __all__ = [
     "deal_with_notification",
     "doubt_requests",
     "erase_payment",
-    "give_up_challenge",
+    "give_up",
     "group_of",
     "list_events",
     "list_operations",

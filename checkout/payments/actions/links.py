@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -12,6 +13,8 @@ from django.utils import timezone
 from checkout.errors import DuplicateRequest, PaymentLinkClosed, PaymentLinkNotFound, RequestInvalid
 from checkout.money import Money
 from checkout.payments.actions.creation import (
+    LARGEST_MINOR,
+    LONGEST,
     LONGEST_LIFE,
     checked_fields,
     created_or_known,
@@ -27,8 +30,21 @@ from checkout.states import PaymentState
 LONGEST_OF_ONE_PAYMENT = LONGEST_LIFE - timedelta(days=1)
 # An order's number is this reference with the number of an opening, and must not be too long.
 LONGEST_OF_REUSABLE = 90
+TIMES = "\N{MULTIPLICATION SIGN}"
 # The most order numbers with an existing payment that one use of a reusable link skips.
 MOST_NUMBERS_AT_ONCE = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chosen:
+    """What a shopper chose on the page of a link."""
+
+    quantity: int = 1
+    amount_minor: int | None = None
+    shopper_email: str = ""
+
+
+AS_IT_IS = Chosen()
 
 
 def create_link(
@@ -41,8 +57,15 @@ def create_link(
     return_url: str = "",
     metadata: Mapping[str, str] | None = None,
     expires_at: datetime | None = None,
+    max_quantity: int = 1,
+    min_amount: int | None = None,
+    max_amount: int | None = None,
+    asks_email: bool = False,
 ) -> PaymentLink:
     """Create a link. The fields are those of ``create_payment``. Raises ``RequestInvalid``.
+
+    Shoppers may buy up to ``max_quantity`` at once, each for the amount, or choose an amount from
+    ``min_amount`` to ``max_amount`` minor units, which ``amount`` suggests. Both are for reusable links.
 
     No two reusable links of a merchant have the same ``order_reference``, even if one is disabled, because
     their orders would get the same numbers. A link for one payment always expires, after a year by default,
@@ -63,6 +86,7 @@ def create_link(
     if reusable and len(order_reference) > LONGEST_OF_REUSABLE:
         most = f"With a reusable link, this may have at most {LONGEST_OF_REUSABLE} characters."
         raise RequestInvalid("order_reference", most)
+    _require_choice(reusable, amount.minor, max_quantity, min_amount, max_amount)
     ours = (
         "order_reference",
         "amount_minor",
@@ -72,7 +96,15 @@ def create_link(
         "metadata",
         "expires_at",
     )
-    link = PaymentLink(merchant=merchant, is_reusable=reusable, **{name: fields[name] for name in ours})
+    link = PaymentLink(
+        merchant=merchant,
+        is_reusable=reusable,
+        max_quantity=max_quantity,
+        least_minor=1 if min_amount is None and max_amount is not None else min_amount,
+        most_minor=max_amount,
+        asks_email=asks_email,
+        **{name: fields[name] for name in ours},
+    )
     try:
         with transaction.atomic():
             link.save(force_insert=True)
@@ -82,6 +114,26 @@ def create_link(
         text = "There is already a reusable link with this order reference. Choose another one."
         raise RequestInvalid("order_reference", text) from None
     return link
+
+
+def _require_choice(
+    reusable: bool, minor: int, max_quantity: int, min_amount: int | None, max_amount: int | None
+) -> None:
+    """Raise ``RequestInvalid`` if shoppers could not choose as the link says."""
+    if max_quantity > 1 and not reusable:
+        raise RequestInvalid("max_quantity", "Only a reusable link may have a quantity.")
+    if minor * max_quantity > LARGEST_MINOR:
+        raise RequestInvalid("max_quantity", "So many would cost more than a payment may.")
+    if min_amount is None and max_amount is None:
+        return
+    if not reusable:
+        raise RequestInvalid("max_amount", "Only a reusable link may have an amount that shoppers choose.")
+    if max_amount is None:
+        raise RequestInvalid("max_amount", "With a least amount, this is required.")
+    if max_quantity > 1:
+        raise RequestInvalid("max_quantity", "Shoppers choose either the amount or the quantity.")
+    if not (min_amount or 1) <= minor <= max_amount:
+        raise RequestInvalid("amount", "This must be between the least and the largest amount.")
 
 
 def links_of(merchant: Merchant) -> QuerySet[PaymentLink]:
@@ -126,8 +178,11 @@ def link_and_state(token: str) -> tuple[PaymentLink, PaymentState]:
     return link, PaymentState.OPEN if known is None else PaymentState(known.state)
 
 
-def payment_by_link(token: str) -> Payment:
+def payment_by_link(token: str, chosen: Chosen = AS_IT_IS) -> Payment:
     """Return the payment of a link: a new one if the link is reusable, or else the same each time.
+
+    A new one has what the shopper has chosen. If the shopper of the same one gives another e-mail address
+    before the first attempt, the receipt goes there.
 
     The link's own payment is returned in its present state. If the origin of the ``return_url`` is no longer
     registered, a payment is made without it.
@@ -141,9 +196,9 @@ def payment_by_link(token: str) -> Payment:
         rows = PaymentLink.objects.select_related("merchant").select_for_update(of=("self",))
         link = _require_open(_found(rows.filter(token=token)))
         if link.is_reusable:
-            payment = _new_payment(link)
+            payment = _new_payment(link, chosen)
         else:
-            payment = _own_payment(link)
+            payment = _own_payment(link, chosen)
             link.openings = 1
         link.save(update_fields=["openings", "last_number"])
     if payment is None:
@@ -174,11 +229,14 @@ def hindrance(link: PaymentLink) -> str:
     return ""
 
 
-def _own_payment(link: PaymentLink) -> Payment:
+def _own_payment(link: PaymentLink, chosen: Chosen) -> Payment:
     """Return the payment of a link that is not reusable. The first use creates it."""
     if link.openings and (known := payment_of(link.merchant, link.order_reference)) is not None:
+        if chosen.shopper_email:
+            unpaid = Payment.objects.filter(pk=known.pk, state=PaymentState.OPEN)
+            unpaid.update(shopper_email=chosen.shopper_email)
         return known
-    return _created_or_known(link, _wanted(link))[0]
+    return _created_or_known(link, _wanted(link) | {"shopper_email": chosen.shopper_email})[0]
 
 
 def _created_or_known(link: PaymentLink, wanted: Mapping[str, Any]) -> tuple[Payment, bool]:
@@ -190,18 +248,36 @@ def _wanted(link: PaymentLink) -> dict[str, Any]:
     return checked_fields(link.merchant, order_reference=link.order_reference, **_fields(link))
 
 
-def _new_payment(link: PaymentLink) -> Payment | None:
+def _new_payment(link: PaymentLink, chosen: Chosen) -> Payment | None:
     """Return a new payment, and count it; None if all numbers that were tried have payments already."""
+    fields = _fields(link) | _as_chosen(link, chosen)
     for _ in range(MOST_NUMBERS_AT_ONCE):
         link.last_number += 1
         order = f"{link.order_reference}-{link.last_number}"
-        wanted = checked_fields(link.merchant, order_reference=order, **_fields(link))
+        wanted = checked_fields(link.merchant, order_reference=order, **fields)
         with suppress(DuplicateRequest):
             payment, is_new = _created_or_known(link, wanted)
             if is_new:
                 link.openings += 1
                 return payment
     return None
+
+
+def _as_chosen(link: PaymentLink, chosen: Chosen) -> dict[str, Any]:
+    """Return the fields of a new payment that differ from those of its link. Raises ``RequestInvalid``."""
+    if not 1 <= chosen.quantity <= link.max_quantity:
+        raise RequestInvalid("quantity", "The link does not allow this quantity.")
+    fields: dict[str, Any] = {"shopper_email": chosen.shopper_email}
+    if link.is_adjustable:
+        minor = chosen.amount_minor or 0
+        if not (link.least_minor or 1) <= minor <= (link.most_minor or 0):
+            raise RequestInvalid("amount", "The link does not allow this amount.")
+        fields["amount"] = Money(minor, link.currency)
+    if link.max_quantity > 1:
+        fields["amount"] = Money(link.amount_minor * chosen.quantity, link.currency)
+        fields["description"] = f"{chosen.quantity} {TIMES} {link.description}"[: LONGEST["description"]]
+        fields["metadata"] = {**link.metadata, "quantity": str(chosen.quantity)}
+    return fields
 
 
 def _fields(link: PaymentLink) -> dict[str, Any]:

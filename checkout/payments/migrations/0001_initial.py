@@ -123,6 +123,14 @@ class Migration(migrations.Migration):
                 ("challenge_count", models.PositiveSmallIntegerField(default=0)),
                 ("challenge_token_hash", models.CharField(blank=True, db_index=True, max_length=64)),
                 ("challenge_expires_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "called_off_at",
+                    models.DateTimeField(
+                        blank=True,
+                        help_text="When somebody wanted the payment cancelled during this try",
+                        null=True,
+                    ),
+                ),
                 ("three_d_secure", models.JSONField(blank=True, default=dict)),
                 (
                     "card",
@@ -829,6 +837,27 @@ class Migration(migrations.Migration):
                 ("description", models.CharField(max_length=50)),
                 ("return_url", models.CharField(blank=True, max_length=500)),
                 ("metadata", models.JSONField(blank=True, default=dict)),
+                (
+                    "max_quantity",
+                    models.PositiveSmallIntegerField(
+                        default=1, help_text="How many a shopper may buy at once, each for the amount"
+                    ),
+                ),
+                (
+                    "least_minor",
+                    models.BigIntegerField(
+                        blank=True,
+                        help_text="The least that a shopper may choose to pay; none has one price",
+                        null=True,
+                    ),
+                ),
+                ("most_minor", models.BigIntegerField(blank=True, null=True)),
+                (
+                    "asks_email",
+                    models.BooleanField(
+                        default=False, help_text="The shopper is asked for an e-mail address, for the receipt"
+                    ),
+                ),
                 ("is_reusable", models.BooleanField(default=False)),
                 (
                     "openings",

@@ -37,6 +37,16 @@ class PaymentLink(models.Model):
     description = models.CharField(max_length=50)
     return_url = models.CharField(max_length=500, blank=True)
     metadata = models.JSONField(default=dict, blank=True)
+    max_quantity = models.PositiveSmallIntegerField(
+        default=1, help_text="How many a shopper may buy at once, each for the amount"
+    )
+    least_minor = models.BigIntegerField(
+        null=True, blank=True, help_text="The least that a shopper may choose to pay; none has one price"
+    )
+    most_minor = models.BigIntegerField(null=True, blank=True)
+    asks_email = models.BooleanField(
+        default=False, help_text="The shopper is asked for an e-mail address, for the receipt"
+    )
     is_reusable = models.BooleanField(default=False)
     openings = models.PositiveIntegerField(default=0, help_text="The payments that it has made")
     last_number = models.PositiveIntegerField(
@@ -68,6 +78,11 @@ class PaymentLink(models.Model):
     def amount(self) -> Money:
         """The amount of each payment."""
         return Money(self.amount_minor, self.currency)
+
+    @property
+    def is_adjustable(self) -> bool:
+        """True if shoppers choose the amount."""
+        return self.most_minor is not None
 
     @property
     def state(self) -> str:

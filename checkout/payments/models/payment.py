@@ -232,9 +232,9 @@ class Payment(models.Model):
 
     @property
     def may_be_cancelled(self) -> bool:
-        """True if it can be cancelled: during a challenge, the provider is asked to cancel that first."""
+        """True if it can be cancelled. An attempt that is under way may be too far for that."""
         state = PaymentState(self.state)
-        return state.may_be_paid or state == PaymentState.CHALLENGE_REQUIRED
+        return state.may_be_paid or state.is_under_way
 
     @property
     def is_watched(self) -> bool:
@@ -308,6 +308,9 @@ class Attempt(models.Model):
     challenge_count = models.PositiveSmallIntegerField(default=0)
     challenge_token_hash = models.CharField(max_length=64, blank=True, db_index=True)
     challenge_expires_at = models.DateTimeField(null=True, blank=True)
+    called_off_at = models.DateTimeField(
+        null=True, blank=True, help_text="When somebody wanted the payment cancelled during this try"
+    )
     three_d_secure = models.JSONField(default=dict, blank=True)
     card = models.JSONField(default=dict, blank=True, help_text="Brand, last four digits, expiry")
     refusal_reason = models.CharField(max_length=50, blank=True)

@@ -43,6 +43,21 @@ class PaymentLinkObject(msgspec.Struct, frozen=True, kw_only=True):
     ]
     metadata: Annotated[dict[str, str], told("The metadata of the payments.", {"invoice": "7"})]
     reusable: Annotated[bool, told("True if each use makes a payment of its own.", False)]
+    max_quantity: Annotated[int, told("How many shoppers may buy at once, each for `amount`.", 1)]
+    min_amount: Annotated[
+        int | None, told("The least that shoppers may choose to pay; null unless they choose.", None)
+    ]
+    max_amount: Annotated[
+        int | None, told("The most that shoppers may choose to pay; null unless they choose.", None)
+    ]
+    asks_email: Annotated[bool, told("True if the page asks for an address for the receipt.", False)]
+    qr_code_url: Annotated[
+        str,
+        told(
+            "The address of a QR code of `url`, as SVG.",
+            "https://pay.example/pay/kq3v7m/qr.svg",
+        ),
+    ]
     payments: Annotated[int, told("The number of payments that the link has made.", 1)]
     expires_at: Annotated[
         datetime | None,
@@ -53,9 +68,10 @@ class PaymentLinkObject(msgspec.Struct, frozen=True, kw_only=True):
 
 def link_object(link: PaymentLink) -> PaymentLinkObject:
     """Return the public object of a link. Its merchant must have been read."""
+    url = f"{conf.public_url}{reverse('checkout:payment_link', args=[link.token])}"
     return PaymentLinkObject(
         id=link.reference,
-        url=f"{conf.public_url}{reverse('checkout:payment_link', args=[link.token])}",
+        url=url,
         state=link.state,  # type: ignore[arg-type]  # one of the four
         merchant=link.merchant.code,
         order_reference=link.order_reference,
@@ -65,6 +81,11 @@ def link_object(link: PaymentLink) -> PaymentLinkObject:
         return_url=link.return_url,
         metadata=link.metadata,
         reusable=link.is_reusable,
+        max_quantity=link.max_quantity,
+        min_amount=link.least_minor,
+        max_amount=link.most_minor,
+        asks_email=link.asks_email,
+        qr_code_url=f"{url}qr.svg",
         payments=link.openings,
         expires_at=link.expires_at,
         created_at=link.created_at,

@@ -1,5 +1,8 @@
 """The checkout service: it passes commands on to the orchestrator. All decisions are made by sagas."""
 
+from django.urls import reverse
+
+from checkout.conf import conf
 from checkout.languages import locale_in
 from checkout.orders.messages import OrderLine
 from checkout.payments.checkout_messages import (
@@ -7,7 +10,7 @@ from checkout.payments.checkout_messages import (
     ApplyProviderEvent,
     AwaitOperation,
     AwaitPayment,
-    CallOffChallenge,
+    CallOff,
     CompleteChallenge,
     PassDeadline,
     ResumeSaga,
@@ -20,8 +23,9 @@ from checkout.payments.checkout_messages import (
 from checkout.payments.locking import locked_payment_of
 from checkout.payments.models import Attempt, Operation, Payment, Saga, appearance_of
 from checkout.payments.models.payment import new_reference
+from checkout.payments.objects.attempt import latest_attempt
 from checkout.payments.sagas import provider_events
-from checkout.payments.sagas.movement import push_state
+from checkout.payments.sagas.movement import move_payment_if_allowed, push_state
 from checkout.payments.sagas.operations.data import OperationData
 from checkout.payments.sagas.operations.opening import is_contradicted
 from checkout.payments.sagas.orchestration import orchestrator
@@ -37,7 +41,7 @@ from checkout.payments.sagas.signals import Signal
 from checkout.payments.sagas.waiters import join, join_locked, join_operation, reply_with_state
 from checkout.payments.totals import is_given_back, is_kept, sums_of_attempt
 from checkout.service import Service
-from checkout.states import ENDED_WITHOUT_MONEY, PaymentState
+from checkout.states import ENDED_WITHOUT_MONEY, Actor, PaymentState
 from messaging.compiled_queries import Compiled
 from messaging.envelope import Reply
 from messaging.worker.service import CommandRejected, Message
@@ -59,6 +63,7 @@ def submit_payment(command: SubmitPayment, message: Message) -> None:
     if attempt.state in ENDED_WITHOUT_MONEY:
         join_locked(payment, message)
         return
+    look = appearance_of(payment.merchant)
     data = PurchaseData(
         payment=payment.reference,
         attempt=attempt.order_code,
@@ -70,13 +75,16 @@ def submit_payment(command: SubmitPayment, message: Message) -> None:
         captures=payment.captures_automatically,
         capture_operation=attempt.capture_reference or new_reference("op"),
         is_capture_included=bool(attempt.capture_reference),
+        is_called_off=attempt.called_off_at is not None,
         has_card=message.has_sealed or attempt.saved_card_id is not None,
         merchant=payment.merchant.name,
         order_reference=payment.order_reference,
         description=payment.description,
         merchant_code=payment.merchant.code,
-        locale=locale_in(attempt.language, payment.locale)
-        or appearance_of(payment.merchant).default_language,
+        locale=locale_in(attempt.language, payment.locale) or look.default_language,
+        support_email=look.support_email,
+        support_phone=look.support_phone,
+        logo_url=f"{conf.public_url}{reverse('checkout:logo', args=[look.logo_id])}" if look.logo_id else "",
         minutes_behind_utc=attempt.minutes_behind_utc,
         is_test=not payment.merchant.is_live,
     )
@@ -87,22 +95,31 @@ def submit_payment(command: SubmitPayment, message: Message) -> None:
 @service.handles(CompleteChallenge)
 def complete_challenge(command: CompleteChallenge, message: Message) -> None:
     """Continue the purchase after the shopper's return from the ACS."""
-    _signal_purchase(command, Signal.CHALLENGE_RETURNED, message)
-
-
-@service.handles(CallOffChallenge)
-def call_off_challenge(command: CallOffChallenge, message: Message) -> None:
-    """Cancel the purchase, unless its challenge has been completed, or its time was over."""
-    _signal_purchase(command, Signal.CALLED_OFF, message)
-
-
-def _signal_purchase(command: CompleteChallenge | CallOffChallenge, signal: Signal, message: Message) -> None:
-    """Tell the purchase what became of its challenge, and let the sender wait for the result."""
     saga = locked_saga(Purchase.kind, command.attempt)
     if saga is None:
         raise CommandRejected("saga_not_found", "No purchase is under way for this attempt.")
-    orchestrator.signal(saga, signal, message)
+    orchestrator.signal(saga, Signal.CHALLENGE_RETURNED, message)
     join(command.payment, message)
+
+
+@service.handles(CallOff)
+def call_off(command: CallOff, message: Message) -> None:
+    """Cancel the purchase, unless its money is being taken.
+
+    If it was refused meanwhile, the payment is cancelled, so that nobody tries it again. A purchase whose own
+    command comes later ends as it begins.
+    """
+    saga = locked_saga(Purchase.kind, command.attempt)
+    if saga is None:
+        join(command.payment, message)
+        return
+    if saga.status in (Saga.Status.RUNNING, Saga.Status.PARKED):
+        orchestrator.signal(saga, Signal.CALLED_OFF, message)
+    payment = locked_payment_of(saga)
+    latest = latest_attempt(payment)
+    if payment.state == PaymentState.REFUSED and latest is not None and latest.pk == saga.attempt_id:
+        move_payment_if_allowed(payment, "cancelled", Actor.SAGA, message)
+    join_locked(payment, message)
 
 
 @service.handles(AwaitPayment)
@@ -223,7 +240,7 @@ def take_reply(reply: Reply, message: Message) -> None:
 _OF_PAYMENT = Compiled(
     lambda code, payment: (
         Attempt.objects.select_for_update(of=("payment", "self"), no_key=True)
-        .select_related("payment__merchant")
+        .select_related("payment__merchant__appearance")
         .filter(order_code=code, payment__reference=payment)
     )
 )

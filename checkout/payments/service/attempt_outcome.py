@@ -3,6 +3,7 @@
 The payment and the attempt must be locked.
 """
 
+import re
 from dataclasses import asdict, replace
 
 from django.utils import timezone
@@ -13,6 +14,7 @@ from checkout.payments.books.compare_authorisations import (
     is_held_without_authentication,
 )
 from checkout.payments.books.manners import refuses_failed_authentication
+from checkout.payments.card_brands import SCHEMES
 from checkout.payments.challenge_token import hash_of, token_for
 from checkout.payments.events import move_attempt
 from checkout.payments.locking import invalidate_rows
@@ -108,7 +110,14 @@ def answer_of(attempt: Attempt, *, otherwise: str, event: str = "") -> ProviderA
     outcome = ENDS.get(AttemptState(attempt.state), otherwise)
     has_reason = outcome in (Outcome.REFUSED, Outcome.NOT_SENT) or is_refused_by_us(attempt)
     reason = attempt.refusal_reason if has_reason else ""
-    return ProviderAnswered(outcome=ProviderOutcome(outcome), event=event, refusal_reason=reason)
+    brand, digits = (str(attempt.card.get(name) or "") for name in ("brand", "last4"))
+    return ProviderAnswered(
+        outcome=ProviderOutcome(outcome),
+        event=event,
+        refusal_reason=reason,
+        card_brand=brand if brand in SCHEMES else "",
+        card_last4=digits if re.fullmatch("[0-9]{4}", digits) else "",
+    )
 
 
 def is_refused_by_us(attempt: Attempt) -> bool:

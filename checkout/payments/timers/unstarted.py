@@ -41,7 +41,10 @@ def _give_up(payment: Payment) -> bool:
         return False
     attempt.refusal_reason = RefusalReason.PROVIDER_ERROR
     move_attempt(payment, attempt, "not_sent", Actor.SAGA, "refusal_reason")
-    move_payment(payment, "refused", Actor.SAGA, refusal_reason=RefusalReason.PROVIDER_ERROR)
+    if attempt.called_off_at is not None:
+        move_payment(payment, "cancelled", Actor.SAGA)
+    else:
+        move_payment(payment, "refused", Actor.SAGA, refusal_reason=RefusalReason.PROVIDER_ERROR)
     data = {"state": payment.state, "attempt": attempt.order_code}
     Fact.objects.create(payment=payment, attempt=attempt, source=Actor.CLOCK, kind="never_begun", data=data)
     send_to_checkout(AnnouncePayment(payment=payment.reference), payment.reference)

@@ -30,14 +30,32 @@ class Migration(migrations.Migration):
                 ("currency", models.CharField(max_length=3)),
                 ("locale", models.CharField(blank=True, default="", max_length=35)),
                 ("minutes_behind_utc", models.SmallIntegerField(blank=True, null=True)),
+                (
+                    "lines",
+                    models.JSONField(
+                        blank=True, default=list, help_text="What was ordered: sku and quantity"
+                    ),
+                ),
+                ("card_brand", models.CharField(blank=True, default="", max_length=40)),
+                ("card_last4", models.CharField(blank=True, default="", max_length=4)),
+                ("support_email", models.CharField(blank=True, default="", max_length=254)),
+                ("support_phone", models.CharField(blank=True, default="", max_length=30)),
+                ("logo_url", models.CharField(blank=True, default="", max_length=600)),
                 ("is_reserved", models.BooleanField(default=False)),
                 ("is_test", models.BooleanField(default=False)),
                 ("created_at", models.DateTimeField(default=django.utils.timezone.now)),
                 ("sent_at", models.DateTimeField(blank=True, null=True)),
                 ("next_try_at", models.DateTimeField(blank=True, null=True)),
                 ("failures", models.PositiveSmallIntegerField(default=0)),
+                (
+                    "resendings",
+                    models.PositiveSmallIntegerField(
+                        default=0, help_text="How often staff have sent it again"
+                    ),
+                ),
             ],
             options={
+                "permissions": [("resend_receipt", "Can send receipts again")],
                 "ordering": ["-created_at"],
                 "indexes": [
                     models.Index(

@@ -81,24 +81,6 @@ async def challenge_return(request: HttpRequest, reference: str, token: str) -> 
     return response
 
 
-@held
-@page("GET", "HEAD", "POST")
-async def give_up(request: HttpRequest, reference: str) -> HttpResponse:
-    """Ask if the shopper does not want to complete the challenge. Then cancel, and show what came of it."""
-    if request.method != "POST":
-        payment = await in_thread(actions.payment_view, reference)
-        if page_of(payment.state) != CHALLENGE:
-            return see_other(path_of(reference, payment.state))
-        with in_language_of_shopper(request, payment) as reader:
-            return reader.payment_page("checkout/give_up.html", payment, {})
-    state = await commit_and_answer(
-        "",
-        conf.reply_budget_seconds,
-        lambda message_id: actions.give_up_challenge(reference, message_id=message_id),
-    )
-    return see_other(path_of(reference, state))
-
-
 def _is_framed(request: HttpRequest) -> bool:
     """Return True if the answer will be shown in a frame. Older browsers do not say."""
     destination = request.headers.get("Sec-Fetch-Dest")

@@ -3,16 +3,22 @@
 import structlog
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
+from django.utils.translation import gettext_noop as _
 
 from checkout import problems
 from checkout.conf import conf
 from checkout.errors import DuplicateRequest, RequestInvalid
-from checkout.languages import remember_language, remembered_language
+from checkout.languages import remember_language, remembered_language, translated
+from checkout.localised_money import localised_decimal
+from checkout.money import Money
 from checkout.payments.actions.links import link_and_state, open_for_shopper, payment_by_link
-from checkout.payments.models import appearance_of
+from checkout.payments.models import PaymentLink, appearance_of
+from checkout.payments.objects.link import link_object
+from checkout.qr_codes import qr_code_file
 from checkout.rates import RateLimit
 from checkout.states import PaymentState
-from checkout.web.rendering import as_it_is, in_language_of_shopper
+from checkout.web.link_form import LinkForm
+from checkout.web.rendering import InLanguage, as_it_is, in_language_of_shopper
 from checkout.web.views.page import page, see_other
 from messaging.concurrency.database import in_thread
 from payments_gateway.serving.clients import network_of
@@ -33,26 +39,22 @@ async def payment_link(request: HttpRequest, token: str) -> HttpResponse:
     """
     if request.method != "POST":
         link, state = await in_thread(link_and_state, token)
-        with in_language_of_shopper(request, appearance=appearance_of(link.merchant)) as reader:
-            amount = reader.money(link.amount)
-            context = {
-                "link": link,
-                "shop": as_it_is(link.merchant.name),
-                "amount": as_it_is(amount),
-                "plain_amount": amount,
-                "is_over": _is_over(state),
-                "is_paid": state.is_paid,
-            }
-            return reader.page("checkout/link.html", context)
+        return _link_page(request, link, state)
     seconds = _seconds_until_allowed_from(request.META.get("REMOTE_ADDR", ""))
-    if not seconds:
-        # Only existing links are counted, because invented links would fill the memory of the counts.
-        link = await in_thread(open_for_shopper, token)
-        seconds = uses_by_link.seconds_until_allowed(link.reference, most=conf.max_link_uses_per_link)
     if seconds:
         return problems.respond(request, problems.too_many_link_uses(seconds))
+    # Only existing links are counted, because invented links would fill the memory of the counts.
+    link, state = await in_thread(link_and_state, token)
+    seconds = uses_by_link.seconds_until_allowed(link.reference, most=conf.max_link_uses_per_link)
+    if seconds:
+        return problems.respond(request, problems.too_many_link_uses(seconds))
+    with in_language_of_shopper(request, appearance=appearance_of(link.merchant)) as reader:
+        form = LinkForm(link, request.POST, reader.language.formats)
+        is_complete = form.is_valid() and not form.suggestion
+    if not is_complete:
+        return _link_page(request, link, state, form)
     try:
-        payment = await in_thread(payment_by_link, token)
+        payment = await in_thread(payment_by_link, token, form.chosen)
     except (DuplicateRequest, RequestInvalid) as error:
         log.warning("payment link makes no payment", reason=repr(error))
         return problems.respond(request, problems.link_without_payment(error))
@@ -63,6 +65,45 @@ async def payment_link(request: HttpRequest, token: str) -> HttpResponse:
     if code := remembered_language(request):
         remember_language(response, code, address)
     return response
+
+
+@page("GET", "HEAD")
+async def link_qr_code(request: HttpRequest, token: str) -> HttpResponse:
+    """Return a QR code of the link's address."""
+    link = await in_thread(open_for_shopper, token)
+    image = qr_code_file(link_object(link).url)
+    return HttpResponse(image, content_type="image/svg+xml")
+
+
+def _link_page(
+    request: HttpRequest, link: PaymentLink, state: PaymentState, form: LinkForm | None = None
+) -> HttpResponse:
+    """Return the page of a link, with what was wrong in its form, or may be a mistake."""
+    with in_language_of_shopper(request, appearance=appearance_of(link.merchant)) as reader:
+        amount = reader.money(link.amount)
+        has_errors = form is not None and bool(form.errors)
+        context = {
+            "link": link,
+            "form": form,
+            "entered": _entered(link, form, reader),
+            "least": as_it_is(reader.money(Money(link.least_minor or 1, link.currency))),
+            "most": as_it_is(reader.money(Money(link.most_minor or 1, link.currency))),
+            "shop": as_it_is(link.merchant.name),
+            "amount": as_it_is(amount),
+            "plain_amount": amount,
+            "error_title": translated(_("Error: {title}")).format(title=link.merchant.name),
+            "is_over": _is_over(state),
+            "is_paid": state.is_paid,
+        }
+        return reader.page("checkout/link.html", context, status=400 if has_errors else 200)
+
+
+def _entered(link: PaymentLink, form: LinkForm | None, reader: InLanguage) -> dict[str, str]:
+    """Return the texts of the fields: as they were sent, or as they are at first."""
+    if form is not None:
+        return {name: str(form.data.get(name, "")) for name in ("quantity", "amount", "email")}
+    amount = localised_decimal(link.amount, reader.language.formats)
+    return {"quantity": "1", "amount": amount, "email": ""}
 
 
 def _is_over(state: PaymentState) -> bool:

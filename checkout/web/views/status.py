@@ -1,6 +1,6 @@
 """The pages that show the state of a payment: still being confirmed, or decided."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
@@ -26,6 +26,8 @@ from payments_gateway.serving.views import held
 # Without JavaScript, the status page reloads itself after a tenth of the time that the shopper has waited,
 # within these bounds in seconds.
 FIRST_RELOAD, LAST_RELOAD = 5, 600
+# Who opens the page of a result later wants to read it, and is not led back by itself.
+JUST_NOW = timedelta(minutes=10)
 
 
 @held
@@ -85,6 +87,7 @@ async def result(request: HttpRequest, reference: str) -> HttpResponse:
             "card": card_in_words(payment.card),
             "dated_at": localised_time(payment.dated_at, formats, payment.minutes_behind_utc),
             "return_address": return_address_of(payment),
+            "returns_by_itself": _returns_by_itself(payment),
         }
         return reader.payment_page("checkout/result.html", payment, context)
 
@@ -99,6 +102,12 @@ async def _card_form(request: HttpRequest, reference: str) -> HttpResponse | Non
     if isinstance(shown, PaymentView) or is_captcha_due(request, shown):
         return None
     return card_form_page(request, shown)
+
+
+def _returns_by_itself(payment: PaymentView) -> bool:
+    """Return True if the shopper has just come to the end of a payment that a merchant's page has begun."""
+    is_new = timezone.now() - payment.dated_at < JUST_NOW
+    return is_new and bool(payment.return_url) and not may_try_again(payment)
 
 
 def _reload_seconds(since: datetime) -> int:

@@ -6,6 +6,7 @@ and resumption. Counters of failed tries are capped, so that the graph is finite
 
 from collections import deque
 from collections.abc import Iterable
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -42,7 +43,7 @@ REPLIES = (
 )
 # Steps that wait for another saga, which has its own deadlines, or sends a signal when it is parked.
 WAITS_FOR_A_CHILD = {"purchase": {"capture", "void"}}
-MOST_SITUATIONS = 150_000
+MOST_SITUATIONS = 200_000
 CAPS = {"tries": 4, "denials": 1, "voids": 2, "inquiries": 3, "undecided": 6, "returns": 1}
 
 ORDER = {"payment": "pay_1", "attempt": "pay_1-1", "minor": 500, "currency": "EUR"}
@@ -93,10 +94,13 @@ def explored(kind: str, definition: SagaDefinition[Any]) -> Iterable[Decision[An
         assert len(seen) < MOST_SITUATIONS, "this saga counts something without a bound"
         seen.add(situation)
         yield decision
-        waiting.extend(map(capped, followers(definition, decision)))
+        waiting.extend(map(capped, followers(definition, decision, notes=kind in DEFINITIONS)))
 
 
-def followers(definition: SagaDefinition[Any], decision: Decision[Any]) -> Iterable[Decision[Any]]:
+def followers(
+    definition: SagaDefinition[Any], decision: Decision[Any], *, notes: bool
+) -> Iterable[Decision[Any]]:
+    """Yield what may follow. A step that only ``notes`` a signal stays as it is, with other data."""
     step, data = decision.step, decision.data
     if decision.ask is not None:
         answers = (reply for reply in REPLIES if is_answer(decision, reply))
@@ -109,6 +113,8 @@ def followers(definition: SagaDefinition[Any], decision: Decision[Any]) -> Itera
         heard = definition.on_signal(step, data, signal)
         if heard is not None and not stays(decision, heard):
             yield heard
+        elif heard is not None and notes:
+            yield replace(decision, data=heard.data)
 
 
 def is_answer(decision: Decision[Any], reply: Reply) -> bool:

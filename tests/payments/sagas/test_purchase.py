@@ -8,6 +8,7 @@ import pytest
 from checkout.conf import conf
 from checkout.payments.sagas.purchase.data import PurchaseData
 from checkout.payments.sagas.purchase.flow import Purchase
+from checkout.payments.sagas.signals import Signal
 from tests.payments.sagas.conversation import Conversation
 
 CAPTURE = "op_1"
@@ -392,3 +393,74 @@ def test_data_of_an_older_release_has_defaults_and_that_of_a_newer_one_is_unders
         del old[name]
     data = msgspec.convert(old | {"something_new": 1}, PurchaseData)
     assert (data.tries, data.has_card) == (0, True)
+
+
+@pytest.mark.parametrize("asked", ["risk.assess", "orders.reserve"])
+def test_a_purchase_that_is_called_off_before_the_provider_is_asked_ends_at_once(asked: str) -> None:
+    saga = a_purchase().asks("risk.assess")
+    if asked == "orders.reserve":
+        saga.answered(decision="accept").asks("orders.reserve")
+    saga.told("called_off").answers_the_shopper().asks("orders.release")
+    assert (saga.events, saga.decision.attempt_transitions) == (["cancelled"], ("not_sent",))
+    saga.answered().ended("compensated")
+
+
+def test_a_purchase_that_is_called_off_before_it_begins_asks_nobody() -> None:
+    saga = a_purchase(is_called_off=True).answers_the_shopper().ended("compensated")
+    assert (saga.events, saga.decision.attempt_transitions) == (["cancelled"], ("not_sent",))
+
+
+@pytest.mark.parametrize("step", ["authorise", "complete_challenge", "inquire"])
+def test_money_that_is_held_for_a_purchase_that_was_called_off_is_released(step: str) -> None:
+    saga = at_the_provider(step)
+    saga.told("called_off")
+    assert "cancelled" not in saga.events, "the outcome is not known yet"
+    saga.answered(outcome="approved").starts("void").told("void_done").asks("orders.release")
+    assert saga.events[-1] == "cancelled"
+
+
+@pytest.mark.parametrize("outcome", ["refused", "not_sent"])
+@pytest.mark.parametrize("step", ["authorise", "complete_challenge", "inquire"])
+def test_a_purchase_that_was_called_off_and_is_refused_is_not_offered_again(step: str, outcome: str) -> None:
+    saga = at_the_provider(step)
+    saga.told("called_off").answered(outcome=outcome).asks("orders.release")
+    assert saga.events[-1] == "cancelled"
+    assert "refused" not in saga.events
+
+
+def test_a_challenge_that_is_required_of_a_purchase_that_was_called_off_is_cancelled_unseen() -> None:
+    saga = at_the_provider("authorise")
+    saga.told("called_off").answered(outcome="challenge_required").asks("payments.abandon")
+    assert "challenge_required" not in saga.events
+    saga.answered(outcome="refused").asks("orders.release")
+    assert saga.events[-1] == "cancelled"
+
+
+def test_an_unknown_outcome_of_a_purchase_that_was_called_off_stays_unknown() -> None:
+    saga = at_the_provider("authorise")
+    saga.told("called_off").waited_too_long().answers_the_shopper().asks("payments.inquire")
+    assert saga.events == ["outcome_unknown"]
+
+
+def test_a_challenge_that_is_late_and_called_off_is_cancelled_rather_than_expired() -> None:
+    saga = at_the_provider("authorise").answered(outcome="challenge_required").waited_too_long()
+    saga.answered(outcome="challenge_required").asks("payments.abandon").told("called_off")
+    saga.answered(outcome="refused").asks("orders.release")
+    assert saga.events[-1] == "cancelled"
+
+
+def test_it_is_too_late_to_call_off_what_the_provider_captures_with_the_authorisation() -> None:
+    saga = an_accepted_purchase(is_capture_included=True)
+    assert saga.definition.on_signal("authorise", saga.decision.data, Signal.CALLED_OFF) is None
+    saga.answered(outcome="approved").starts("capture")
+
+
+def at_the_provider(step: str) -> Conversation:
+    """Return a purchase at the step of an authorisation, of its second message, or of an inquiry."""
+    saga = an_accepted_purchase()
+    if step == "complete_challenge":
+        saga.answered(outcome="challenge_required").told("challenge_returned")
+        saga.asks("payments.complete_challenge")
+    elif step == "inquire":
+        saga.answered(outcome="unknown").asks("payments.inquire")
+    return saga

@@ -37,6 +37,8 @@ def test_an_approved_payment_is_authorised_with_a_summary_of_its_card(attempt, b
         "event": "AUTHORISED",
         "refusal_reason": "",
         "why": "",
+        "card_brand": "visa",
+        "card_last4": "1111",
     }
     assert attempt.state == Attempt.State.AUTHORISED
     assert attempt.card == {"brand": "visa", "last4": "1111", "expiry": "12/2030"}

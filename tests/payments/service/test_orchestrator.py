@@ -386,10 +386,12 @@ def test_a_payment_that_nobody_has_paid_can_be_cancelled_and_that_is_announced(a
     assert announced() == ["payment.cancelled"]
 
 
-def test_a_payment_that_is_being_paid_cannot_be_cancelled(purchase):
+def test_a_payment_that_is_being_paid_is_only_called_off_and_not_once_its_money_is_held(purchase):
+    cancel_payment(purchase.payment.reference, by="ada")
+    assert state() == PaymentState.PROCESSING
+    Attempt.objects.update(state="authorised", called_off_at=None)
     with pytest.raises(OperationRejected):
         cancel_payment(purchase.payment.reference, by="ada")
-    assert state() == PaymentState.PROCESSING
 
 
 def test_a_step_that_has_a_deadline_gets_one_by_the_settings(purchase, settings):

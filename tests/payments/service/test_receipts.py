@@ -3,6 +3,7 @@
 import smtplib
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import Any
 
 import pytest
 import time_machine
@@ -13,12 +14,15 @@ from django.test import override_settings
 from django.utils import timezone
 from msgspec.structs import replace
 
+from checkout.errors import OperationRejected
+from checkout.orders.messages import OrderLine
 from checkout.payments.actions import payment_view
 from checkout.payments.checkout_messages import SubmitPayment
 from checkout.payments.models import Merchant, Saga
 from checkout.payments.sagas.service import service as checkout_service
 from checkout.receipts.messages import SendReceipt
 from checkout.receipts.models import Receipt
+from checkout.receipts.resending import send_again
 from checkout.receipts.service import RETRY_PAUSES, deliver_owed, service
 from messaging.access.proofs import prove
 from messaging.envelope import Envelope
@@ -57,7 +61,9 @@ NOBODY = f"{__name__}.AbsentMailServer"
 OUTLIVES_US = f"{__name__}.MailServerThatOutlivesUs"
 
 
-def told(attempt, *, is_reserved: bool = False, is_test: bool = False, locale: str = "") -> Envelope:
+def told(
+    attempt, *, is_reserved: bool = False, is_test: bool = False, locale: str = "", **more: Any
+) -> Envelope:
     payment = attempt.payment
     body = SendReceipt(
         payment=payment.reference,
@@ -70,6 +76,7 @@ def told(attempt, *, is_reserved: bool = False, is_test: bool = False, locale: s
         locale=locale,
         is_reserved=is_reserved,
         is_test=is_test,
+        **more,
     )
     return prove(replace(command(body), reply_to=""))
 
@@ -79,6 +86,12 @@ def tell(envelope: Envelope) -> None:
     delivered = deliver(service, envelope)
     assert delivered.commands == []
     async_to_sync(deliver_owed)()
+
+
+def html_of(message: Any) -> str:
+    [(html, kind)] = message.alternatives
+    assert kind == "text/html"
+    return str(html)
 
 
 def later() -> None:
@@ -95,6 +108,56 @@ def test_a_receipt_tells_who_was_paid_how_much_and_for_what(attempt):
     for part in ("The Shop", "A-1", "Tea", "£12.50", attempt.payment.reference):
         assert part in message.body
     assert Receipt.objects.get().sent_at is not None
+
+
+def test_a_receipt_names_card_items_and_whom_to_ask_in_text_and_in_html(attempt):
+    card: dict[str, Any] = {"card_brand": "Visa", "card_last4": "1111"}
+    contact: dict[str, Any] = {"support_email": "help@shop.example", "support_phone": "+44 20 7946 0000"}
+    logo = "https://pay.example/logos/a.png"
+    tell(told(attempt, lines=[OrderLine(sku="<TEA>", quantity=2)], logo_url=logo, **card, **contact))
+    [message] = mail.outbox
+    html = html_of(message)
+    for part in ("Visa ending in 1111", "help@shop.example, +44 20 7946 0000", "£12.50", "A-1"):
+        assert part in message.body
+        assert part in html
+    assert "2 \N{MULTIPLICATION SIGN} <TEA>" in message.body
+    assert "2 \N{MULTIPLICATION SIGN} &lt;TEA&gt;" in html
+    assert (f'src="{logo}"' in html, logo in message.body) == (True, False)
+    assert message.message().get_content_type() == "multipart/alternative"
+
+
+def test_a_receipt_that_is_sent_again_is_another_e_mail_to_the_same_address(attempt):
+    tell(told(attempt))
+    send_again(Receipt.objects.get())
+    with pytest.raises(OperationRejected):
+        send_again(Receipt.objects.get())
+    later()
+    first, second = mail.outbox
+    assert (first.to, first.body) == (second.to, second.body)
+    assert first.extra_headers["Message-ID"] != second.extra_headers["Message-ID"]
+    assert Receipt.objects.get().sent_at is not None
+
+
+def test_a_receipt_whose_address_was_erased_is_not_sent_again(attempt):
+    tell(told(attempt))
+    Receipt.objects.update(email="")
+    with pytest.raises(OperationRejected):
+        send_again(Receipt.objects.get())
+
+
+def test_a_receipt_leaves_out_what_is_not_known(attempt):
+    tell(told(attempt))
+    [message] = mail.outbox
+    html = html_of(message)
+    for name in ("Card:", "Questions:", "Contents:"):
+        assert name not in message.body
+    assert "<img" not in html
+
+
+def test_an_arabic_receipt_is_written_from_right_to_left(attempt):
+    tell(told(attempt, locale="ar"))
+    html = html_of(mail.outbox[0])
+    assert '<html lang="ar" dir="rtl">' in html
 
 
 def test_a_receipt_says_when_it_was_paid_whom_to_ask_and_what_to_do_about_a_payment_of_a_thief(attempt):

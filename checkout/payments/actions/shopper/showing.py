@@ -20,7 +20,7 @@ from checkout.payments.objects.attempt import latest_attempt
 from checkout.payments.providers.base import BrowserForm, CardEncryption
 from checkout.payments.providers.registry import get_provider
 from checkout.payments.totals import OPEN, sums_of
-from checkout.states import PaymentState
+from checkout.states import AttemptState, PaymentState
 from messaging.compiled_queries import Compiled
 from messaging.outbox.clock import server_time
 
@@ -57,8 +57,9 @@ class PaymentView:
     could type. ``taken`` is set in states whose sums may differ from the amount. ``card`` is empty until the
     payment is decided, and if a payment link leads to it. ``dated_at`` is the time at which the shopper paid,
     or else the time of the latest change, and ``minutes_behind_utc`` the zone of the browser, if it is known.
-    ``language`` is that of the pages on which the latest attempt was made, and ``appearance`` what the
-    merchant shows of itself.
+    ``may_be_cancelled`` says that the shopper may still cancel it, and ``is_called_off`` that somebody has
+    done so while the attempt was under way. ``language`` is that of the pages on which the latest attempt was
+    made, and ``appearance`` what the merchant shows of itself.
     """
 
     reference: str
@@ -66,6 +67,7 @@ class PaymentView:
     amount: Money
     description: str
     order_reference: str
+    merchant_code: str
     merchant_name: str
     locale: str
     language: str
@@ -79,6 +81,8 @@ class PaymentView:
     created_at: datetime
     dated_at: datetime
     attempts_left: int
+    may_be_cancelled: bool = False
+    is_called_off: bool = False
     has_receipt: bool = False
     card: dict[str, str] = field(default_factory=dict)
     taken: Taken | None = None
@@ -162,12 +166,14 @@ _ATTEMPT = Compiled(
 
 
 def _view(payment: Payment, attempt: Attempt | None) -> PaymentView:
+    is_called_off = bool(_state_of(payment).is_under_way and attempt and attempt.called_off_at)
     return PaymentView(
         reference=payment.reference,
         state=_state_of(payment),
         amount=payment.amount,
         description=payment.description,
         order_reference=payment.order_reference,
+        merchant_code=payment.merchant.code,
         merchant_name=payment.merchant.name,
         locale=payment.locale,
         language=attempt.language if attempt else "",
@@ -181,10 +187,18 @@ def _view(payment: Payment, attempt: Attempt | None) -> PaymentView:
         created_at=payment.created_at,
         dated_at=attempt.created_at if attempt and payment.state in _PAID else payment.updated_at,
         attempts_left=max(0, conf.max_attempts - number_of(attempt)),
+        may_be_cancelled=not is_called_off and _may_be_cancelled(payment, attempt),
+        is_called_off=is_called_off,
         has_receipt=_has_receipt(payment),
         card=_shown_card(payment, attempt),
         taken=_taken(payment) if payment.state in _IN_PARTS else None,
     )
+
+
+def _may_be_cancelled(payment: Payment, attempt: Attempt | None) -> bool:
+    is_under_way = PaymentState(payment.state).is_under_way
+    is_too_late = is_under_way and attempt is not None and attempt.state == AttemptState.AUTHORISED
+    return payment.may_be_cancelled and not payment.is_overdue and not is_too_late
 
 
 def _has_receipt(payment: Payment) -> bool:

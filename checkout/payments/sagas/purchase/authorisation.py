@@ -24,7 +24,15 @@ CHALLENGE_MARGIN = timedelta(seconds=30)
 
 
 def begin(data: PurchaseData) -> PurchaseDecision:
-    """Ask for risk. A submission whose card was lost in an outage cannot be paid, so no service is asked."""
+    """Ask for risk.
+
+    No service is asked if the submission's card was lost in an outage, or if the payment was cancelled before
+    the submission arrived.
+    """
+    if data.is_called_off:
+        return replace(
+            _not_begun(data, RefusalReason.CANCELLED), transitions=("cancelled",), refusal_reason=""
+        )
     if not data.has_card:
         return _not_begun(data, RefusalReason.CARD_NOT_RECEIVED)
     return Go(step=At.ASSESS_RISK, data=data)
@@ -67,13 +75,30 @@ def not_sent(data: PurchaseData, reason: str) -> PurchaseDecision:
     return replace(fulfilment.refuse(data, reason), attempt_transitions=("not_sent",))
 
 
+def called_off_unasked(data: PurchaseData) -> PurchaseDecision:
+    """Give up before the provider is asked, because the payment is cancelled."""
+    return not_sent(with_changes(data, is_called_off=True), RefusalReason.CANCELLED)
+
+
+def called_off_at(step: str) -> Callable[[PurchaseData], PurchaseDecision]:
+    """Note that the payment is cancelled. The provider has been asked, so its answer is waited for."""
+    return lambda data: PurchaseDecision(step=step, data=with_changes(data, is_called_off=True))
+
+
+def called_off_while_asked(step: str) -> Callable[[PurchaseData], PurchaseDecision | None]:
+    """Do the same, unless the provider captures with the authorisation: then it is too late."""
+    noted = called_off_at(step)
+    return lambda data: None if data.is_capture_included else noted(data)
+
+
 def approved(data: PurchaseData, answer: ProviderAnswered) -> PurchaseDecision:
     """Capture, if the payment is captured automatically, or else report that the money is held.
 
     If the payment was called off, or the account refuses the authorisation, for a reason that the answer has,
     it is released instead.
     """
-    held = with_changes(data, inquiries=0, tries=0, is_expiring=False)
+    card = {"card_brand": answer.card_brand, "card_last4": answer.card_last4}
+    held = with_changes(data, inquiries=0, tries=0, is_expiring=False, **card)
     if data.is_called_off or answer.refusal_reason:
         return Go(step=At.VOID, data=with_changes(held, refusal_reason=answer.refusal_reason))
     if not data.captures:
@@ -83,6 +108,9 @@ def approved(data: PurchaseData, answer: ProviderAnswered) -> PurchaseDecision:
 
 
 def challenged(data: PurchaseData, answer: ProviderAnswered) -> PurchaseDecision:
+    """Wait for the shopper. A payment that was called off meanwhile is cancelled at the provider instead."""
+    if data.is_called_off:
+        return Go(step=At.ABANDON, data=with_changes(data, is_expiring=True))
     return Go(step=At.AWAIT_CHALLENGE, data=data, transitions=("challenge_required",), reply_to_waiters=True)
 
 
@@ -196,6 +224,6 @@ def _ask_provider(data: PurchaseData, *, delay_seconds: float = 0) -> PurchaseDe
         delay_seconds=delay_seconds,
         transitions=("outcome_unknown",) if is_unknown else (),
         attempt_transitions=("outcome_unknown",) if is_unknown else (),
-        # A shopper who cancels waits for the result, which is known a moment later.
-        reply_to_waiters=not data.is_called_off,
+        # A shopper who cancels a challenge waits for the result, which is known a moment later.
+        reply_to_waiters=is_unknown or not data.is_called_off,
     )

@@ -54,14 +54,14 @@ class PurchaseData(Body, frozen=True, forbid_unknown_fields=False):
     ``has_card`` says that the submission came with its card, which is never stored, or names a saved one.
     ``is_capture_included`` says that the provider captures with the authorisation, without being asked again.
     ``is_back`` says that the shopper came back from a challenge, ``is_expiring`` that we no longer wait for
-    the challenge to end, and ``is_called_off`` that this is because somebody has cancelled the payment.
+    the challenge to end. ``is_called_off`` says that somebody has cancelled the payment.
     ``is_capture_refused`` says that the capture was refused while another step had to be finished first.
     ``refusal_reason`` says why we refuse an authorisation ourselves, until it is released.
     ``is_taken`` says that staff found the money taken, whatever became of our own capture. ``taken_minor`` is
     how much of it; zero means all of it. ``is_only_held`` says that it was found held,
     and that we do not capture it.
     ``merchant``, ``order_reference``, ``description``, ``locale``, ``minutes_behind_utc`` and ``is_test`` are
-    for the receipt, and they and ``merchant_code`` for services of others.
+    for the receipt, as are card, support and logo, and they and ``merchant_code`` for services of others.
     ``own_begun`` names steps of your own that were begun and can be undone. ``own_undone`` says that the
     purchase went on after their undoing had begun, ``is_order_cancelled`` that it cannot go on any more.
     ``own_place`` is the place of the last one that was begun, in the words of ``Place``.
@@ -96,6 +96,11 @@ class PurchaseData(Body, frozen=True, forbid_unknown_fields=False):
     merchant_code: str = ""
     locale: str = ""
     minutes_behind_utc: int | None = None
+    card_brand: str = ""
+    card_last4: str = ""
+    support_email: str = ""
+    support_phone: str = ""
+    logo_url: str = ""
     own_begun: tuple[str, ...] = ()
     own_undone: bool = False
     own_place: str = ""

@@ -2,8 +2,11 @@
 
 If it fails, the stock reservation is undone; an authorisation whose capture is refused is voided before that.
 If staff void the authorisation, the order is cancelled. While the outcome at the provider is unknown, nothing
-is repeated or undone; the provider is asked instead. A challenge that nobody completes, or that is called
-off, is cancelled at the provider before the payment ends here.
+is repeated or undone; the provider is asked instead. A challenge that nobody completes is cancelled at the
+provider before the payment ends here.
+
+A payment may be called off until its capture is asked for. If the provider has been asked to authorise it,
+its answer is waited for, and what it holds then is released.
 
 Read the table first. The functions that it mentions are in ``authorisation.py``, which leads to the
 authorisation, in ``fulfilment.py``, which has what comes after it, and in ``own.py``, which adds steps of
@@ -64,6 +67,7 @@ def table_with(own: OwnSteps) -> Sequence[Step[PurchaseData]]:
             on={RiskDecision.ACCEPT: At.RESERVE_STOCK, RiskDecision.REJECT: authorisation.not_permitted},
             failed=authorisation.not_assessed,
             unknown=authorisation.given_up,
+            hears={Signal.CALLED_OFF: authorisation.called_off_unasked},
         ),
         Step(
             name=At.RESERVE_STOCK,
@@ -73,6 +77,7 @@ def table_with(own: OwnSteps) -> Sequence[Step[PurchaseData]]:
             on={Stock.RESERVED: own.before_authorisation, Stock.MISSING: authorisation.out_of_stock},
             failed=authorisation.not_reserved,
             unknown=authorisation.given_up,
+            hears={Signal.CALLED_OFF: authorisation.called_off_unasked},
             undo=At.RELEASE_STOCK,
         ),
         Step(
@@ -82,6 +87,7 @@ def table_with(own: OwnSteps) -> Sequence[Step[PurchaseData]]:
             repeated=Repeated.IF_NOT_DONE,
             on=AUTHORISATION_ANSWERS,
             unknown=authorisation.inquire,
+            hears={Signal.CALLED_OFF: authorisation.called_off_while_asked(At.AUTHORISE)},
             undo=At.VOID,
         ),
         Step(
@@ -101,6 +107,7 @@ def table_with(own: OwnSteps) -> Sequence[Step[PurchaseData]]:
             repeated=Repeated.IF_NOT_DONE,
             on=AUTHORISATION_ANSWERS,
             unknown=authorisation.inquire,
+            hears={Signal.CALLED_OFF: authorisation.called_off_while_asked(At.COMPLETE_CHALLENGE)},
         ),
         Step(
             name=At.INQUIRE,
@@ -118,6 +125,7 @@ def table_with(own: OwnSteps) -> Sequence[Step[PurchaseData]]:
                 **dict.fromkeys(HINTS, authorisation.inquire_at_once),
                 Signal.HINTED: authorisation.inquire_because_of_hint,
                 Signal.CHALLENGE_RETURNED: authorisation.returned_late,
+                Signal.CALLED_OFF: authorisation.called_off_while_asked(At.INQUIRE),
                 **TAKEN_UP_AGAIN,
                 **fulfilment.NOTHING_LEFT,
             },
@@ -133,7 +141,10 @@ def table_with(own: OwnSteps) -> Sequence[Step[PurchaseData]]:
                 ProviderOutcome.CONFLICTED: authorisation.contradicted,
             },
             unknown=authorisation.inquire,
-            hears={Signal.CHALLENGE_RETURNED: authorisation.returned_late},
+            hears={
+                Signal.CHALLENGE_RETURNED: authorisation.returned_late,
+                Signal.CALLED_OFF: authorisation.called_off_at(At.ABANDON),
+            },
         ),
         Step(
             name=At.CAPTURE,
@@ -155,6 +166,7 @@ def table_with(own: OwnSteps) -> Sequence[Step[PurchaseData]]:
             hears={
                 Signal.VOID_ACCEPTED: fulfilment.void_accepted,
                 Signal.VOID_DELAYED: fulfilment.not_known_yet(At.VOID),
+                Signal.CALLED_OFF: authorisation.called_off_at(At.VOID),
                 Signal.VOID_DONE: fulfilment.voided,
                 Signal.VOID_REFUSED: fulfilment.void_refused,
                 Signal.VOID_PARKED: fulfilment.void_parked,

@@ -7,6 +7,7 @@ from msgspec.structs import replace as with_changes
 
 from checkout.messages import Done
 from checkout.orders.messages import ORDER_CONFIRMED
+from checkout.payments.card_brands import SCHEMES
 from checkout.payments.sagas.definition import End, Start
 from checkout.payments.sagas.operations.data import OperationData
 from checkout.payments.sagas.pauses import retry_delay
@@ -95,7 +96,7 @@ def void_refused(data: PurchaseData) -> PurchaseDecision:
 def void_parked(data: PurchaseData) -> PurchaseDecision:
     why = "The authentication failed" if data.refusal_reason else "The capture was refused"
     if data.is_called_off:
-        why = "The payment was cancelled during the challenge"
+        why = "The payment was cancelled"
     return _parked(At.VOID, data, f"{why}, and the authorisation could not be released.")
 
 
@@ -125,7 +126,8 @@ def order_confirmed(data: PurchaseData, answer: Done) -> PurchaseDecision:
 def receipt(data: PurchaseData) -> SendReceipt:
     """Return the receipt. It is for what staff found taken, if that is not the whole amount."""
     told = {name: getattr(data, name) for name in SendReceipt.__struct_fields__}
-    return SendReceipt(**{**told, "minor": data.taken_minor or data.minor})
+    brand = SCHEMES.get(data.card_brand, "")
+    return SendReceipt(**{**told, "minor": data.taken_minor or data.minor, "card_brand": brand})
 
 
 def order_not_confirmed(data: PurchaseData, reply: Reply) -> PurchaseDecision:
@@ -189,6 +191,9 @@ def _unpaid(data: PurchaseData) -> PurchaseData:
 
 
 def refuse(data: PurchaseData, reason: str) -> PurchaseDecision:
+    """Release the stock. A payment that was called off meanwhile is cancelled, and not tried again."""
+    if data.is_called_off:
+        return release(data, transitions=("cancelled",))
     return release(data, transitions=("refused",), refusal_reason=reason)
 
 

@@ -86,6 +86,7 @@ class OwnSteps:
             },
             failed=in_place(authorisation.not_reserved),
             unknown=in_place(authorisation.given_up),
+            hears={Signal.CALLED_OFF: in_place(authorisation.called_off_unasked)},
             undo=_undo_of(step.name) if step.undo else "",
         )
 

@@ -63,7 +63,7 @@ async function pay(event) {
   keep(form.action);
   form.submit();
   // From here on it would cancel nothing.
-  if (wayBack) wayBack.hidden = true;
+  wayBack.hidden = true;
   setTimeout(() => import("./status.js"), LOST_MS);
   setTimeout(() => {
     status.textContent = text("slow");
@@ -79,7 +79,7 @@ if (globalThis.Worldpay) {
   attend(form, form.dataset.publicKey);
   // Start the device check now: it is usually done by the time the rest is filled in.
   document.getElementById("card-number").addEventListener("change", () => bin() && deviceData(bin()));
-  wayBack?.querySelector("a").addEventListener("click", leave);
+  wayBack.addEventListener("click", leave);
   window.addEventListener("pagehide", leave);
 } else {
   document.getElementById("no-encryption").hidden = false;
