@@ -27,7 +27,7 @@ _ALIKE = 0.8
 
 
 class LinkForm(forms.Form):
-    """What a shopper chose. ``formats`` is the tag by which amounts are written in errors."""
+    """The choices of a shopper. ``formats`` is the tag by which amounts are written in errors."""
 
     quantity = forms.CharField(required=False)
     amount = forms.CharField(required=False)
@@ -83,7 +83,7 @@ class LinkForm(forms.Form):
 
     @property
     def chosen(self) -> Chosen:
-        """What was chosen, once the form is valid."""
+        """The choices, once the form is valid."""
         cleaned = self.cleaned_data
         return Chosen(
             quantity=cleaned["quantity"], amount_minor=cleaned["amount"], shopper_email=cleaned["email"]

@@ -37,7 +37,7 @@ MOST_NUMBERS_AT_ONCE = 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chosen:
-    """What a shopper chose on the page of a link."""
+    """The choices of a shopper on the page of a link."""
 
     quantity: int = 1
     amount_minor: int | None = None
