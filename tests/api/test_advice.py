@@ -139,6 +139,7 @@ BODIES = {
     "CreateWebhookEndpoint": ("POST", "/webhook-endpoints"),
     "ChangeWebhookEndpoint": ("PATCH", f"/webhook-endpoints/whk_{32 * '0'}"),
     "DisableWebhookEndpoint": ("POST", f"/webhook-endpoints/whk_{32 * '0'}/disable"),
+    "EvidenceInput": ("POST", f"/disputes/pay_{32 * '0'}/evidence"),
     "ResendSince": ("POST", f"/webhook-endpoints/whk_{32 * '0'}/resend"),
 }
 

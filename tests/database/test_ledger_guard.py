@@ -16,8 +16,9 @@ from tests.support.program import run
 pytestmark = [pytest.mark.postgresql, pytest.mark.django_db(transaction=True)]
 
 ENTRY = """
-    INSERT INTO ledger_ledgerentry (posting, account, payment_reference, amount_minor, currency, posted_at)
-    VALUES (%s, %s, 'pay_1', %s, %s, now())
+    INSERT INTO ledger_ledgerentry
+        (posting, account, payment_reference, amount_minor, currency, merchant_code, posted_at)
+    VALUES (%s, %s, 'pay_1', %s, %s, 'shop', now())
 """
 
 

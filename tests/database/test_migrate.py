@@ -41,7 +41,7 @@ def test_an_app_whose_variable_is_no_longer_set_has_no_tables_until_the_advice_i
     assert manage(tmp_path, "migrate", "--verbosity=0", **own).returncode == 0
     again = manage(tmp_path, "migrate", "--verbosity=0")
     assert again.returncode == 1
-    assert "The database default has no ledger_ledgerentry" in again.stderr
+    assert "The database default has no ledger_dailytotal, ledger_ledgerentry" in again.stderr
     assert "Set its variable LEDGER_DATABASE_URL as it was" in again.stderr
     *_, first, second = again.stderr.strip().replace("run: ", "; ").split("; ")
     for advice in (first, second):

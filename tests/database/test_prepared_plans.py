@@ -21,6 +21,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.postgresql]
 # Tables that have a few rows in every installation, or get them only if something went wrong.
 SMALL = {
     "axes_accessattempt",
+    "backoffice_authenticatorapp",
     "payments_deadletter",
     "payments_eventposition",
     "payments_merchant",

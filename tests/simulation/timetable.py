@@ -2,9 +2,9 @@
 
 Entries have the names of the relay's tasks. Some have no entry on purpose. Old messages, notifications,
 events and answers of the API, and rows that are only counted, are deleted after a month or more, and no
-schedule lasts that long. Figures for staff move nothing. The books are compared at the end of each schedule
+schedule lasts that long. Figures and totals for staff move nothing. The books are compared at the end of each schedule
 instead of every virtual hour. As there is only one clock, no message has a time in the future, and the broker
-loses none. The secret key never changes, so no token is sealed again. These tasks run when a relay starts, if
+loses none. The secret key never changes, so no token or secret is sealed again. These tasks run when a relay starts, if
 there is a payment. The loop would never come to rest with a task that is not named here.
 """
 
@@ -115,8 +115,10 @@ _ONLY_AT_THE_START = (
     "old events",
     "answers of the API",
     "tokens under an earlier secret key",
+    "secrets of authenticator apps",
     "what was counted",
     "figures",
+    "totals of the ledger",
     "reconciliation",
     "messages from the future",
 )

@@ -233,7 +233,11 @@ _ENTRIES = (
         "`detail` says why: the card was removed or has expired, or its provider account cannot charge it. "
         "Nothing was created. Create the payment without the card, and send the customer to `checkout_url`.",
     ),
-    Entry(NOT_POSSIBLE_NOW, "Read the payment: `state` and `available_actions` say what is possible."),
+    Entry(
+        NOT_POSSIBLE_NOW,
+        "Read the payment: `state` and `available_actions` say what is possible. If `detail` says that the "
+        "database was restored, try again later.",
+    ),
     Entry(ENDPOINT_DISABLED, "Read the endpoint: `disabled` says why. Then enable it."),
     Entry(
         AMOUNT_NOT_AVAILABLE,

@@ -24,18 +24,20 @@ from checkout.payments.objects.dispute import DisputeObject, dispute_object
 class EvidenceInput(Strict):
     """A file: a whole PDF, PNG or JPEG without card numbers."""
 
-    name = Text(max_length=200, help_text="The name of the file, for example `proof-of-delivery.pdf`.")
+    name = Text(max_length=200, help_text="The name of the file.", example="proof-of-delivery.pdf")
     content = Text(
         max_length=9_999_999,
-        help_text="The content in base64 (RFC 4648, section 4), for example `JVBERi0xLjcgLi4u`. The file has "
-        "at most 190 kB, unless the gateway is configured otherwise.",
+        help_text="The content in base64 (RFC 4648, section 4). The file has at most 190 kB, unless the "
+        "gateway is configured otherwise.",
+        example="JVBERi0xLjcgLi4u",
     )
     description = Text(
         required=False,
         allow_blank=True,
         max_length=200,
         default="",
-        help_text="What the file shows, for example `Signed for on 24 November`.",
+        help_text="What the file shows.",
+        example="Signed for on 24 November",
     )
 
 

@@ -46,7 +46,7 @@ def test_tables_that_were_made_in_another_database_are_named_with_its_variable(t
     assert not wrong(tmp_path, **both)
     without = {"DATABASE_URL": both["DATABASE_URL"]}
     [(text, advice)] = wrong(tmp_path, **without).items()
-    assert text == "default: tables of ledger are missing: ledger_ledgerentry"
+    assert text == "default: tables of ledger are missing: ledger_dailytotal, ledger_ledgerentry"
     assert advice.startswith("Set LEDGER_DATABASE_URL as the gateway's processes have it")
     # The other way round, everything else is missing, and what needs it is not looked at.
     found = wrong(tmp_path, DATABASE_URL=both["LEDGER_DATABASE_URL"])
