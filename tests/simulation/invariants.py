@@ -8,6 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from checkout.payments.models.payment import PURCHASE
 from checkout.states import AttemptState, PaymentState
 from messaging.memory.server import MemoryServer
 from tests.simulation import amounts, disputed_money, listener, network, own_steps, saved_cards
@@ -240,7 +241,7 @@ def _called_off_is_not_captured(books: Ledgers) -> Iterator[str]:
     for (code,) in books.rows(
         "SELECT a.order_code FROM payments_attempt a JOIN payments_fact f ON f.attempt_id = a.id "
         "JOIN payments_operation o ON o.attempt_id = a.id WHERE f.kind = 'challenge_called_off' "
-        "AND o.kind = 'capture' AND o.requested_by = 'purchase' AND o.reference <> a.capture_reference"
+        f"AND o.kind = 'capture' AND o.requested_by = '{PURCHASE}' AND o.reference <> a.capture_reference"
     ):
         yield f"I7: {code} was called off during its challenge, and captured"
 

@@ -194,6 +194,8 @@ class Staff:
                 )
             elif kind == "void" and not has_ended and self._is_captured_in_portal(payment, order_code):
                 self._enter_figures(payment)
+            elif kind == "void" and not has_ended and self._can_only_be_refunded(order_code):
+                self._give_back_in_portal(payment, order_code)
             elif kind in OPERATIONS and not has_ended and (not tries_again or self._chance.of(0.9)):
                 if not self._seconds_until_shown(kind, key, order_code):
                     self._settle_as_found(number, kind, key, order_code)
@@ -246,7 +248,7 @@ class Staff:
                 "LEFT JOIN payments_operation o ON o.attempt_id = a.id AND o.state <> 'refused' GROUP BY a.id"
             )
         )
-        live.sort(key=lambda order: int(known[order.order_code]))
+        live.sort(key=lambda order: int(known.get(order.order_code, 0)))
         for spare in live[:-1]:
             bank.used_portal.add(reference)
             bank.given_up.add(spare.order_code)
@@ -261,6 +263,11 @@ class Staff:
     def _is_captured_in_portal(self, payment: str, order_code: str) -> bool:
         used_portal = payment in self._world.bank.used_portal
         return used_portal and self._world.bank.books.orders[order_code].captured.minor > 0
+
+    def _can_only_be_refunded(self, order_code: str) -> bool:
+        """Return True if a part of an order was captured that the provider does not release for us."""
+        bank = self._world.bank
+        return bank.never_gets_through(order_code) and bank.books.orders[order_code].captured.minor > 0
 
     def _cannot_be_confirmed(self, reference: str) -> bool:
         """Return True if the order was called off, or its stock was given back and sold since."""

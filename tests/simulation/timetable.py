@@ -2,10 +2,11 @@
 
 Entries have the names of the relay's tasks. Some have no entry on purpose. Old messages, notifications,
 events and answers of the API, and rows that are only counted, are deleted after a month or more, and no
-schedule lasts that long. Figures and totals for staff move nothing. The books are compared at the end of each schedule
-instead of every virtual hour. As there is only one clock, no message has a time in the future, and the broker
-loses none. The secret key never changes, so no token or secret is sealed again. These tasks run when a relay starts, if
-there is a payment. The loop would never come to rest with a task that is not named here.
+schedule lasts that long. Figures and totals for staff move nothing. The books are compared at the end of each
+schedule instead of every virtual hour. As there is only one clock, no message has a time in the future, and
+the broker loses none. The secret key never changes, so no token or secret is sealed again. These tasks run
+when a relay starts, if there is a payment. The loop would never come to rest with a task that is not named
+here.
 """
 
 import asyncio
