@@ -10,9 +10,8 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from checkout.money import Money
-from checkout.payments.models.payment import PURCHASE
 from tests.simulation import runner
-from tests.simulation.invariants import check, check_waiting
+from tests.simulation.invariants import OWN_CAPTURE, check, check_waiting
 from tests.simulation.world import World
 from tests.support.tables import our_models
 
@@ -209,7 +208,7 @@ def _is_plain(world: World) -> bool:
     ).fetchone()
     (asked_for,) = world.rows.execute(
         "SELECT COUNT(*) FROM payments_operation o JOIN payments_attempt a ON a.id = o.attempt_id "
-        f"WHERE o.kind = 'capture' AND o.requested_by = '{PURCHASE}' AND o.reference <> a.capture_reference"
+        f"WHERE {OWN_CAPTURE}"
     ).fetchone()
     return contradicted is None and asked_for == 2
 

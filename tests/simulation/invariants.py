@@ -50,6 +50,8 @@ CREATE TEMP TRIGGER saga_is_parked AFTER UPDATE OF status ON main.payments_saga
 WHEN old.status <> 'parked' AND new.status = 'parked'
 BEGIN SELECT saga_parks(new.id); END;
 """
+# The condition on captures that purchases have asked for, and that no authorisation includes.
+OWN_CAPTURE = f"o.kind = 'capture' AND o.requested_by = '{PURCHASE}' AND o.reference <> a.capture_reference"
 
 
 def watch_history(database: sqlite3.Connection) -> None:
@@ -240,8 +242,8 @@ def _no_late_returns(books: Ledgers) -> Iterator[str]:
 def _called_off_is_not_captured(books: Ledgers) -> Iterator[str]:
     for (code,) in books.rows(
         "SELECT a.order_code FROM payments_attempt a JOIN payments_fact f ON f.attempt_id = a.id "
-        "JOIN payments_operation o ON o.attempt_id = a.id WHERE f.kind = 'challenge_called_off' "
-        f"AND o.kind = 'capture' AND o.requested_by = '{PURCHASE}' AND o.reference <> a.capture_reference"
+        "JOIN payments_operation o ON o.attempt_id = a.id "
+        f"WHERE f.kind = 'challenge_called_off' AND {OWN_CAPTURE}"
     ):
         yield f"I7: {code} was called off during its challenge, and captured"
 
