@@ -351,7 +351,7 @@ def test_without_javascript_everything_can_be_done(
         page.goto("payments/payment/{parked}/cancel/".format(**keys))
         page.get_by_role("button", name="Cancel").click()
         expect(
-            page.get_by_text("Cancelled, or about to be: the payment can no longer be paid.")
+            page.get_by_text("Cancelled, or about to be. The state of the payment says what came of it.")
         ).to_be_visible()
         page.goto("payments/deadletter/")
         page.locator("summary").filter(has_text="Status").click()

@@ -58,6 +58,7 @@ with transaction.atomic():  # a posting adds up when it is committed
 refund = rows.operation(
     row, "refund", 300, state="unknown", requested_by="ann.example@shop.example", reason="Arrived broken"
 )
+rows.operation(row, "charge_back", 300, state="done")
 rows.heard(refund, "inquire_refund_unknown", outcome="approved")
 why = "It says CAPTURED of 12.50 GBP, and the attempt that it names was refused an hour before. " * 4
 rows.notification(row, "conflicted", why, digest=name, copies=3, applied_at=now)
