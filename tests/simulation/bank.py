@@ -80,8 +80,11 @@ class Bank:
         # money moves any more with these: of such an order staff have entered that nothing was captured.
         self.given_up: set[str] = set()
         self._portal_movements = 0
-        # The answers with which a process is held up, and the times until which requests may be on their way.
-        self.held_answers: list[ProviderResult] = []
+        # The answers with which a process is held up, by the reference of the request, and the references of
+        # which another copy has arrived since.
+        self.held_answers: dict[str, ProviderResult] = {}
+        self.copied: set[str] = set()
+        # The times until which requests may be on their way.
         self._on_their_way: dict[str, float] = {}
         self._gets_through_at: dict[str, float] = {}
         # The references of what the bank has booked with another amount than it was asked for.

@@ -38,7 +38,7 @@ FAULTS: dict[str, tuple[tuple[float, ...], int]] = {
 # draws one, and the most times. The other decisions of a schedule do not depend on them.
 HABITS: dict[str, tuple[tuple[float, ...], int]] = {
     # A process is held up between the intent and the request, longer than a query needs to show that nothing
-    # arrived, or between the answer that nothing was done and its record, until another copy has left.
+    # arrived, or between the answer that nothing was done and its record, until another copy was carried out.
     "held_up": ((0.0, 0.0, 0.5), 2),
     "answer_held": ((0.0, 0.0, 0.4), 1),
     # The provider refuses what it knows by its key, instead of repeating its answer.

@@ -37,9 +37,10 @@ T = TypeVar("T")
 TIMEOUT_SECONDS = 25.0
 # A sent request must arrive and show within this time. The other half of the settling time is for sending it.
 _SECONDS_TO_SETTLE = conf.settling_time.total_seconds() / 2
-# The time for which a process is held up with the answer that nothing was done, until another copy may have
-# left.
-HELD_SECONDS = (1800.0, 3 * 3600.0)
+# The bounds of the seconds for which a process is held up with the answer that nothing was done, after another
+# copy has arrived, and the most that it waits for one.
+HELD_SECONDS = (1.0, 60.0)
+MOST_HELD_SECONDS = 6 * 3600.0
 FATES = ("unreachable", "lost", "late", "broken", "unreadable")
 
 
@@ -135,10 +136,11 @@ class Twin(MemoryProvider):
         bank.asked_to_move(request.reference)
         if bank.does_not_get_through(order):
             return missing(request.order_code)
-        if Line.world.chance.happens("answer_held"):
+        if request.reference in bank.held_answers:
+            bank.copied.add(request.reference)
+        elif Line.world.chance.happens("answer_held"):
             # This copy is refused, and the next one is not.
-            bank.held_answers.append(refusal := _refusal(request))
-            return refusal
+            return bank.held_answers.setdefault(request.reference, _refusal(request))
         is_copy = any(each.reference == request.reference for each in order.taken)
         if is_copy and order.manners.deduplicates and Line.world.chance.happens("copy_refused"):
             return _refusal(request)
@@ -179,6 +181,9 @@ class Twin(MemoryProvider):
             fate = chance.one_of(FATES)
         elif is_movement and chance.happens("movement_lost"):
             fate = chance.one_of(FATES, (1, 2, 2, 4, 4))
+        if about in Line.world.bank.held_answers:
+            # The copy is carried out, and only the answer to the first one arrives.
+            fate = "broken"
         if Line.world.disputed_money.is_cut_off(verb):
             fate = "unreachable"
         if delay_seconds:
@@ -206,9 +211,9 @@ class Twin(MemoryProvider):
             raise OutcomeUnknown("the connection broke")
         if fate == "unreadable":
             raise ProviderReplyInvalid("not understood")
-        if any(each is results[0] for each in Line.world.bank.held_answers):
+        if results[0] is Line.world.bank.held_answers.get(about):
             Line.world.trace.note("gateway", "is held up with the answer to", verb, about)
-            pause(chance.seconds_of("answer_held", *HELD_SECONDS))
+            _wait_for_another_copy(about)
         Line.world.trace.note("provider", "answered", verb, about, results[0].outcome)
         return results[0]
 
@@ -229,6 +234,14 @@ class Twin(MemoryProvider):
         results.append(result)
         Line.world.trace.note("provider", "was asked to", verb, about, results[0].outcome, results[0].event)
         Line.world.bank.after_request(self)
+
+
+def _wait_for_another_copy(reference: str) -> None:
+    world = Line.world
+    deadline = world.clock.now + MOST_HELD_SECONDS
+    while reference not in world.bank.copied and world.clock.now < deadline:
+        pause(30)
+    pause(world.chance.seconds_of("answer_held", *HELD_SECONDS))
 
 
 def _refusal(request: Modification) -> ProviderResult:
