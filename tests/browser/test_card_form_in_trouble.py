@@ -15,6 +15,7 @@ pytestmark = pytest.mark.browser
 PAY = re.compile("^Pay ")
 SCRIPT = "**/worldpay-cse.js"
 RESUMED = "window.dispatchEvent(new PageTransitionEvent('pagehide', { persisted: true }))"
+STYLED = "[...document.querySelectorAll('link[rel=stylesheet]')].every((link) => link.sheet)"
 NO_FRAMES = """
 const create = Document.prototype.createElement;
 Document.prototype.createElement = function (name, ...rest) {
@@ -111,6 +112,7 @@ def test_on_a_slow_network_the_page_says_that_the_card_form_is_to_come(
     order(page, shared_stack)
     page.route(SCRIPT, lambda route: held.append(route))
     page.reload(wait_until="commit")
+    page.wait_for_function(STYLED)
     loading = page.get_by_role("status")
     expect(loading).to_contain_text("The card form is loading.")
     expect(page.get_by_label("Card number")).to_be_hidden()

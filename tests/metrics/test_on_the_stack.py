@@ -52,7 +52,10 @@ def unread(ports: range) -> list[str]:
 def test_what_is_lost_is_missed(start_stack: Callable[..., Stack], tmp_path: Path) -> None:
     first = free_port()
     ports = range(first, first + 40)
-    stack = start_stack(environment={"CHECKOUT_METRICS_PORTS": f"{ports[0]}-{ports[-1]}"})
+    environment = {"CHECKOUT_METRICS_PORTS": f"{ports[0]}-{ports[-1]}"}
+    # The relay may ask before the sandbox answers. It learns only by the next comparison that it does.
+    environment["CHECKOUT_RECONCILIATION_SECONDS"] = "5"
+    stack = start_stack(environment=environment)
     programs = {
         program for program in PROGRAMS if shown_by(ports, f'gateway_program_info{{program="{program}"')
     }
@@ -64,6 +67,7 @@ def test_what_is_lost_is_missed(start_stack: Callable[..., Stack], tmp_path: Pat
     shopper.pay(shopper.order())
     paid_once(stack, shopper)
     wait_until(lambda: shown_by(ports, "gateway_flows_overdue") == [0.0], "the relay to have looked")
+    wait_until(lambda: 1.0 not in shown_by(ports, "gateway_outage{"), "each process to reach everything")
     wait_until(lambda: not unread(ports), "the relay to have seen a reader of each queue")
     well = together(ports)
     assert alerts_of(well, well, tmp_path) == set()
