@@ -21,7 +21,7 @@ from tests.support.memory_provider.books import (
     books_of,
     forget_books,
 )
-from tests.support.memory_provider.order import Manners
+from tests.support.memory_provider.order import USUALLY_ANNOUNCED, Manners
 from tests.support.memory_provider.provider import MemoryProvider
 
 if TYPE_CHECKING:
@@ -84,6 +84,8 @@ class Bank:
         # which another copy has arrived since.
         self.held_answers: dict[str, ProviderResult] = {}
         self.copied: set[str] = set()
+        # The references of captures and refunds whose requests get no answer.
+        self.unanswered: set[str] = set()
         # The times until which requests may be on their way.
         self._on_their_way: dict[str, float] = {}
         self._gets_through_at: dict[str, float] = {}
@@ -113,6 +115,12 @@ class Bank:
         if self._chance.has_portal:
             # A portal refuses what is too much.
             habits = replace(habits, manners=replace(habits.manners, checks_amounts=True))
+        if self._chance.has_keys and not habits.is_queued and self._chance.happens("second_hidden"):
+            silent = USUALLY_ANNOUNCED - {EventKind.CAPTURED, EventKind.REFUNDED}
+            manners = replace(
+                habits.manners, deduplicates=False, tells_position=False, books_at_once=True, announces=silent
+            )
+            habits = replace(habits, manners=manners, hides_second=True)
         self._habits[order_code] = habits
         return habits.manners
 
@@ -209,6 +217,9 @@ class Bank:
         """
         self._check(order, movement)
         is_capture = movement.kind == EventKind.CAPTURED
+        others = [each for each in order.taken if each.kind == movement.kind and each is not movement]
+        if self._habits[order.order_code].hides_second and others:
+            self.unanswered.add(movement.reference)
         if movement.reference and not self.is_queued(order) and self._chance.happens("key_forgotten"):
             seconds = self._chance.seconds_of("key_forgotten", 60, 4 * HOUR)
             self._later(seconds, lambda: self.books.forget_key(movement.reference))

@@ -41,6 +41,10 @@ HABITS: dict[str, tuple[tuple[float, ...], int]] = {
     # arrived, or between the answer that nothing was done and its record, until another copy was carried out.
     "held_up": ((0.0, 0.0, 0.5), 2),
     "answer_held": ((0.0, 0.0, 0.4), 1),
+    # The answer to a second capture or refund of an order is lost, and nothing else tells of it.
+    "second_hidden": ((0.0, 0.0, 0.6), 3),
+    # A clerk refunds a payment in several parts.
+    "refunded_in_parts": ((0.0, 0.0, 0.7), 3),
     # The provider refuses what it knows by its key, instead of repeating its answer.
     "copy_refused": ((0.0, 0.7), 3),
     # It forgets a key within hours, long before it says so.

@@ -28,6 +28,9 @@ ANYTHING: tuple[Request, ...] = (
     actions.request_void,
     actions.request_refund,
 )
+# The number of refunds in parts, and the bounds of the seconds between them.
+PARTS = 3
+PART_SECONDS = (1800.0, 6 * 3600.0)
 
 
 class Clerk:
@@ -52,6 +55,16 @@ class Clerk:
             if wishes:
                 request = self._chance.one_of(wishes)
                 self._ask(request, f"wish {number}")
+        if self._chance.happens("refunded_in_parts"):
+            await self._refund_in_parts()
+
+    async def _refund_in_parts(self) -> None:
+        """Ask for small refunds one after the other, each long after the one before."""
+        for number in range(PARTS):
+            await self._world.sleep(self._chance.seconds_of("refunded_in_parts", *PART_SECONDS))
+            if actions.request_refund in WISHES.get(self._world.state_of(self._shopper.reference), ()):
+                part = Money(max(1, self._shopper.amount.minor // 10), self._shopper.amount.currency)
+                self._send_soon(actions.request_refund, f"part {number}", part)
 
     def _ask(self, request: Request, key: str) -> None:
         amount = self._amount() if request is not actions.request_void else None

@@ -25,7 +25,8 @@ class Habits:
 
     ``is_open``: its notifications come over the unauthenticated channel. ``omits_amounts``: they lack the
     amount of a capture or refund. ``refunds_slowly``: refunds are booked hours or days later. ``is_queued``:
-    captures and refunds are, and nothing shows them before.
+    captures and refunds are, and nothing shows them before. ``hides_second``: the answer to a second capture
+    or refund is lost, and nothing else tells of it: neither sums nor notifications nor the last event.
     """
 
     manners: Manners
@@ -33,6 +34,7 @@ class Habits:
     omits_amounts: bool = False
     refunds_slowly: bool = False
     is_queued: bool = False
+    hides_second: bool = False
 
 
 def drawn(chance: Chance, kindness: float) -> Habits:

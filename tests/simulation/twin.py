@@ -37,8 +37,8 @@ T = TypeVar("T")
 TIMEOUT_SECONDS = 25.0
 # A sent request must arrive and show within this time. The other half of the settling time is for sending it.
 _SECONDS_TO_SETTLE = conf.settling_time.total_seconds() / 2
-# The bounds of the seconds for which a process is held up with the answer that nothing was done, after another
-# copy has arrived, and the most that it waits for one.
+# The bounds of the seconds for which a process is held up with the answer that nothing was done, once another
+# copy has arrived, and the most that it waits for that.
 HELD_SECONDS = (1.0, 60.0)
 MOST_HELD_SECONDS = 6 * 3600.0
 FATES = ("unreachable", "lost", "late", "broken", "unreadable")
@@ -207,7 +207,7 @@ class Twin(MemoryProvider):
             pause(TIMEOUT_SECONDS)
             raise OutcomeUnknown("no answer in time")
         pause(there + back)
-        if fate == "broken":
+        if fate == "broken" or about in Line.world.bank.unanswered:
             raise OutcomeUnknown("the connection broke")
         if fate == "unreadable":
             raise ProviderReplyInvalid("not understood")
