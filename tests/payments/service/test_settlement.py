@@ -354,6 +354,17 @@ def test_a_refund_that_staff_say_arrived_is_in_doubt_no_more(lost, attempt):
     assert saga_of(operation).status == Saga.Status.COMPLETED
 
 
+def test_a_refund_that_was_sent_a_moment_ago_cannot_be_said_to_have_failed(lost):
+    """The news of its failure may be false, and a part of it may just be booked."""
+    operation = lost(REFUND, 300, is_old=False)
+    doubt(operation, SAID_TO_HAVE_FAILED)
+    Saga.objects.filter(kind=REFUND).update(data={**saga_of(operation).data, "is_doubted": True})
+    with pytest.raises(OperationRejected, match=r"may still be on its way"):
+        settle_operation(operation.reference, arrived=False, by="ada", reason="It is said to have failed.")
+    operation.refresh_from_db()
+    assert operation.state == State.UNKNOWN
+
+
 def test_a_done_refund_that_is_said_to_have_failed_is_booked_back_when_staff_say_so(lost, attempt):
     """If the provider reports no sums, only staff can find out what became of the refund."""
     operation = lost(REFUND, 300)

@@ -77,8 +77,11 @@ def obstacle(operation: Operation, attempt: Attempt, saga: Saga | None, fate: Fa
         return (
             f"The provider is being asked about this {kind}. Wait until its flow has stopped, or has ended."
         )
-    if fate == Fate.ARRIVED or is_doubted(saga):
+    if fate == Fate.ARRIVED:
         return ""
+    if is_doubted(saga):
+        # The news that it failed may be false, and the provider's books do not show it at once.
+        return _obstacle_of_time(operation)
     if operation.is_withdrawn:
         return f"This {kind} is withdrawn, and is never sent again. Say that it is not to be sent any more."
     if operation.doubt == OF_ANOTHER_AMOUNT:
