@@ -132,7 +132,7 @@ def test_a_shopper_cancels_below_the_banks_frame(framed_shopper: Shopper) -> Non
     frame = framed_shopper.page.frame_locator('iframe[name="challenge"]')
     expect(frame.get_by_role("button", name="Approve")).to_be_visible()
     ask_to_cancel(framed_shopper)
-    expect(framed_shopper.page.get_by_role("main")).to_contain_text("your bank’s check ends")
+    expect(framed_shopper.page.get_by_role("main")).to_contain_text("check ends, and you are not charged")
     press_cancel(framed_shopper.page)
     is_told_cancelled(framed_shopper)
     assert_nothing_taken(framed_shopper.stack, reference)

@@ -10,6 +10,8 @@ from tests.browser.flows.shopper import FRICTIONLESS, REFERENCE, Shopper, shoppi
 from tests.browser.looking import assert_accessible
 from tests.support.stack import Stack
 
+TIMES = "\N{MULTIPLICATION SIGN}"
+
 pytestmark = pytest.mark.browser
 
 
@@ -52,7 +54,7 @@ def test_a_shopper_buys_three_and_pays_three_times_the_price(shopper: Shopper) -
     shopper.page.get_by_label("Quantity").fill("3")
     go_on(shopper)
     reference = is_at_checkout(shopper, "£37.50")
-    expect(shopper.page.get_by_role("region", name="Your order")).to_contain_text("3 × Darjeeling tea")
+    expect(shopper.page.get_by_role("region", name="Your order")).to_contain_text(f"3 {TIMES} Darjeeling tea")
     shopper.pay(FRICTIONLESS)
     shopper.is_told_paid()
     assert_paid_once(shopper.stack, reference, 3750, "GBP")
