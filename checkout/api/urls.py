@@ -103,6 +103,7 @@ urlpatterns = [
         endpoint(payments.PaymentCustomerSession),
         name="customer_session",
     ),
+    path("payments/<payment_id:reference>/receipt", endpoint(payments.PaymentReceipt), name="receipt"),
     path("payments/<payment_id:reference>/capture", endpoint(operations.PaymentCapture), name="capture"),
     path("payments/<payment_id:reference>/void", endpoint(operations.PaymentVoid), name="void"),
     path("payments/<payment_id:reference>/refund", endpoint(operations.PaymentRefund), name="refund"),

@@ -30,7 +30,9 @@ class Receipt(models.Model):
     sent_at = models.DateTimeField(null=True, blank=True)
     next_try_at = models.DateTimeField(null=True, blank=True)
     failures = models.PositiveSmallIntegerField(default=0)
-    resendings = models.PositiveSmallIntegerField(default=0, help_text="How often staff have sent it again")
+    resendings = models.PositiveSmallIntegerField(
+        default=0, help_text="How often it was sent again on request"
+    )
 
     class Meta:
         permissions: ClassVar = [("resend_receipt", "Can send receipts again")]

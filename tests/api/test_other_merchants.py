@@ -23,6 +23,7 @@ ADDRESSES = [
     ("PATCH", "/payments/{payment}"),
     ("POST", "/payments/{payment}/cancel"),
     ("POST", "/payments/{payment}/customer-session"),
+    ("POST", "/payments/{payment}/receipt"),
     ("POST", "/payments/{payment}/capture"),
     ("POST", "/payments/{payment}/void"),
     ("POST", "/payments/{payment}/refund"),

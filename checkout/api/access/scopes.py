@@ -22,7 +22,7 @@ class Scope(StrEnum):
 
 MEANINGS = {
     Scope.PAYMENTS_READ: "read payments and their operations",
-    Scope.PAYMENTS_CREATE: "create payments, and cancel those that are unpaid",
+    Scope.PAYMENTS_CREATE: "create payments, cancel those that are unpaid, and send receipts again",
     Scope.PAYMENTS_CAPTURE: "capture and void authorised payments",
     Scope.PAYMENTS_REFUND: "refund captured payments",
     Scope.SAVED_CARDS_READ: "read the cards that customers have saved",

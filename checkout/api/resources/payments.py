@@ -26,6 +26,8 @@ from checkout.payments.actions.metadata import change_metadata
 from checkout.payments.checkout_messages import AwaitPayment
 from checkout.payments.objects import AttemptObject, PaymentObject, PaymentStatus, payment_object
 from checkout.payments.objects.customer_session import CustomerSessionObject
+from checkout.receipts.objects import ReceiptObject, receipt_object
+from checkout.receipts.resending import send_again_for
 
 # The states of a payment that was called off and of which it is not certain yet that no money is held.
 _NOT_SETTLED = (
@@ -209,6 +211,27 @@ class PaymentCustomerSession(ApiView):
                 expires_at=session.opens_until,
             ),
         )
+
+
+class PaymentReceipt(ApiView):
+    """The receipt of one payment."""
+
+    methods: ClassVar = {
+        "POST": Described(
+            name="resendReceipt",
+            summary="Send the receipt of a payment to its shopper again, at most five times",
+            scope=Scope.PAYMENTS_CREATE,
+            body=NoFields,
+            answers={202: ReceiptObject},
+            problems=(catalogue.PAYMENT_NOT_FOUND, catalogue.NOT_POSSIBLE_NOW),
+        )
+    }
+
+    def post(self, request: Request, reference: str) -> Answer:
+        """Have it sent. A second request before that is refused, so that a repetition sends nothing more."""
+        _ = self.body
+        payment = payment_queries.read_payment(self.merchant, reference)
+        return Answer.of(HTTPStatus.ACCEPTED, receipt_object(send_again_for(payment.id)))
 
 
 class PaymentCancel(ApiView):

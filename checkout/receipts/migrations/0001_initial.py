@@ -50,7 +50,7 @@ class Migration(migrations.Migration):
                 (
                     "resendings",
                     models.PositiveSmallIntegerField(
-                        default=0, help_text="How often staff have sent it again"
+                        default=0, help_text="How often it was sent again on request"
                     ),
                 ),
             ],
