@@ -18,7 +18,7 @@ def send_again_for(payment: str) -> Receipt:
     Raises ``IllegalTransition`` if there is no receipt, if it is still owed, if its address was erased, or if
     it was sent again often.
     """
-    receipt = Receipt.objects.filter(payment_reference=payment).first()
+    receipt = Receipt.objects.filter(payment_reference=payment, refund="").first()
     if receipt is None:
         raise IllegalTransition("The payment has no receipt: it is not paid, or names no customer_email.")
     if receipt.resendings >= MOST_FOR_PROGRAMS:
