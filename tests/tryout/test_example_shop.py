@@ -96,7 +96,7 @@ def state_at(demo, payment: str) -> str:
 
 
 def return_address(demo, payment: str) -> requests.Response:
-    """Follow the way back to the shop: from the result by the gateway, which signs it, else from the card form."""
+    """Follow the way back to the shop: from the result by the gateway, else from the card form."""
     result = requests.get(f"{demo.url}/checkout/{payment}/result/", timeout=20).text
     (link,) = re.findall(r'href="([^"]*/return(?:/|\?[^"]*))"', result)
     return requests.get(urljoin(demo.url, link), timeout=20)
