@@ -37,7 +37,7 @@ from checkout.payments.messages import (
     ReviewAttempt,
     VoidPayment,
 )
-from checkout.receipts.messages import SendReceipt
+from checkout.receipts.messages import SendReceipt, SendRefundReceipt
 from checkout.risk.messages import AssessRisk
 from messaging.access.participants import Participant, Participants, service_of
 from messaging.broker import user_of
@@ -88,6 +88,7 @@ _OURS = (
             ReviewAttempt,
             PostEntries,
             SendReceipt,
+            SendRefundReceipt,
         ),
     ),
     Participant("payments", sends=_types(ApplyProviderEvent)),

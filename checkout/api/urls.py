@@ -98,6 +98,12 @@ urlpatterns = [
     path("payments/<payment_id:reference>", endpoint(payments.OnePayment), name="payment"),
     path("payments/<payment_id:reference>/attempts", endpoint(payments.PaymentAttempts), name="attempts"),
     path("payments/<payment_id:reference>/cancel", endpoint(payments.PaymentCancel), name="cancel"),
+    path(
+        "payments/<payment_id:reference>/customer-session",
+        endpoint(payments.PaymentCustomerSession),
+        name="customer_session",
+    ),
+    path("payments/<payment_id:reference>/receipt", endpoint(payments.PaymentReceipt), name="receipt"),
     path("payments/<payment_id:reference>/capture", endpoint(operations.PaymentCapture), name="capture"),
     path("payments/<payment_id:reference>/void", endpoint(operations.PaymentVoid), name="void"),
     path("payments/<payment_id:reference>/refund", endpoint(operations.PaymentRefund), name="refund"),

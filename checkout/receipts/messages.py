@@ -1,4 +1,4 @@
-"""The command of the receipts service, which is called ``notifications`` on the wire."""
+"""The commands of the receipts service, which is called ``notifications`` on the wire."""
 
 from checkout.messages import Command, Done
 from checkout.orders.messages import OrderLine
@@ -37,3 +37,19 @@ class SendReceipt(Command[Done], frozen=True, forbid_unknown_fields=False):
     logo_url: str = ""
     is_reserved: bool = False
     is_test: bool = False
+
+
+class SendRefundReceipt(Command[Done], frozen=True):
+    """Tell the shopper that an amount was refunded. ``operation`` is our name of the refund.
+
+    The rest is taken from the receipt of the payment. If there was none, nothing is sent. The sender does not
+    wait for an answer.
+    """
+
+    to = "notifications.send_refund_receipt"
+    again = "one receipt per refund"
+
+    payment: str
+    operation: str
+    minor: int
+    currency: str

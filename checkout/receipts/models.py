@@ -9,7 +9,10 @@ from django.utils import timezone
 class Receipt(models.Model):
     """A receipt: recorded before its e-mail is sent, which is owed as long as there is a ``next_try_at``."""
 
-    payment_reference = models.CharField(max_length=40, unique=True)
+    payment_reference = models.CharField(max_length=40)
+    refund = models.CharField(
+        max_length=40, blank=True, default="", help_text="Of what refund it tells; blank for the payment"
+    )
     email = models.EmailField()
     merchant = models.CharField(max_length=200)
     order_reference = models.CharField(max_length=100)
@@ -30,9 +33,14 @@ class Receipt(models.Model):
     sent_at = models.DateTimeField(null=True, blank=True)
     next_try_at = models.DateTimeField(null=True, blank=True)
     failures = models.PositiveSmallIntegerField(default=0)
-    resendings = models.PositiveSmallIntegerField(default=0, help_text="How often staff have sent it again")
+    resendings = models.PositiveSmallIntegerField(
+        default=0, help_text="How often it was sent again on request"
+    )
 
     class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["payment_reference", "refund"], name="one_receipt_each")
+        ]
         permissions: ClassVar = [("resend_receipt", "Can send receipts again")]
         ordering: ClassVar = ["-created_at"]
         indexes: ClassVar = [
@@ -42,4 +50,4 @@ class Receipt(models.Model):
         ]
 
     def __str__(self) -> str:
-        return self.payment_reference
+        return f"{self.payment_reference} {self.refund}".strip()

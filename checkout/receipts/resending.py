@@ -4,9 +4,31 @@ from django.db import transaction
 from django.db.models import F
 
 from checkout.database.owners import database_of
-from checkout.errors import OperationRejected
+from checkout.errors import IllegalTransition, OperationRejected
 from checkout.receipts.models import Receipt
 from messaging.outbox.clock import server_time
+
+# A program that has lost count must not flood a shopper's mailbox. Staff look first.
+MOST_FOR_PROGRAMS = 5
+
+
+def send_again_for(payment: str) -> Receipt:
+    """Have the receipt of a payment sent once more for a merchant's program, and return it.
+
+    Raises ``IllegalTransition`` if there is no receipt, if it is still owed, if its address was erased, or if
+    it was sent again often.
+    """
+    receipt = Receipt.objects.filter(payment_reference=payment, refund="").first()
+    if receipt is None:
+        raise IllegalTransition("The payment has no receipt: it is not paid, or names no customer_email.")
+    if receipt.resendings >= MOST_FOR_PROGRAMS:
+        raise IllegalTransition(f"The receipt was sent again {receipt.resendings} times. Ask staff for more.")
+    try:
+        send_again(receipt)
+    except OperationRejected as error:
+        raise IllegalTransition(str(error)) from None
+    receipt.refresh_from_db()
+    return receipt
 
 
 def send_again(receipt: Receipt) -> None:

@@ -28,7 +28,7 @@ from checkout.mail.email_addresses import in_ascii
 from checkout.mail.of_tests import may_get_test_receipts
 from checkout.messages import Done
 from checkout.money import Money
-from checkout.receipts.messages import SendReceipt
+from checkout.receipts.messages import SendReceipt, SendRefundReceipt
 from checkout.receipts.models import Receipt
 from checkout.service import Service
 from messaging.compiled_queries import insert_in_batch
@@ -53,6 +53,12 @@ SLOW_SECONDS = 1.0
 
 _TEXT, _HTML = mail.template("receipt.txt"), mail.template("receipt.html")
 TIMES = "\N{MULTIPLICATION SIGN}"
+# What the receipt of a refund has in common with that of its payment.
+OF_THE_PAYMENT = (
+    *("payment_reference", "email", "merchant", "order_reference", "description", "locale"),
+    *("minutes_behind_utc", "card_brand", "card_last4", "support_email", "support_phone", "logo_url"),
+    "is_test",
+)
 load_catalogues()
 
 
@@ -78,6 +84,22 @@ def send_receipt(command: SendReceipt, message: Message) -> Done:
             logo_url=command.logo_url[:600],
             is_reserved=command.is_reserved,
             is_test=command.is_test,
+            next_try_at=server_time(database_of("receipts")),
+        )
+        insert_in_batch(receipt, unless_known=True)
+    return Done()
+
+
+@service.handles(SendRefundReceipt)
+def send_refund_receipt(command: SendRefundReceipt, message: Message) -> Done:
+    """Record the receipt of a refund, once, if the shopper has got one of the payment."""
+    paid = Receipt.objects.filter(payment_reference=command.payment, refund="").exclude(email="").first()
+    if paid is not None:
+        receipt = Receipt(
+            **{name: getattr(paid, name) for name in OF_THE_PAYMENT},
+            refund=command.operation,
+            amount_minor=command.minor,
+            currency=command.currency,
             next_try_at=server_time(database_of("receipts")),
         )
         insert_in_batch(receipt, unless_known=True)
@@ -161,30 +183,37 @@ def receipt_email(receipt: Receipt) -> EmailMultiAlternatives:
     """Return the e-mail in the shopper's language, as plain text and as HTML."""
     language = language_among(receipt.locale).like(receipt.locale)
     with translation.override(language.code):
-        subject = _("Test: your payment to {shop}") if receipt.is_test else _("Your payment to {shop}")
-        subject = subject.format(shop=receipt.merchant)
+        subject = _subject(receipt).format(shop=receipt.merchant)
+        amount = localised_money(Money(receipt.amount_minor, receipt.currency), language.formats)
         context = {
             "receipt": receipt,
             "language": language,
             "subject": subject,
-            "amount": localised_money(Money(receipt.amount_minor, receipt.currency), language.formats),
+            "amount": amount,
+            "given_back": _("{refunded} has been given back to your card.").format(refunded=amount),
             "rows": _rows(receipt, language.formats),
         }
         body, html = _TEXT.render(Context(context)), _HTML.render(Context(context))
     # Mailboxes may drop a second e-mail with the same id, which is right only if it was sent by mistake.
-    again = f".{receipt.resendings}" if receipt.resendings else ""
+    names = (receipt.payment_reference, receipt.refund, str(receipt.resendings or ""))
     email = EmailMultiAlternatives(
         subject=subject,
         body=body,
         to=[in_ascii(receipt.email)],
         headers={
             "Content-Language": language.code,
-            "Message-ID": f"<receipt.{receipt.payment_reference}{again}@{conf.email_domain}>",
+            "Message-ID": f"<receipt.{'.'.join(filter(None, names))}@{conf.email_domain}>",
             "Auto-Submitted": "auto-generated",  # RFC 3834, prevents out-of-office replies
         },
     )
     email.attach_alternative(html, "text/html")
     return email
+
+
+def _subject(receipt: Receipt) -> str:
+    if receipt.refund:
+        return _("Test: your refund from {shop}") if receipt.is_test else _("Your refund from {shop}")
+    return _("Test: your payment to {shop}") if receipt.is_test else _("Your payment to {shop}")
 
 
 def _rows(receipt: Receipt, formats: str) -> list[tuple[str, str]]:

@@ -26,7 +26,8 @@ class PayForm(forms.Form):
     issuer would understand counts as missing.
     """
 
-    encrypted_card = forms.CharField(max_length=8192, validators=[is_opaque])
+    encrypted_card = forms.CharField(max_length=8192, required=False, validators=[is_opaque])
+    saved_card = forms.RegexField(r"\Acard_[0-9a-f]{32}\Z", required=False)
     attempt_number = forms.IntegerField(min_value=1, max_value=1000)
     device_data_reference = forms.CharField(max_length=100, required=False, validators=[is_opaque])
     save_card = forms.BooleanField(required=False)
@@ -39,7 +40,9 @@ class PayForm(forms.Form):
     browser_javascript_enabled = forms.BooleanField(required=False)
 
     def clean(self) -> None:
-        """Treat invalid fields for the issuer as missing."""
+        """Require a card, saved or encrypted, and treat invalid fields for the issuer as missing."""
+        if not self.cleaned_data.get("encrypted_card") and not self.data.get("saved_card"):
+            self.add_error("encrypted_card", "No card was sent.")
         _take_as_missing(self, [name for name in self.errors if name.startswith(FOR_THE_ISSUER)])
 
     def browser(self, request: HttpRequest) -> Browser:

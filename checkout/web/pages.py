@@ -50,7 +50,9 @@ def return_address_of(payment: PaymentView) -> str:
 
     After a cancellation it is the one for shoppers who do not want to pay, if the merchant has given that.
     """
-    if payment.state is PaymentState.CANCELLED and payment.cancel_url:
+    is_cancelled = payment.state is PaymentState.CANCELLED
+    is_released = payment.is_called_off and payment.state in (PaymentState.VOID_PENDING, PaymentState.VOIDED)
+    if (is_cancelled or is_released) and payment.cancel_url:
         return payment.cancel_url
     # Only a try-out has a shop.
     return payment.return_url or (reverse("checkout:shop") if conf.is_try_out else "")

@@ -8,6 +8,7 @@ from checkout.web.views import (
     cancellation,
     challenge,
     checkout,
+    customer,
     errors,
     health,
     links,
@@ -30,12 +31,26 @@ class ChallengeToken(StringConverter):
     regex = r"[\w-]{16,128}"
 
 
+class CustomerToken(StringConverter):
+    """A signed text of a length that a token of a customer session may have."""
+
+    regex = r"[\w:-]{32,160}"
+
+
+class SavedCardReference(StringConverter):
+    """The only valid form of a saved card's reference."""
+
+    regex = r"card_[0-9a-f]{32}"
+
+
 class LogoName(StringConverter):
     """The digest and the type of an image."""
 
     regex = r"[0-9a-f]{64}\.(?:png|jpg)"
 
 
+register_converter(CustomerToken, "customer_token")
+register_converter(SavedCardReference, "card")
 register_converter(LogoName, "logo")
 register_converter(PaymentReference, "payment")
 register_converter(ChallengeToken, "token")
@@ -47,6 +62,8 @@ urlpatterns = [
     path("checkout/<payment:reference>/", checkout.checkout, name="checkout"),
     path("checkout/<payment:reference>/pay/", checkout.pay, name="pay"),
     path("checkout/<payment:reference>/cancel/", cancellation.give_up, name="give_up"),
+    path("checkout/<payment:reference>/customer/<customer_token:token>/", customer.identify, name="identify"),
+    path("checkout/<payment:reference>/cards/<card:card>/remove/", customer.remove_card, name="remove_card"),
     path("checkout/<payment:reference>/captcha/", checkout.captcha, name="captcha"),
     path("checkout/<payment:reference>/challenge/", challenge.challenge, name="challenge"),
     path(

@@ -13,7 +13,7 @@ from typing import Any
 
 from sandbox.bank.cards import Card, UnreadableCard
 from sandbox.errors import RequestRefused
-from sandbox.scenarios import FRICTIONLESS, Outcome, Payment, choose_later
+from sandbox.scenarios import CHALLENGE, FRICTIONLESS, Outcome, Payment, choose_later
 
 NO_SHOPPER = "authenticatedShopperID is required for a create token request"
 NOT_FOUND = "Internal error: token not found"
@@ -23,7 +23,8 @@ NOT_FOUND = "Internal error: token not found"
 class KeptCard:
     """A card that is kept under a token. `payment` and `refusal_code` are the result of its later charges.
 
-    `order_code` is that of the order with which it was saved, and `name` a digest of its holder's name.
+    `order_code` is that of the order with which it was saved, and `name` a digest of its holder's name. If it
+    `is_challenged`, the issuer challenges a shopper who pays with it.
     """
 
     token: str
@@ -39,6 +40,7 @@ class KeptCard:
     holder: str = ""
     has_cvc: bool = False
     name: str = ""
+    is_challenged: bool = False
 
     def check(self) -> None:
         """Raise UnreadableCard if the card has expired."""
@@ -53,7 +55,8 @@ class KeptCard:
 
     @property
     def outcome(self) -> Outcome:
-        return Outcome(FRICTIONLESS, self.payment, self.refusal_code)
+        authentication = CHALLENGE if self.is_challenged else FRICTIONLESS
+        return Outcome(authentication, self.payment, self.refusal_code)
 
 
 class Tokens:
@@ -80,6 +83,7 @@ class Tokens:
         kept = KeptCard(
             token, shopper, card.brand, card.last4, card.masked, card.expiry_month, card.expiry_year,
             later.payment, later.refusal_code, order_code, name=self._digest(f"name {card.holder}")[:16],
+            is_challenged=card.outcome.authentication.challenge,
         )  # fmt: skip
         event, until = "NEW", (datetime.now(UTC).date() + self._life).isoformat()
         known = self._living(token)

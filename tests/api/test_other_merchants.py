@@ -22,6 +22,8 @@ ADDRESSES = [
     ("GET", "/payments/by-order?order_reference=order-2"),
     ("PATCH", "/payments/{payment}"),
     ("POST", "/payments/{payment}/cancel"),
+    ("POST", "/payments/{payment}/customer-session"),
+    ("POST", "/payments/{payment}/receipt"),
     ("POST", "/payments/{payment}/capture"),
     ("POST", "/payments/{payment}/void"),
     ("POST", "/payments/{payment}/refund"),

@@ -113,7 +113,7 @@ def test_on_a_slow_network_the_page_says_that_the_card_form_is_to_come(
     page.route(SCRIPT, lambda route: held.append(route))
     page.reload(wait_until="commit")
     page.wait_for_function(STYLED)
-    loading = page.get_by_role("status")
+    loading = page.get_by_role("status").filter(has_text="The card form")
     expect(loading).to_contain_text("The card form is loading.")
     expect(page.get_by_label("Card number")).to_be_hidden()
     assert_accessible(page)

@@ -63,7 +63,7 @@ EVENTS_OWED = """
     WHERE event.id > coalesce(last_pk, 0) OR jsonb_exists(under_way, event.id::text) LIMIT 1"""
 TOLD = """
     SELECT message_id FROM payments_outboxmessage
-    WHERE type IN ('ledger.post', 'notifications.send_receipt')"""
+    WHERE type IN ('ledger.post', 'notifications.send_receipt', 'notifications.send_refund_receipt')"""
 
 # Facts that move no payment, and that explain what became of one.
 FACTS = (RETURNED, "personal_data_erased", "dead_letter_sent_again", "dead_letter_dealt_with")

@@ -60,6 +60,7 @@ INTERFACES = {
     "checkout.ledger.daily_totals",
     "checkout.orders.stock",
     "checkout.payments.event_feed",
+    *(f"checkout.receipts.{part}" for part in "objects resending".split()),
     *(f"checkout.webhooks.{part}" for part in "actions objects delivery_queries returns".split()),
 }
 # Packages that work with the tables of the payments app. Those of the API itself are in the same database, as

@@ -11,6 +11,7 @@ class Scope(StrEnum):
     PAYMENTS_CAPTURE = "payments:capture"
     PAYMENTS_REFUND = "payments:refund"
     SAVED_CARDS_READ = "saved_cards:read"
+    SAVED_CARDS_OFFER = "saved_cards:offer"
     SAVED_CARDS_CHARGE = "saved_cards:charge"
     SAVED_CARDS_REMOVE = "saved_cards:remove"
     DISPUTES_WRITE = "disputes:write"
@@ -21,10 +22,12 @@ class Scope(StrEnum):
 
 MEANINGS = {
     Scope.PAYMENTS_READ: "read payments and their operations",
-    Scope.PAYMENTS_CREATE: "create payments, and cancel those that are unpaid",
+    Scope.PAYMENTS_CREATE: "create payments, cancel those that are unpaid, and send receipts again",
     Scope.PAYMENTS_CAPTURE: "capture and void authorised payments",
     Scope.PAYMENTS_REFUND: "refund captured payments",
     Scope.SAVED_CARDS_READ: "read the cards that customers have saved",
+    Scope.SAVED_CARDS_OFFER: "lead customers to a payment's page on which they can pay with their saved "
+    "cards and remove them",
     Scope.SAVED_CARDS_CHARGE: "charge saved cards without the customer, together with `payments:create`",
     Scope.SAVED_CARDS_REMOVE: "remove saved cards",
     Scope.DISPUTES_WRITE: "add evidence to disputes, which `payments:read` permits to read",

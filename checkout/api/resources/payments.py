@@ -4,6 +4,7 @@ from http import HTTPStatus
 from typing import Any, ClassVar
 
 from django.http import HttpRequest
+from django.urls import reverse
 from rest_framework.request import Request
 
 from checkout.api.access.scopes import Scope
@@ -16,12 +17,17 @@ from checkout.api.requests.view import ApiView
 from checkout.api.resources import charges, inputs
 from checkout.api.resources.lists import ListObject, list_of
 from checkout.api.resources.locations import address_of
+from checkout.api.resources.webhook_inputs import NoFields
+from checkout.conf import conf
 from checkout.errors import IllegalTransition
 from checkout.payments import actions
 from checkout.payments.actions import creation, payment_queries
 from checkout.payments.actions.metadata import change_metadata
 from checkout.payments.checkout_messages import AwaitPayment
 from checkout.payments.objects import AttemptObject, PaymentObject, PaymentStatus, payment_object
+from checkout.payments.objects.customer_session import CustomerSessionObject
+from checkout.receipts.objects import ReceiptObject, receipt_object
+from checkout.receipts.resending import send_again_for
 
 # The states of a payment that was called off and of which it is not certain yet that no money is held.
 _NOT_SETTLED = (
@@ -175,6 +181,57 @@ class PaymentAttempts(ApiView):
     def get(self, request: Request, reference: str) -> Answer:
         """Return a page."""
         return Answer.of(200, list_of(payment_queries.list_attempts(self.merchant, reference, **self.query)))
+
+
+class PaymentCustomerSession(ApiView):
+    """The way of one payment's customer to the payment's page."""
+
+    methods: ClassVar = {
+        "POST": Described(
+            name="createCustomerSession",
+            summary="Get an address that shows the payment's page with the saved cards of its customer",
+            scope=Scope.SAVED_CARDS_OFFER,
+            body=NoFields,
+            answers={201: CustomerSessionObject},
+            problems=(catalogue.PAYMENT_NOT_FOUND, catalogue.NOT_POSSIBLE_NOW),
+        )
+    }
+
+    def post(self, request: Request, reference: str) -> Answer:
+        """Make a session. Each request makes another one, and nothing is stored before one is opened."""
+        _ = self.body
+        session = actions.make_session(self.merchant, reference)
+        path = reverse("checkout:identify", args=[reference, session.token])
+        return Answer.of(
+            HTTPStatus.CREATED,
+            CustomerSessionObject(
+                payment=session.payment,
+                customer_reference=session.customer_reference,
+                url=f"{conf.public_url}{path}",
+                expires_at=session.opens_until,
+            ),
+        )
+
+
+class PaymentReceipt(ApiView):
+    """The receipt of one payment."""
+
+    methods: ClassVar = {
+        "POST": Described(
+            name="resendReceipt",
+            summary="Send the receipt of a payment to its shopper again, at most five times",
+            scope=Scope.PAYMENTS_CREATE,
+            body=NoFields,
+            answers={202: ReceiptObject},
+            problems=(catalogue.PAYMENT_NOT_FOUND, catalogue.NOT_POSSIBLE_NOW),
+        )
+    }
+
+    def post(self, request: Request, reference: str) -> Answer:
+        """Have it sent. A second request before that is refused, so that a repetition sends nothing more."""
+        _ = self.body
+        payment = payment_queries.read_payment(self.merchant, reference)
+        return Answer.of(HTTPStatus.ACCEPTED, receipt_object(send_again_for(payment.id)))
 
 
 class PaymentCancel(ApiView):

@@ -82,6 +82,7 @@ class ReceiptAdmin(ReadOnlyAdminWithActions, OfOnePayment):
     list_filter = (("sent_at", HappenedFilter),)
     fields = (
         "payment",
+        "refund",
         "email",
         "merchant",
         "order_reference",
@@ -107,5 +108,5 @@ class ReceiptAdmin(ReadOnlyAdminWithActions, OfOnePayment):
         return " ".join(filter(None, (receipt.card_brand, receipt.card_last4))) or NOTHING
 
     def facts(self, row: Receipt) -> Iterator[FactLine]:
-        yield "Receipt for", row.payment_reference
+        yield "Receipt for", f"refund {row.refund}" if row.refund else row.payment_reference
         yield "To", row.email

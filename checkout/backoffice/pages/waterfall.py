@@ -188,4 +188,5 @@ def _receipts(payment: Payment) -> Iterator[Entry]:
     for row in rows:
         detail = row.email if row.sent_at else f"not sent yet, {row.failures} failures"
         took = row.sent_at - row.created_at if row.sent_at else None
-        yield Entry(row.created_at, Kind.RECEIPT, "Receipt sent to the shopper", detail, took)
+        what = "Receipt of a refund" if row.refund else "Receipt"
+        yield Entry(row.created_at, Kind.RECEIPT, f"{what} sent to the shopper", detail, took)

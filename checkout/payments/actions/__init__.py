@@ -31,14 +31,18 @@ from checkout.payments.actions.payment_queries import (
     read_payment_of_order,
 )
 from checkout.payments.actions.shopper.challenge import ChallengePage, challenge_page, return_from_challenge
+from checkout.payments.actions.shopper.customer_session import CustomerSession, make_session, open_session
 from checkout.payments.actions.shopper.pending import Pending
 from checkout.payments.actions.shopper.showing import (
     CheckoutPage,
+    OfferedCard,
     PaymentView,
     Taken,
     checkout_page,
+    own_saved_card,
     payment_state,
     payment_view,
+    remove_own_saved_card,
     watch_payment,
 )
 from checkout.payments.actions.shopper.submission import submit_payment
@@ -70,6 +74,8 @@ __all__ = [
     "Available",
     "ChallengePage",
     "CheckoutPage",
+    "CustomerSession",
+    "OfferedCard",
     "OperationView",
     "Page",
     "PaymentView",
@@ -95,9 +101,12 @@ __all__ = [
     "list_operations",
     "list_payments",
     "lock_payments",
+    "make_session",
     "merchant_named",
     "note_payment",
+    "open_session",
     "operations_of",
+    "own_saved_card",
     "payment_state",
     "payment_view",
     "read_event",
@@ -105,6 +114,7 @@ __all__ = [
     "read_payment",
     "read_payment_of_order",
     "record_notification",
+    "remove_own_saved_card",
     "request_capture",
     "request_refund",
     "request_void",

@@ -1,4 +1,4 @@
-"""Saved cards: list, find, remove, erase, and charge them without a shopper."""
+"""Saved cards: list, find, offer, remove, erase, and charge them with and without a shopper."""
 
 import secrets
 from collections.abc import Mapping
@@ -20,12 +20,23 @@ from checkout.payments.actions.creation import checked_fields, created_or_known,
 from checkout.payments.actions.order_code import order_code_of
 from checkout.payments.checkout_messages import SubmitPayment
 from checkout.payments.events import open_attempt
-from checkout.payments.models import Attempt, Fact, Merchant, OutboxMessage, Payment, SavedCard
+from checkout.payments.models import (
+    Attempt,
+    Fact,
+    Merchant,
+    OutboxMessage,
+    Payment,
+    ProviderAccount,
+    SavedCard,
+)
 from checkout.payments.providers.registry import get_provider
 from checkout.payments.providers.saved_cards import MerchantInitiated
 from checkout.states import Actor
 from messaging.compiled_queries import insert
 from messaging.outbox.models import enqueue
+
+# A provider keeps few cards of one customer, and the page has to stay short.
+MOST_OFFERED = 20
 
 
 def cards_of(merchant: Merchant, customer_reference: str) -> QuerySet[SavedCard]:
@@ -36,6 +47,41 @@ def cards_of(merchant: Merchant, customer_reference: str) -> QuerySet[SavedCard]
 def card_of(merchant: Merchant, reference: str) -> SavedCard:
     """Return the merchant's card. Raises ``SavedCardNotFound``."""
     return _found(_rows(merchant).filter(reference=reference))
+
+
+def offered_cards(payment: Payment, account: ProviderAccount) -> list[SavedCard]:
+    """Return the cards with which the payment's customer can pay it at ``account``, newest first."""
+    if not payment.customer_reference or not get_provider(account.opened()).saves_cards:
+        return []
+    cards = cards_of(payment.merchant, payment.customer_reference).filter(provider_account=account)
+    return [card for card in cards[:MOST_OFFERED] if _is_offered(card, account)]
+
+
+def card_to_pay_with(payment: Payment, account: ProviderAccount, reference: str) -> SavedCard:
+    """Lock and return a card that the payment's customer has chosen.
+
+    Raises ``SavedCardNotFound`` for a card of anybody else, and ``SavedCardNotUsable`` for one that was
+    removed, has expired, or is not accepted at ``account``.
+    """
+    card = own_card(payment, reference, is_locked=True)
+    if card.provider_account_id != account.pk or not _is_offered(card, account):
+        raise SavedCardNotUsable("The card cannot be used for this payment.")
+    _require_usable(card)
+    return card
+
+
+def own_card(payment: Payment, reference: str, *, is_locked: bool = False) -> SavedCard:
+    """Return a card of the payment's customer, in any state. Raises ``SavedCardNotFound``."""
+    find = _locked if is_locked else card_of
+    card = find(payment.merchant, reference)
+    if not payment.customer_reference or card.customer_reference != payment.customer_reference:
+        raise SavedCardNotFound("There is no such saved card.")
+    return card
+
+
+def _is_offered(card: SavedCard, account: ProviderAccount) -> bool:
+    is_accepted = not account.accepted_brands or card.brand in account.accepted_brands
+    return card.is_usable and is_accepted
 
 
 @transaction.atomic

@@ -236,11 +236,14 @@ class SavedCard(models.Model):
         return self.state == self.State.ACTIVE and not self.has_expired
 
     def opened(self, reason: str) -> StoredCard:
-        """Return the card for a charge. Raises ``StoredSecretUnreadable``."""
+        """Return the card for a charge. ``reason`` is "" if the shopper has chosen the card.
+
+        Raises ``StoredSecretUnreadable``.
+        """
         return StoredCard(
             token=open_secret(self.sealed_token, self.reference),
             shopper=self.shopper,
-            reason=MerchantInitiated(reason),
+            reason=MerchantInitiated(reason) if reason else None,
             scheme_transaction=self.scheme_transaction,
         )
 

@@ -131,7 +131,8 @@ class Authorisation:
 
     If it ``captures``, all of it is captured once it is authorised. If ``demands_challenge``, the issuer must
     challenge the shopper, whatever the account prefers. If ``saves_for`` is not empty, the provider is to
-    keep the card for that customer. A ``stored_card`` takes the place of the sealed one, without a browser.
+    keep the card for that customer. A ``stored_card`` takes the place of the sealed one. If it has a reason,
+    there is no shopper, and the browser counts for nothing.
     ``language`` is the shopper's (BCP 47); "" if it is not known.
     """
 

@@ -18,15 +18,16 @@ class MerchantInitiated(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredCard:
-    """A card that the provider keeps, and the reason for which it is charged now.
+    """A card that the provider keeps.
 
-    ``shopper`` is the name under which the provider has bound the token to one customer.
+    ``shopper`` is the name under which the provider has bound the token to one customer. ``reason`` says why
+    the card is charged without the shopper; it is None if the shopper is there and has chosen the card.
     ``scheme_transaction`` is the card scheme's name of the payment with which the card was saved.
     """
 
     token: str = field(repr=False)
     shopper: str
-    reason: MerchantInitiated
+    reason: MerchantInitiated | None
     scheme_transaction: str = ""
 
 

@@ -133,7 +133,7 @@ def _understood(attempt: Attempt, result: ProviderResult) -> ProviderResult:
         return _refuse(result, RefusalReason.AUTHENTICATION_REQUIRED)
     if result.outcome == Outcome.CHALLENGE_REQUIRED and result.challenge is None:
         return replace(result, outcome=Outcome.UNKNOWN)
-    if result.outcome == Outcome.CHALLENGE_REQUIRED and attempt.saved_card_id is not None:
+    if result.outcome == Outcome.CHALLENGE_REQUIRED and attempt.merchant_initiated:
         # No shopper is there to be challenged. The payment can still be paid at its checkout.
         return _refuse(result, RefusalReason.AUTHENTICATION_REQUIRED)
     if result.outcome == Outcome.CHALLENGE_REQUIRED and attempt.challenge_count >= conf.max_challenges:

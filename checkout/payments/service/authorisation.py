@@ -20,6 +20,7 @@ from checkout.payments.providers.base import (
     RefusalReason,
     Verb,
 )
+from checkout.payments.providers.saved_cards import StoredCard
 from checkout.payments.sagas.settlement.doubted_refusals import may_hold_money_after_all
 from checkout.payments.service.attempt_outcome import answer_of, apply_to_attempt
 from checkout.payments.service.facts import answer_fact
@@ -37,6 +38,9 @@ from checkout.states import Actor, AttemptState, PaymentState, attempt_machine
 from messaging.worker.service import Message
 
 log = structlog.get_logger(__name__)
+
+# What is known of the browser if a card is charged without its shopper.
+NO_BROWSER = Browser(accept_header="", user_agent="", ip_address="")
 
 
 @service.handles(AuthorisePayment, transactional=False, admits_itself=True)
@@ -90,15 +94,21 @@ def _submit(attempt: Attempt) -> None:
 def _authorisation(attempt: Attempt, key: str, sealed: str) -> Send | ProviderResult:
     if stopped := _stopped(attempt):
         return stopped
-    if attempt.saved_card is not None:
-        return _charge(attempt, attempt.saved_card, key)
-    if not sealed:
-        return not_sent(RefusalReason.CARD_NOT_RECEIVED)
+    encrypted_card, stored_card = "", None
     try:
-        encrypted_card = open_card(sealed, attempt.order_code)
+        if attempt.saved_card is not None:
+            stored_card = _opened(attempt, attempt.saved_card)
+        elif sealed:
+            encrypted_card = open_card(sealed, attempt.order_code)
     except CardSealRefused as error:
         log.warning("card refused", attempt=attempt.order_code, reason=error.code)
         return not_sent(RefusalReason.CARD_NOT_RECEIVED, code=error.code, description=str(error))
+    except StoredSecretUnreadable as error:
+        log.error("saved card cannot be opened", attempt=attempt.order_code, card=str(attempt.saved_card))
+        return not_sent(RefusalReason.PROVIDER_ERROR, code=error.code, description=str(error))
+    if not encrypted_card and stored_card is None:
+        code = "saved_card_removed" if attempt.saved_card is not None else ""
+        return not_sent(RefusalReason.CARD_NOT_RECEIVED, code=code)
     payment = attempt.payment
     saves_for = shopper_name(payment.merchant, payment.customer_reference) if attempt.saves_card else ""
     request = Authorisation(
@@ -108,7 +118,7 @@ def _authorisation(attempt: Attempt, key: str, sealed: str) -> Send | ProviderRe
         amount=payment.amount,
         description=payment.description,
         shopper_email=payment.shopper_email,
-        browser=Browser(**attempt.browser),
+        browser=Browser(**attempt.browser) if attempt.browser else NO_BROWSER,
         sealed_card=encrypted_card,
         device_data_reference=attempt.device_data_reference,
         challenge_window=conf.challenge_window,
@@ -116,8 +126,15 @@ def _authorisation(attempt: Attempt, key: str, sealed: str) -> Send | ProviderRe
         language=attempt.language or payment.locale,
         demands_challenge=attempt.demands_challenge,
         saves_for=saves_for,
+        stored_card=stored_card,
     )
     return lambda provider: provider.authorise(request)
+
+
+def _opened(attempt: Attempt, card: SavedCard) -> StoredCard | None:
+    """Return a saved card for its charge; None if it was removed. Raises ``StoredSecretUnreadable``."""
+    is_active = card.state == SavedCard.State.ACTIVE
+    return card.opened(attempt.merchant_initiated) if is_active else None
 
 
 def _stopped(attempt: Attempt) -> ProviderResult | None:
@@ -127,31 +144,6 @@ def _stopped(attempt: Attempt) -> ProviderResult | None:
     if attempt.number > 1 and may_hold_money_after_all(attempt.payment):
         return not_sent(RefusalReason.PROVIDER_ERROR, code="earlier_in_doubt")
     return None
-
-
-def _charge(attempt: Attempt, card: SavedCard, key: str) -> Send | ProviderResult:
-    """Return the charge of a saved card, which has no shopper, or a refusal if the card was removed."""
-    if card.state != SavedCard.State.ACTIVE:
-        return not_sent(RefusalReason.CARD_NOT_RECEIVED, code="saved_card_removed")
-    try:
-        stored = card.opened(attempt.merchant_initiated)
-    except StoredSecretUnreadable as error:
-        log.error("saved card cannot be opened", attempt=attempt.order_code, card=card.reference)
-        return not_sent(RefusalReason.PROVIDER_ERROR, code=error.code, description=str(error))
-    payment = attempt.payment
-    request = Authorisation(
-        order_code=attempt.order_code,
-        session_id=attempt.session_id,
-        idempotency_key=key,
-        amount=payment.amount,
-        description=payment.description,
-        shopper_email=payment.shopper_email,
-        browser=Browser(accept_header="", user_agent="", ip_address=""),
-        captures=bool(attempt.capture_reference),
-        language=attempt.language or payment.locale,
-        stored_card=stored,
-    )
-    return lambda provider: provider.authorise(request)
 
 
 def _completion(attempt: Attempt, key: str) -> Send | ProviderResult:

@@ -21,7 +21,16 @@ class Migration(migrations.Migration):
                         auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
                     ),
                 ),
-                ("payment_reference", models.CharField(max_length=40, unique=True)),
+                ("payment_reference", models.CharField(max_length=40)),
+                (
+                    "refund",
+                    models.CharField(
+                        blank=True,
+                        default="",
+                        help_text="Of what refund it tells; blank for the payment",
+                        max_length=40,
+                    ),
+                ),
                 ("email", models.EmailField(max_length=254)),
                 ("merchant", models.CharField(max_length=200)),
                 ("order_reference", models.CharField(max_length=100)),
@@ -50,13 +59,16 @@ class Migration(migrations.Migration):
                 (
                     "resendings",
                     models.PositiveSmallIntegerField(
-                        default=0, help_text="How often staff have sent it again"
+                        default=0, help_text="How often it was sent again on request"
                     ),
                 ),
             ],
             options={
                 "permissions": [("resend_receipt", "Can send receipts again")],
                 "ordering": ["-created_at"],
+                "constraints": [
+                    models.UniqueConstraint(fields=("payment_reference", "refund"), name="one_receipt_each")
+                ],
                 "indexes": [
                     models.Index(
                         condition=models.Q(("next_try_at__isnull", False)),

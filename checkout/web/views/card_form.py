@@ -2,15 +2,24 @@
 
 from django.http import HttpRequest, HttpResponse
 
-from checkout.payments.actions import CheckoutPage
+from checkout.payments import actions
+from checkout.payments.actions import CheckoutPage, OfferedCard, PaymentView
 from checkout.payments.providers.addresses import policy_source
 from checkout.states import PaymentState
 from checkout.web.pages import return_address_of
 from checkout.web.protection.captcha import get_captcha, has_pass
+from checkout.web.protection.customer import is_customer
 from checkout.web.rendering import as_it_is, in_language_of_shopper
 from checkout.web.views.form_texts import form_texts
-from checkout.web.views.wording import ending_of
+from checkout.web.views.wording import card_in_words, ending_of
+from messaging.concurrency.database import in_thread
 from payments_gateway.serving.security.headers import content_security
+
+
+async def shown_to(request: HttpRequest, reference: str) -> CheckoutPage | PaymentView:
+    """Return what the card form shows to this browser, or the payment. Raises as ``checkout_page`` does."""
+    address, is_known = request.META.get("REMOTE_ADDR") or "", is_customer(request, reference)
+    return await in_thread(actions.checkout_page, reference, address=address, is_customer=is_known)
 
 
 def is_captcha_due(request: HttpRequest, shown: CheckoutPage) -> bool:
@@ -30,7 +39,8 @@ def captcha_page(request: HttpRequest, shown: CheckoutPage, *, was_wrong: bool =
 def card_form_page(request: HttpRequest, shown: CheckoutPage, *, status: int = 200) -> HttpResponse:
     """Return the card form, below the reason if the last attempt was refused.
 
-    ``status`` is 400 if no script ran, so that the form had no encrypted card.
+    ``status`` is 400 if no script ran, so that the form had no encrypted card, and 409 if the saved card that
+    was chosen cannot be used any more.
     """
     device_data = policy_source(shown.device_data.action)
     policy = content_security(request)
@@ -45,7 +55,16 @@ def card_form_page(request: HttpRequest, shown: CheckoutPage, *, status: int = 2
             "ending": ending_of(payment, reader.language.formats) if is_refused else None,
             "return_address": return_address_of(payment),
             "was_not_encrypted": status == 400,
+            "is_card_gone": status == 409,
+            "saved_cards": [_in_words(card) for card in shown.saved_cards],
             "brands": as_it_is(", ".join(shown.accepted_brands)),
             "texts": form_texts(),
         }
         return reader.payment_page("checkout/checkout.html", payment, context, status=status)
+
+
+def _in_words(card: OfferedCard) -> dict[str, str]:
+    """Return the texts about a saved card, in the active language."""
+    month, _, year = card.expiry.partition("/")
+    name = card_in_words({"brand": card.brand, "last4": card.last4})
+    return {"reference": card.reference, "name": name, "expiry": f"{month}/{year[-2:]}"}

@@ -7,7 +7,13 @@ from django.utils.cache import patch_vary_headers
 
 from checkout import problems
 from checkout.conf import conf
-from checkout.errors import CaptchaRequired, IllegalTransition, PatienceRequired
+from checkout.errors import (
+    CaptchaRequired,
+    IllegalTransition,
+    PatienceRequired,
+    SavedCardNotFound,
+    SavedCardNotUsable,
+)
 from checkout.languages import remembered_language
 from checkout.payments import actions
 from checkout.payments.actions import PaymentView
@@ -17,8 +23,9 @@ from checkout.web.held_tier import commit_and_answer
 from checkout.web.pages import path_of
 from checkout.web.preferences import Preferences
 from checkout.web.protection.captcha import give_pass, has_pass, is_solved
+from checkout.web.protection.customer import is_customer
 from checkout.web.protection.pacing import wait_for_turn
-from checkout.web.views.card_form import captcha_page, card_form_page, is_captcha_due
+from checkout.web.views.card_form import captcha_page, card_form_page, is_captcha_due, shown_to
 from checkout.web.views.document import respond_with_state
 from checkout.web.views.page import page, see_other
 from messaging.concurrency.database import in_thread
@@ -54,6 +61,11 @@ async def pay(request: HttpRequest, reference: str) -> HttpResponse:
             raise
         # The payment was cancelled or has expired in the meantime, and its own page says so.
         return see_other(path_of(reference, await in_thread(actions.payment_state, reference)))
+    except (SavedCardNotFound, SavedCardNotUsable):
+        if problems.wants_json(request):
+            raise
+        # It was removed in another tab, or has expired meanwhile. The form offers what is left.
+        return await _card_form(request, reference, status=409)
     except CaptchaRequired:
         if problems.wants_json(request):
             raise
@@ -77,8 +89,7 @@ async def captcha(request: HttpRequest, reference: str) -> HttpResponse:
     """
     if request.method != "POST":
         return see_other(path_of(reference, PaymentState.OPEN))
-    address = request.META.get("REMOTE_ADDR") or ""
-    shown = await in_thread(actions.checkout_page, reference, address=address)
+    shown = await shown_to(request, reference)
     if isinstance(shown, PaymentView):
         return see_other(path_of(reference, shown.state))
     if not shown.requires_captcha:
@@ -98,11 +109,14 @@ async def _submit(
     If the shopper has to wait for a turn, the wait comes before the commit.
     """
     budget_seconds = conf.reply_budget_seconds
+    saved_card = form.cleaned_data["saved_card"]
+    if saved_card and not is_customer(request, reference):
+        raise SavedCardNotFound("No customer session has identified this browser's shopper.")
     attempt_number, browser = form.cleaned_data["attempt_number"], form.browser(request)
 
     def commit(*, has_waited: bool) -> Awaitable[PaymentState | None]:
         return commit_and_answer(
-            form.cleaned_data["encrypted_card"],
+            "" if saved_card else form.cleaned_data["encrypted_card"],
             preferences.budget_seconds(most=budget_seconds, otherwise=budget_seconds),
             lambda message_id: actions.submit_payment(
                 reference,
@@ -110,6 +124,7 @@ async def _submit(
                 browser=browser,
                 device_data_reference=form.cleaned_data["device_data_reference"],
                 saves_card=form.cleaned_data["save_card"],
+                saved_card=saved_card,
                 has_solved=has_pass(request, reference, attempt_number),
                 has_waited=has_waited,
                 language=remembered_language(request),
@@ -125,9 +140,8 @@ async def _submit(
 
 
 async def _card_form(request: HttpRequest, reference: str, *, status: int = 200) -> HttpResponse:
-    """Return the card form. ``status`` is 400 if no script ran, so that the form had no encrypted card."""
-    address = request.META.get("REMOTE_ADDR") or ""
-    shown = await in_thread(actions.checkout_page, reference, address=address)
+    """Return the card form. For ``status`` see ``card_form_page``."""
+    shown = await shown_to(request, reference)
     if isinstance(shown, PaymentView):
         return see_other(path_of(reference, shown.state))
     if is_captcha_due(request, shown):

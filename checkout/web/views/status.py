@@ -15,7 +15,7 @@ from checkout.web.held_tier import news
 from checkout.web.pages import RESULT, STATUS, next_path, page_of, path_of, return_address_of
 from checkout.web.preferences import Preferences
 from checkout.web.rendering import in_language_of_shopper
-from checkout.web.views.card_form import card_form_page, is_captcha_due
+from checkout.web.views.card_form import card_form_page, is_captcha_due, shown_to
 from checkout.web.views.document import is_known, known_state, respond_with_state
 from checkout.web.views.page import page, see_other
 from checkout.web.views.wording import card_in_words, ending_of, may_try_again
@@ -94,9 +94,8 @@ async def result(request: HttpRequest, reference: str) -> HttpResponse:
 
 async def _card_form(request: HttpRequest, reference: str) -> HttpResponse | None:
     """Return the card form, or None if a CAPTCHA or a pause comes before it, or no card is needed now."""
-    address = request.META.get("REMOTE_ADDR") or ""
     try:
-        shown = await in_thread(actions.checkout_page, reference, address=address)
+        shown = await shown_to(request, reference)
     except (TooManyAttempts, ProviderMisconfigured):
         return None
     if isinstance(shown, PaymentView) or is_captcha_due(request, shown):

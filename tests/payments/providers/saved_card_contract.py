@@ -29,14 +29,23 @@ class SavedCardContract(Abilities):
         request = authorisation(order_code, sealed_card=shop.cards[card], **changes)
         return shop.provider.authorise(request)
 
-    def charge(self, shop, order_code, saved: IssuedToken, shopper="cus_1"):
+    def charge(
+        self,
+        shop,
+        order_code,
+        saved: IssuedToken,
+        shopper="cus_1",
+        reason: MerchantInitiated | None = MerchantInitiated.RECURRING,
+        **changes,
+    ):
         stored = StoredCard(
             token=saved.token,
             shopper=shopper,
-            reason=MerchantInitiated.RECURRING,
+            reason=reason,
             scheme_transaction=saved.scheme_transaction,
         )
-        return shop.provider.authorise(authorisation(order_code, sealed_card="", stored_card=stored))
+        request = authorisation(order_code, sealed_card="", stored_card=stored, **changes)
+        return shop.provider.authorise(request)
 
     def test_a_saved_card_is_charged_later_without_the_shopper(self, saves_cards, shop, order_code):
         result = self.pay(shop, order_code, saves_for="cus_1")
@@ -49,6 +58,19 @@ class SavedCardContract(Abilities):
         assert (later.outcome, later.token, later.token_fault) == (Outcome.APPROVED, None, "")
         assert later.amount == Money(1050, "GBP")
         assert result.token.token not in later.transcript
+
+    def test_a_shopper_who_pays_with_a_saved_card_may_be_challenged(self, saves_cards, shop, order_code):
+        saved = self.pay(shop, order_code, saves_for="cus_1").token
+        at_once = self.charge(shop, f"{order_code}-2", saved, reason=None)
+        assert (at_once.outcome, at_once.token, at_once.token_fault) == (Outcome.APPROVED, None, "")
+
+        code = f"{order_code}-3"
+        first = self.charge(shop, code, saved, reason=None, demands_challenge=True)
+        assert first.outcome == Outcome.CHALLENGE_REQUIRED
+        shop.answer_challenge(first, "approve")
+        second = shop.provider.complete_challenge(completion(code, session_state=first.session_state))
+        assert (second.outcome, second.token) == (Outcome.APPROVED, None)
+        assert saved.token not in first.transcript + second.transcript
 
     def test_a_card_that_is_challenged_is_saved_once_it_is_approved(self, saves_cards, shop, order_code):
         first = self.pay(shop, order_code, "challenge", saves_for="cus_1")

@@ -24,6 +24,7 @@ STORED = StoredCard(
 )
 SAVING = build.authorisation(authorisation(saves_for="cus_1"), SETUP)
 CHARGING = build.authorisation(authorisation(sealed_card="", stored_card=STORED), SETUP)
+CHOSEN = build.authorisation(authorisation(sealed_card="", stored_card=replace(STORED, reason=None)), SETUP)
 KEPT = KeptToken(token=STORED.token, shopper="cus_1")
 DELETING = build.token_deletion(KEPT, SETUP)
 UNTIL = '<paymentTokenExpiry><date dayOfMonth="2" month="1" year="2030"/></paymentTokenExpiry>'
@@ -88,6 +89,19 @@ def test_a_stored_card_is_charged_by_its_token_for_a_reason_and_without_a_browse
     assert order.findtext("paymentDetails/TOKEN-SSL/paymentTokenID") == STORED.token
     assert order.findtext("shopper/authenticatedShopperID") == "cus_1"
     for path in ("shopper/browser", "additional3DSData", "paymentDetails/CSE-DATA", "createToken"):
+        assert order.find(path) is None
+
+
+def test_a_stored_card_that_its_shopper_has_chosen_is_paid_with_under_3_d_secure():
+    order = fromstring(CHOSEN).find("submit/order")
+    assert order.find("paymentDetails/storedCredentials").attrib == {"usage": "USED"}
+    assert order.find("paymentDetails/storedCredentials/schemeTransactionIdentifier") is None
+    assert order.findtext("paymentDetails/TOKEN-SSL/paymentTokenID") == STORED.token
+    assert order.findtext("shopper/authenticatedShopperID") == "cus_1"
+    assert order.findtext("shopper/browser/browserLanguage") == "en-GB"
+    assert order.find("paymentDetails/session").get("shopperIPAddress") == "127.0.0.1"
+    assert order.find("additional3DSData").get("challengePreference") == "noPreference"
+    for path in ("paymentDetails/CSE-DATA", "createToken"):
         assert order.find(path) is None
 
 
@@ -163,6 +177,7 @@ def test_nothing_prints_a_token():
     [
         SAVING,
         CHARGING,
+        CHOSEN,
         DELETING,
         deleted(),
         build.authorisation(

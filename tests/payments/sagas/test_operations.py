@@ -85,6 +85,7 @@ def test_staff_may_have_it_sent_if_the_provider_never_made_it() -> None:
 def test_a_refund_is_booked_when_confirmed() -> None:
     saga = accepted("refund").tells_nothing().told("done")
     saga.tells("ledger.post", kind="refunded", reference="op_1", minor=500)
+    saga.tells("notifications.send_refund_receipt", payment="pay_1", operation="op_1", minor=500)
     saga.signals("refund_done").ended("completed")
 
 

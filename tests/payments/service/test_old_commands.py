@@ -19,7 +19,7 @@ from checkout.orders.messages import CancelOrder, ConfirmOrder, OrderLine, Relea
 from checkout.orders.models import Reservation, StockItem
 from checkout.payments.models import InboxMessage
 from checkout.receipts import service as receipts
-from checkout.receipts.messages import SendReceipt
+from checkout.receipts.messages import SendReceipt, SendRefundReceipt
 from checkout.receipts.models import Receipt
 from checkout.risk import service as risk
 from checkout.risk.messages import AssessRisk
@@ -49,6 +49,7 @@ SEND = SendReceipt(
     minor=1250,
     currency="GBP",
 )
+SEND_REFUND = SendRefundReceipt(payment=PAYMENT, operation="op_2", minor=250, currency="GBP")
 
 
 @pytest.fixture(autouse=True)
@@ -75,12 +76,12 @@ def state() -> list[Any]:
         list(Reservation.objects.values_list("state", "attempt", "lines")),
         list(StockItem.objects.values_list("quantity")),
         list(LedgerEntry.objects.values_list("posting", "account", "amount_minor")),
-        list(Receipt.objects.values_list("email", "merchant")),
+        list(Receipt.objects.values_list("email", "merchant", "refund")),
     ]
 
 
 HISTORIES: dict[str, list[Command[Any]]] = {
-    "sold": [RESERVE, CONFIRM, POST, SEND],
+    "sold": [RESERVE, CONFIRM, POST, SEND, SEND_REFUND],
     "refused": [RESERVE, RELEASE],
     "refused before it was reserved": [RELEASE, RESERVE],
     "refused, and paid with another card": [
@@ -117,7 +118,9 @@ def test_a_copied_question_for_the_risk_counts_once_at_most():
     assert RiskAssessment.objects.count() == 1
 
 
-@pytest.mark.parametrize("body", [RESERVE, RELEASE, CONFIRM, CANCEL, POST, SEND], ids=lambda body: body.to)
+@pytest.mark.parametrize(
+    "body", [RESERVE, RELEASE, CONFIRM, CANCEL, POST, SEND, SEND_REFUND], ids=lambda body: body.to
+)
 def test_a_command_without_its_own_proof_is_refused(body: Command[Any]):
     envelope = asked(body)
     service = SERVICES[envelope.type.partition(".")[0]]

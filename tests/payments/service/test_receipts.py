@@ -20,7 +20,7 @@ from checkout.payments.actions import payment_view
 from checkout.payments.checkout_messages import SubmitPayment
 from checkout.payments.models import Merchant, Saga
 from checkout.payments.sagas.service import service as checkout_service
-from checkout.receipts.messages import SendReceipt
+from checkout.receipts.messages import SendReceipt, SendRefundReceipt
 from checkout.receipts.models import Receipt
 from checkout.receipts.resending import send_again
 from checkout.receipts.service import RETRY_PAUSES, deliver_owed, service
@@ -108,6 +108,41 @@ def test_a_receipt_tells_who_was_paid_how_much_and_for_what(attempt):
     for part in ("The Shop", "A-1", "Tea", "£12.50", attempt.payment.reference):
         assert part in message.body
     assert Receipt.objects.get().sent_at is not None
+
+
+def tell_of_refund(payment: str, operation: str = "op_1", minor: int = 250) -> None:
+    body = SendRefundReceipt(payment=payment, operation=operation, minor=minor, currency="GBP")
+    tell(prove(replace(command(body), reply_to="")))
+
+
+def test_a_refund_has_a_receipt_of_its_own_at_the_address_of_the_payments_receipt(attempt):
+    tell(told(attempt, card_brand="Visa", card_last4="1111", support_email="help@shop.example"))
+    for refund, minor in (("op_1", 250), ("op_2", 100), ("op_1", 250)):
+        tell_of_refund(attempt.payment.reference, refund, minor)
+    paid, first, second = mail.outbox
+    assert (first.to, first.subject) == (paid.to, "Your refund from The Shop")
+    for text in (first.body, html_of(first)):
+        for part in ("£2.50", "given back to your card", "some days", "A-1", "ending in 1111", "help@shop"):
+            assert part in text
+        assert "was accepted" not in text
+        assert "12.50" not in text
+    assert "£1.00" in second.body
+    assert len({message.extra_headers["Message-ID"] for message in mail.outbox}) == 3
+
+
+def test_a_refund_is_told_in_the_language_of_the_payment(attempt):
+    tell(told(attempt, locale="de-DE"))
+    tell_of_refund(attempt.payment.reference)
+    assert mail.outbox[1].subject == "Ihre Rückzahlung von The Shop"
+    assert "2,50" in mail.outbox[1].body
+
+
+def test_nobody_is_told_of_a_refund_without_a_receipt_of_the_payment_or_after_an_erasure(attempt):
+    tell_of_refund(attempt.payment.reference)
+    tell(told(attempt))
+    Receipt.objects.update(email="")
+    tell_of_refund(attempt.payment.reference)
+    assert [message.subject for message in mail.outbox] == ["Your payment to The Shop"]
 
 
 def test_a_receipt_names_card_items_and_whom_to_ask_in_text_and_in_html(attempt):

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from urllib.parse import urlsplit, urlunsplit
 
+from django.db import transaction
 from django.db.models import Q
 
 from checkout.conf import conf
@@ -13,8 +14,16 @@ from checkout.money import Money
 from checkout.payments.actions.accounts import account_for
 from checkout.payments.actions.card_testing import require_few_declines, requires_captcha
 from checkout.payments.actions.links import own_links
+from checkout.payments.actions.saved_cards import offered_cards, own_card, remove_card
 from checkout.payments.card_brands import SCHEMES
-from checkout.payments.models import Appearance, Attempt, Operation, Payment, appearance_of
+from checkout.payments.models import (
+    Appearance,
+    Attempt,
+    Operation,
+    Payment,
+    SavedCard,
+    appearance_of,
+)
 from checkout.payments.models.payment import WATCH
 from checkout.payments.objects.attempt import latest_attempt
 from checkout.payments.providers.base import BrowserForm, CardEncryption
@@ -58,8 +67,8 @@ class PaymentView:
     payment is decided, and if a payment link leads to it. ``dated_at`` is the time at which the shopper paid,
     or else the time of the latest change, and ``minutes_behind_utc`` the zone of the browser, if it is known.
     ``may_be_cancelled`` says that the shopper may still cancel it, and ``is_called_off`` that somebody has
-    done so while the attempt was under way. ``language`` is that of the pages on which the latest attempt was
-    made, and ``appearance`` what the merchant shows of itself.
+    done so while the latest attempt was under way. ``language`` is that of the pages on which this attempt
+    was made, and ``appearance`` what the merchant shows of itself.
     """
 
     reference: str
@@ -89,11 +98,22 @@ class PaymentView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OfferedCard:
+    """As much of a saved card as its owner needs to choose it. ``expiry`` is ``MM/YYYY``."""
+
+    reference: str
+    brand: str
+    last4: str
+    expiry: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CheckoutPage:
     """Data of the page with the card form. The form sends ``attempt_number`` back.
 
     If ``requires_captcha``, a CAPTCHA must be solved before the form is shown. If ``offers_to_save``, the
     shopper may save the card for the next purchase. ``accepted_brands`` are names; none if all are accepted.
+    ``saved_cards`` are those of the payment's customer, if the shopper is known to be that customer.
     """
 
     payment: PaymentView
@@ -103,6 +123,7 @@ class CheckoutPage:
     device_data: BrowserForm
     offers_to_save: bool = False
     accepted_brands: tuple[str, ...] = ()
+    saved_cards: tuple[OfferedCard, ...] = ()
 
 
 def payment_view(reference: str) -> PaymentView:
@@ -166,7 +187,7 @@ _ATTEMPT = Compiled(
 
 
 def _view(payment: Payment, attempt: Attempt | None) -> PaymentView:
-    is_called_off = bool(_state_of(payment).is_under_way and attempt and attempt.called_off_at)
+    is_called_off = bool(attempt and attempt.called_off_at)
     return PaymentView(
         reference=payment.reference,
         state=_state_of(payment),
@@ -238,8 +259,12 @@ def _return_address(url: str, payment: Payment) -> str:
     return urlunsplit(parts._replace(query=query))
 
 
-def checkout_page(reference: str, *, address: str = "") -> CheckoutPage | PaymentView:
+def checkout_page(
+    reference: str, *, address: str = "", is_customer: bool = False
+) -> CheckoutPage | PaymentView:
     """Return the data of the card form for a shopper at ``address``, or the payment if it needs no card.
+
+    ``is_customer`` says that a customer session has identified the shopper as the payment's customer.
 
     If the payment needs no card, the provider's set-up is not read, because the account may be gone before
     the payment's page.
@@ -263,7 +288,27 @@ def checkout_page(reference: str, *, address: str = "") -> CheckoutPage | Paymen
         device_data=provider.device_data_form(),
         offers_to_save=bool(payment.customer_reference) and provider.saves_cards,
         accepted_brands=tuple(SCHEMES.get(code, code) for code in account.accepted_brands),
+        saved_cards=tuple(map(_offered, offered_cards(payment, account))) if is_customer else (),
     )
+
+
+def own_saved_card(reference: str, card: str) -> OfferedCard:
+    """Return a card of the payment's customer. Raises ``PaymentNotFound`` and ``SavedCardNotFound``."""
+    return _offered(own_card(_payment(reference), card))
+
+
+@transaction.atomic
+def remove_own_saved_card(reference: str, card: str) -> None:
+    """Remove a card at the wish of the payment's customer, as the merchant can.
+
+    Raises ``PaymentNotFound`` and ``SavedCardNotFound``.
+    """
+    payment = _payment(reference)
+    remove_card(payment.merchant, own_card(payment, card).reference, by="customer")
+
+
+def _offered(card: SavedCard) -> OfferedCard:
+    return OfferedCard(reference=card.reference, brand=card.brand, last4=card.last4, expiry=card.expiry)
 
 
 def number_of(latest: Attempt | None) -> int:

@@ -10,6 +10,7 @@ from checkout.errors import IllegalTransition, TooManyAttempts
 from checkout.payments.actions.accounts import account_for, capture_reference
 from checkout.payments.actions.card_testing import require_few_declines, require_wait_or_captcha
 from checkout.payments.actions.order_code import order_code_of
+from checkout.payments.actions.saved_cards import card_to_pay_with
 from checkout.payments.actions.shopper.pending import (
     CARD_GRACE_SECONDS,
     Pending,
@@ -38,6 +39,7 @@ def submit_payment(
     browser: Browser,
     device_data_reference: str,
     saves_card: bool = False,
+    saved_card: str = "",
     has_solved: bool = False,
     has_waited: bool = False,
     language: str = "",
@@ -47,11 +49,14 @@ def submit_payment(
 
     ``has_solved`` says that the shopper has solved the CAPTCHA for this attempt, ``has_waited`` that the
     shopper has waited for a turn. ``saves_card`` is the shopper's choice, which is ignored if the page does
-    not offer it. ``language`` is that of the page. If it is unknown whether a call was committed, the caller
-    repeats it with the same ``message_id``. If it was, its command is returned.
+    not offer it. ``saved_card`` is the card that a shopper has chosen whom a customer session has identified;
+    without one, the card follows with the command. ``language`` is that of the page. If it is unknown whether
+    a call was committed, the caller repeats it with the same ``message_id``. If it was, its command is
+    returned.
 
     Raises ``PaymentNotFound``, and ``IllegalTransition`` if the payment can no longer be paid. Before
-    anything is written, raises ``TooManyAttempts``, ``CaptchaRequired`` and ``PatienceRequired``.
+    anything is written, raises ``TooManyAttempts``, ``CaptchaRequired`` and ``PatienceRequired``, and
+    ``SavedCardNotFound`` and ``SavedCardNotUsable``.
     """
     payment = get_payment_for_update(reference)
     latest = latest_attempt_at(payment)
@@ -73,6 +78,8 @@ def submit_payment(
     require_few_declines(payment, browser.ip_address)
     account = account_for(payment)
     merchant = account.merchant
+    # Under lock, so that a card that is being removed is not charged.
+    card = card_to_pay_with(payment, account, saved_card) if saved_card else None
     require_wait_or_captcha(merchant, browser.ip_address, has_waited=has_waited, has_solved=has_solved)
     attempt = Attempt(
         payment=payment,
@@ -87,7 +94,9 @@ def submit_payment(
         # After a soft decline, an issuer only approves a payment that it has authenticated itself.
         demands_challenge=merchant.is_under_attack
         or (latest is not None and latest.refusal_reason == RefusalReason.AUTHENTICATION_REQUIRED),
+        saved_card=card,
         saves_card=saves_card
+        and card is None
         and bool(payment.customer_reference)
         and get_provider(account.opened()).saves_cards,
     )
@@ -98,6 +107,6 @@ def submit_payment(
     return enqueue_command(
         payment.reference,
         SubmitPayment(payment=payment.reference, attempt=attempt.order_code),
-        delay_seconds=CARD_GRACE_SECONDS,
+        delay_seconds=CARD_GRACE_SECONDS if card is None else None,
         message_id=message_id,
     )

@@ -60,9 +60,9 @@ class Setup:
 
 
 def authorisation(request: Authorisation, setup: Setup) -> bytes:
-    """Return the first message: the order, the sealed card, and the browser data for 3-D Secure.
+    """Return the first message: the order, the card, and the browser data for 3-D Secure.
 
-    A stored card is charged without a shopper, so that there is no browser, and nobody to be challenged.
+    If a stored card is charged without a shopper, there is no browser, and nobody to be challenged.
     """
     service, order = _order(setup, request.order_code)
     if setup.installation_id:
@@ -74,18 +74,22 @@ def authorisation(request: Authorisation, setup: Setup) -> bytes:
     _add(order, "description", request.description, 50)
     _amount(order, request.amount, setup)
     details = SubElement(order, "paymentDetails")
-    if request.stored_card is not None:
-        _stored_card(details, request.stored_card)
-        _shopper(order, request, request.stored_card.shopper)
+    stored = request.stored_card
+    customer = stored.shopper if stored is not None else request.saves_for
+    if stored is not None:
+        _stored_card(details, stored)
+    else:
+        _add(SubElement(details, "CSE-DATA"), "encryptedData", request.sealed_card)
+    if stored is not None and stored.reason is not None:
+        _shopper(order, request, customer)
         return _document(service)
-    _add(SubElement(details, "CSE-DATA"), "encryptedData", request.sealed_card)
     if request.saves_for:
         SubElement(details, "storedCredentials", usage="FIRST")
     session = SubElement(details, "session")
     if address := _ip_address(request.browser.ip_address):
         session.set("shopperIPAddress", address)
     session.set("id", _name_token(request.session_id))
-    _browser(_shopper(order, request, request.saves_for), request.browser)
+    _browser(_shopper(order, request, customer), request.browser)
     if request.saves_for:
         # A token of the shopper's own: another customer with the same card gets another one.
         SubElement(order, "createToken", tokenScope=SCOPE)
@@ -102,9 +106,10 @@ def _language(locale: str) -> str:
 def _stored_card(details: Element, card: StoredCard) -> None:
     token = SubElement(details, "TOKEN-SSL", tokenScope=SCOPE)
     _add(token, "paymentTokenID", card.token)
-    credentials = SubElement(
-        details, "storedCredentials", usage="USED", merchantInitiatedReason=card.reason.upper()
-    )
+    credentials = SubElement(details, "storedCredentials", usage="USED")
+    if card.reason is None:
+        return
+    credentials.set("merchantInitiatedReason", card.reason.upper())
     if card.scheme_transaction:
         _add(credentials, "schemeTransactionIdentifier", card.scheme_transaction)
 

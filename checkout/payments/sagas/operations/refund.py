@@ -9,10 +9,11 @@ from dataclasses import replace
 
 from checkout.ledger.messages import Posting
 from checkout.payments.messages import RefundPayment
-from checkout.payments.sagas.operations.data import At, OperationData
+from checkout.payments.sagas.operations.data import At, OperationData, OperationDecision
 from checkout.payments.sagas.operations.flow import OperationSaga
 from checkout.payments.sagas.signals import Signal
 from checkout.payments.sagas.table import AfterSignal, Step
+from checkout.receipts.messages import SendRefundReceipt
 
 
 class Refund(OperationSaga):
@@ -31,3 +32,13 @@ class Refund(OperationSaga):
         }
         rows = super().table()
         return [replace(row, hears={**row.hears, **heard.get(row.name, {})}) for row in rows]
+
+    def done(self, data: OperationData) -> OperationDecision:
+        """Have the shopper told as well, unless the refund is in doubt."""
+        decision = super().done(data)
+        if data.is_booked or data.is_doubted:
+            return decision
+        receipt = SendRefundReceipt(
+            payment=data.payment, operation=data.operation, minor=data.minor, currency=data.currency
+        )
+        return replace(decision, side_commands=(*decision.side_commands, receipt))
