@@ -270,9 +270,9 @@ class Worker:
         )
 
     def _left_of_handled(self, delivery: Delivery, envelope: Envelope) -> list[Outgoing] | None:
-        """Return what is to be published if the message was handled; None if it was not. Runs in a thread.
+        """Return what is still to be published if the message was handled, else None. Runs in a thread.
 
-        If that has failed too often, the relay has to publish it.
+        If publishing has failed too often, it is left to the relay.
         """
         message = self._message(fitted(envelope), records_last=False)
         try:
