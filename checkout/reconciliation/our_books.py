@@ -25,7 +25,7 @@ Kind, State = Operation.Kind, Operation.State
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """Two bounds, in minor units, between which a sum certainly lies. Usually both are equal."""
+    """Two bounds, in minor units, between which a sum is certain to be. Mostly they are the same."""
 
     least: int
     most: int

@@ -73,9 +73,9 @@ def inconclusive(
 
 
 def _may_show_late(payment_pk: int, ours: OurBooks, began: datetime) -> bool:
-    """Return True if the provider need not show everything yet that we have booked or requested.
+    """Return True if not everything must show that we have booked, or asked the provider for.
 
-    If we have booked an operation, the provider has reported it, so it has arrived there.
+    The provider has told us what we have booked, so it has arrived there.
     """
     lag = max(conf.order_lag, conf.modification_lag)
     calls = ProviderCall.objects.filter(attempt__payment_id=payment_pk)

@@ -222,7 +222,7 @@ class ApiView(APIView):
             held_requests.leave(self.key.pk)
 
     def _when_begun_in_vain(self, beginning: "asyncio.Future[Answer | Held]") -> None:
-        """Uncount a request whose client left before its action was committed."""
+        """Remove from the count a request whose client left before the action was committed."""
         self._leave()
         if beginning.cancelled() or beginning.exception() is not None:
             return

@@ -9,9 +9,9 @@ Kind, State = Operation.Kind, Operation.State
 
 
 def is_rest_released(ours: Ours, event: EventKind) -> bool:
-    """Return True if an event that ends an authorisation only released what was not captured (row E1).
+    """Return True if an event that ends an authorisation is the end of its rest (row E1).
 
-    The event is proven, or is the order's last one. Every capture has a certain outcome, and no operation is
+    The event is proven, or the order's last one. Everything that was captured is certain, and nothing is
     under way that the event may be about instead.
     """
     if event not in (EventKind.CANCELLED, EventKind.EXPIRED) or ours.state != AttemptState.AUTHORISED:

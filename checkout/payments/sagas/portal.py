@@ -23,16 +23,16 @@ Kind, State = Operation.Kind, Operation.State
 
 
 def perhaps_sent(operations: Iterable[Operation]) -> list[Operation]:
-    """Return the operations whose requests may have had an effect."""
+    """Return the operations without those of which no copy can have had an effect."""
     return [each for each in operations if not is_clean(each)]
 
 
 def is_perhaps_done_there(operation: Operation, attempt: Attempt) -> bool:
-    """Return True if an operation in the provider's portal may have replaced this one.
+    """Return True if a movement was told that may have been made instead of this operation.
 
-    A proven event shows it that names none of our operations and has this one's amount, or none. There are
-    more such events than other operations of ours can explain. The last event came after this operation was
-    requested, and staff have not said since then that it is to be sent. The attempt must be locked.
+    The movement is proven and names none of ours. It has this operation's amount, or none, and more of them
+    were told than others of our operations may have arrived. The last was told since this one was requested,
+    and staff have not said since then that it is to be sent. The attempt must be locked.
     """
     told_of = _TOLD.get(Kind(operation.kind))
     facts = told_of.all(attempt.pk) if told_of else []
@@ -77,7 +77,7 @@ _TOLD = {
 
 
 def _decided(operation: Operation, attempt: Attempt) -> int:
-    """Return the key of the latest fact that staff want the operation to be sent; 0 without one."""
+    """Return the key of the fact that staff have last said that the operation is to be sent; 0 if none is."""
     said = {"data__reference": scrub_text(operation.reference), "data__said": Fate.NOT_ARRIVED.value}
     facts = Fact.objects.filter(attempt=attempt, kind=OPERATION_SETTLED, **said).order_by("-pk")
     return facts.values_list("pk", flat=True).first() or 0

@@ -112,9 +112,9 @@ def _ask(
 
 
 def _seconds_until_hint_shows(attempt: Attempt, sagas: Sequence[Saga]) -> float | None:
-    """Return the delay of the only query about a hint, in seconds; None if there were too many hints.
+    """Return the delay of the only question about a hint, in seconds; None if there were too many hints.
 
-    The query must be late enough for its answer to show the reported event, because it is not repeated.
+    The answer must show what the hint tells, as nobody asks again.
     """
     waits_seconds = seconds_until_question(attempt, sagas)
     return None if waits_seconds is None else max(waits_seconds, conf.order_lag.total_seconds())
@@ -245,10 +245,10 @@ def _is_made_after_all(attempt: Attempt, told: ApplyProviderEvent) -> bool:
 
 
 def _may_be_sent_for_us(attempt: Attempt, told: ApplyProviderEvent) -> bool:
-    """Return True if the provider's "refund sent" may be about a refund of ours, even one that failed before.
+    """Return True if a refund that was sent may be one of ours, or one of ours that failed and is sent again.
 
-    If it may not, the refund was made in the provider's portal. Then no later notification may come, because
-    an account need not have selected the event for completed refunds.
+    For another one, made in the provider's portal, there may be no later notification: an account need not
+    have selected those of refunds that were made.
     """
     ours = operations_under_lock(attempt)
     refunds = perhaps_sent(each for each in ours if each.kind == Operation.Kind.REFUND)
@@ -257,11 +257,11 @@ def _may_be_sent_for_us(attempt: Attempt, told: ApplyProviderEvent) -> bool:
 
 
 def _may_be_settled_for_us(attempt: Attempt, told: ApplyProviderEvent) -> bool:
-    """Return True if the settled sum is at most the sum of our captures that were not refused.
+    """Return True if our captures, unless they were refused, come to what was settled, or more.
 
-    A larger sum includes a capture that was made in the provider's portal, and perhaps no other event reports
-    it, because an account need not have selected notifications of captures. After a refund, or in another
-    currency, the settled sum may be smaller than the captures.
+    Of another one, made in the provider's portal, nothing else may tell: an account need not have selected
+    the notifications of captures. Less than what was captured may be settled after a refund, and in another
+    currency.
     """
     ours = operations_under_lock(attempt)
     captures = perhaps_sent(each for each in ours if each.kind == Operation.Kind.CAPTURE)

@@ -29,9 +29,9 @@ def compare_books_again(attempt: Attempt) -> None:
 
 
 def compare_if_beyond_ours(attempt: Attempt, result: ProviderResult) -> None:
-    """Have the books compared if the answer reports money that no operation of ours can explain.
+    """Have the books compared if the answer tells of money that no operation of ours can explain.
 
-    That is a charge-back, which perhaps nobody has notified, or a captured sum above the authorised one.
+    That is a charge-back, of which nobody may have notified us, and more captured than was authorised.
     """
     position = result.position
     disputed = position.charged_back if position is not None else None

@@ -54,8 +54,8 @@ def answer_fact(
 def has_told_of_money(attempt: Attempt) -> bool:
     """Return True if the provider has said that money is held, in an answer or a proven notification.
 
-    This decides nothing, but it contradicts an answer that there is no such order. A notification with
-    another amount or merchant is a reason for doubt, too.
+    It decides nothing, but it contradicts an answer of the provider that there is no such order. A statement
+    that names another amount, or another merchant, is a reason for doubt, too.
     """
     told = [f"{NOTIFIED}{kind}" for kind in IMPLY_MONEY]
     return Fact.objects.filter(attempt=attempt, kind__in=[*told, *MONEY_ANSWERED]).exists()
