@@ -48,7 +48,7 @@ class Answer(Body, frozen=True):
 
 
 class Success(StrEnum):
-    """All that an answer says which has no fields."""
+    """The only value of an answer that has no fields."""
 
     DONE = "done"
 

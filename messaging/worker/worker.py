@@ -323,8 +323,8 @@ class Worker:
     async def _publish_all(self, outgoing: list[Outgoing]) -> bool:
         """Return True unless a message was left that only a redelivery could send with its secret.
 
-        What else could not be published is left to the relay. Raises ``django.db.Error`` if that fails: the
-        redelivery publishes everything then.
+        Any other message that could not be published is left to the relay. Raises ``django.db.Error`` if that
+        fails: the redelivery then publishes everything.
         """
         if len(outgoing) == 1:
             # Usually a reply or the next command, which needs no task of its own.
