@@ -42,13 +42,13 @@ class Answer(Body, frozen=True):
 
     @classmethod
     def vocabulary(cls) -> type[StrEnum]:
-        """Return the words that such an answer may say: the type that its property returns."""
+        """Return the possible values of the answer's ``says``, taken from the property's return type."""
         words: type[StrEnum] = get_type_hints(getattr_static(cls, "says").fget).get("return", StrEnum)
         return words
 
 
 class Success(StrEnum):
-    """All that an answer says which has no fields."""
+    """The only value of an answer that has no fields."""
 
     DONE = "done"
 

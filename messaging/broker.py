@@ -104,7 +104,7 @@ class Broker(ABC):
 
     @abstractmethod
     async def first_attempt_to_publish(self) -> None:
-        """Wait in the same way for the connection that publishes, even if none can receive yet."""
+        """Wait in the same way for the publishing connection, even if this process cannot receive yet."""
 
     @abstractmethod
     def publish_nowait(

@@ -128,7 +128,7 @@ def _is_package(name: str) -> bool:
 
 
 def _of_card_testing(declared: dict[str, Any]) -> Iterator[str]:
-    """Yield settings that would protect nothing, which would only be noticed in an attack."""
+    """Yield settings of card testing that protect nothing. Otherwise they would be noticed in an attack."""
     if any(limit < 0 for limit in declared["CHECKOUT_RISK_AMOUNT_LIMITS"].values()):
         yield "CHECKOUT_RISK_AMOUNT_LIMITS has a limit below 0: leave the currency out for no limit"
     if declared["CHECKOUT_DECLINES_SECONDS"] > declared["CHECKOUT_RETENTION_SECONDS"]:

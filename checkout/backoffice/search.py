@@ -93,7 +93,7 @@ def search_of(text: str) -> Search:
 
 
 def payment_named(payments: QuerySet[Payment], text: str) -> int | None:
-    """Return the key of the one of ``payments`` that ``text`` names, by a reference, order code or order."""
+    """Return the key of the payment that ``text`` names: by a reference, an order code or an order number."""
     word = text.strip()
     named = Payment.objects.order_by().filter(reference=word).values_list("pk")
     found = named.union(

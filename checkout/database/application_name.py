@@ -13,7 +13,7 @@ def application_name(*programs: str) -> str:
 
 
 def running_programs(databases: Collection[str]) -> set[str]:
-    """Return the programs that are connected to these databases; none of those that do not tell."""
+    """Return the programs that are connected to these databases, as far as their connections have names."""
     found: set[str] = set()
     for alias in databases:
         if connections[alias].vendor != "postgresql":

@@ -8,7 +8,7 @@ from django.db.migrations import RunPython
 def json_index(name: str, table: str, column: str) -> RunPython:
     """Return the operation that indexes the names and values of a column, for the lookup ``contains``.
 
-    Only PostgreSQL has such indexes. An empty object takes no place in one.
+    Only PostgreSQL has such indexes. Empty objects are not in the index.
     """
 
     def create(apps: Apps, schema_editor: BaseDatabaseSchemaEditor) -> None:

@@ -21,10 +21,10 @@ Row = tuple[int, datetime]
 def keys_between(
     model: type[Model], since: datetime | None, until: datetime | None
 ) -> tuple[int, int | None]:
-    """Return the key after which the rows of this time begin, and the last key that one of them may have.
+    """Return the key after which the rows of a period begin, and the highest key that its rows may have.
 
-    The first is 0 and the second None if no bound is given. This takes about one statement for each factor of
-    32 in the number of rows after the bound.
+    The first is 0 and the second None if the period has no such bound. This takes about one statement for
+    each factor of 32 in the number of rows after the bound.
     """
     if since is None and until is None:
         return 0, None

@@ -55,7 +55,7 @@ class ByOwner:
     """Django's database router for these rules."""
 
     def db_for_read(self, model: type[Model], **_hints: Any) -> str | None:
-        """Return the database of the model's app; None for messages, of which every database has some.
+        """Return the database of the model's app; None for messages, which every database has.
 
         Django then takes the database from which a row was read, or the default one.
         """

@@ -24,7 +24,7 @@ WALK = DailyTotal._meta.db_table
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """The number of days that were counted, the last entry that need not be read again, and if more wait."""
+    """The number of counted days, the last entry that need not be read again, and if more entries wait."""
 
     days: int
     last_pk: int
@@ -47,7 +47,7 @@ def count_days_since(last_pk: int, settled_before: datetime) -> Counted:
 
 
 def _count(day: date) -> None:
-    """Write the totals of a day, whose kinds only become more. Of each posting, the debit counts."""
+    """Write the totals of a day. Each posting counts by its debit. A kind of posting never leaves a day."""
     midnight = datetime.combine(day, time.min, UTC)
     entries = LedgerEntry.objects.order_by().filter(
         posted_at__gte=midnight, posted_at__lt=midnight + _DAY, amount_minor__gt=0

@@ -137,7 +137,7 @@ _STOCK = Compiled(
 
 
 def _number(attempt: str) -> int:
-    """Return the number at the end of an attempt's code; 0 if there is none."""
+    """Return the number at the end of an attempt's code; 0 if the code has none."""
     number = attempt.rpartition("-")[2]
     return int(number) if number.isdecimal() else 0
 

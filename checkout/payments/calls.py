@@ -36,9 +36,9 @@ def completion_key(attempt: Attempt) -> str:
 
 
 def may_have_left(calls: QuerySet[ProviderCall], outcome: str, **changes: object) -> int:
-    """Let these requests be sent again, although the copies so far may have left us. Return their number.
+    """Let these requests be sent again, although earlier copies may have left us. Return their number.
 
-    The next copy is not the first one then: its refusal says nothing about the others.
+    The next copy is then not the first, so its refusal says nothing about the earlier ones.
     """
     earlier = Coalesce(F("earlier_at"), F("started_at"))
     return calls.update(outcome=outcome, earlier_at=earlier, **changes)
@@ -55,11 +55,11 @@ def recognised_key(account: ProviderAccount, verb: str, key: str) -> str:
 
 
 def moves_once(call: ProviderCall) -> bool:
-    """Return True if a copy moves no money twice, should an earlier one be carried out after all.
+    """Return True if sending a copy moves no money twice, even if an earlier copy is carried out after all.
 
     A request may wait at the provider for hours or days, where no inquiry shows it. Then only its key
-    prevents that its money moves twice, if the first copy had the same one and the provider remembers that.
-    A second void changes nothing.
+    prevents a second movement, provided that the first copy had the same key and the provider remembers it. A
+    second void changes nothing.
     """
     if call.verb == Verb.VOID:
         return True

@@ -212,9 +212,9 @@ class ReviewAttempt(Command[AttemptReviewed], frozen=True):
 
 
 class DeleteToken(Command[None], frozen=True):
-    """Delete the token of a removed card at the provider. The token does not travel with it.
+    """Delete the token of a removed card at the provider. The command does not contain the token.
 
-    ``number`` is the number of requests for that so far, so that a late copy asks nothing.
+    ``number`` counts the requests for this deletion, so that a late copy of the command does nothing.
     """
 
     to = "payments.delete_token"

@@ -26,8 +26,8 @@ def is_posting(payment: str) -> bool:
 def is_still_posting(payment: str) -> bool:
     """Return True if a posting of this payment is on its way to the ledger.
 
-    One that the walk has passed was made. If it is missing now, the ledger has lost it, and nothing sends it
-    again but ``after-restore``, or staff.
+    A posting that the walk has passed was made. If it is missing now, the ledger has lost it, and only
+    ``after-restore`` or staff send it again.
     """
     if not (missing := _missing(payment)):
         return False
@@ -41,10 +41,10 @@ def _missing(payment: str) -> list[OutboxMessage]:
 
 
 def unposted(told: Iterable[OutboxMessage]) -> list[OutboxMessage]:
-    """Return those commands to post that the ledger will or should carry out, and has not so far.
+    """Return those commands that the ledger will or should carry out, and has not carried out so far.
 
-    A command that has become a dead letter is left to staff, unless it is one because of its proof, which was
-    made with a key that is not valid any more.
+    A command that has become a dead letter is left to staff, unless the cause is a proof that was made with a
+    key that is no longer valid.
     """
     names: dict[OutboxMessage, str] = {}
     for row in told:
@@ -64,8 +64,8 @@ def _dead(rows: Iterable[OutboxMessage]) -> set[str]:
 
 
 def has_an_old_proof(row: OutboxMessage) -> bool:
-    """Return True if the row was written with a proof that is not valid any more.
+    """Return True if the row was written with a proof that is no longer valid.
 
-    A row without any, which staff may have made from a dead letter, must not get one.
+    A row without a proof, which staff may have made from a dead letter, must not get one.
     """
     return PROOF in row.headers and not is_proven(row.envelope())

@@ -106,7 +106,7 @@ def _has_no_money(position: WholePosition) -> bool:
 
 
 def compare_answer(order_code: str, currency: str, *, is_understood: bool) -> Compared:
-    """Return the comparison that remembers an order as unanswered, or as such no more."""
+    """Return the comparison that records an order as unanswered, or as no longer unanswered."""
     return Compared(order_code, Kind.UNANSWERED, currency, 0, 0, is_understood)
 
 

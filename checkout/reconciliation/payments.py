@@ -240,9 +240,9 @@ class _Comparison:
         self.pending.clear()
 
     def _not_answered(self, pk: int, unanswered: Compared) -> None:
-        """Remember an order that got no answer, for when it is known that the provider is not away.
+        """Remember an order that got no answer, until it is known that the provider can be reached.
 
-        The payments that earlier runs left are remembered already, so that they hold no mark.
+        Payments that earlier runs left are remembered already, so they do not hold back the mark.
         """
         self._run.unanswered += 1
         is_reached = self._breaker.unanswered(unanswered.order_code)

@@ -1,4 +1,4 @@
-"""The choice of a process to be observed: nothing of that is loaded without the setting."""
+"""Optional metrics of a process: without the setting, none of the code for them is loaded."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""The requirements that a process checks before it works. It starts with none of them unmet."""
+"""The requirements that a process checks before it starts to work. It does not start if one is unmet."""
 
 import os
 from collections.abc import Iterable

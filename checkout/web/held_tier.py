@@ -164,7 +164,7 @@ def _keep_what_was_committed(sealed_card: str, begun_at: float, committed: "asyn
 def _sealed_again(pending: Pending, sealed_card: str) -> str:
     """Return the card under its second seal; empty without a card, or if the command needs none.
 
-    Only a submission needs the card. Any other command is answered at once, and its answer would contain the
+    Only a submission needs the card. Any other command is answered at once, and its answer would repeat the
     card.
     """
     if not sealed_card or not isinstance(pending.command, SubmitPayment):

@@ -10,7 +10,7 @@ from checkout.api.requests.preferences import PreferHeader
 
 @dataclass(frozen=True, slots=True)
 class Preferences(PreferHeader):
-    """A client's preferences. If both are given, the client is answered after its ``wait``."""
+    """A client's preferences. If the client sends both, its ``wait`` counts."""
 
     @classmethod
     def of(cls, request: HttpRequest) -> "Preferences":

@@ -73,9 +73,9 @@ class InLanguage:
         status: int = 200,
         may_switch: bool = True,
     ) -> HttpResponse:
-        """Return a page about a payment, whose other pages the browser then reads in the same language.
+        """Return a page about a payment. The browser then reads the payment's other pages in its language.
 
-        ``shop`` and ``amount`` of its template are marked for readers.
+        ``shop`` and ``amount`` in the template are marked, so that browsers do not translate them.
         """
         shared = {
             "payment": payment,

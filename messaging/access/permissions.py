@@ -170,8 +170,8 @@ def _announced(participant: Participant, table: Participants) -> list[str]:
 def _heard(participant: Participant) -> str:
     """Return the pattern of the keys by which the participant may bind its queue for events.
 
-    The keys of an audience have three words. A binding for one audience alone must have three as well: after
-    ``#``, its name could stand for the second word of another audience's key.
+    The keys of an audience have three words. A binding for one audience alone must have three words as well:
+    in a binding with ``#``, the name of the audience could match the second word of another audience's key.
     """
     if not participant.listens:
         return NOTHING

@@ -43,7 +43,7 @@ def read(envelope: Envelope) -> CloudEvent:
 
 
 def _time(value: HeaderValue) -> datetime:
-    """Return the time of a text (RFC 3339), or of epoch milliseconds, as a timestamp of AMQP 1.0 is.
+    """Return the time of a text (RFC 3339), or of epoch milliseconds, which AMQP 1.0 uses for timestamps.
 
     A text without an offset is UTC, whatever the zone of the process that reads it.
     """

@@ -26,7 +26,7 @@ _KEPT = "_kept_cursor"
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    """A cursor and the driver's connection it belongs to, which a pool may have replaced since."""
+    """A cursor, and the driver's connection that it belongs to, which a pool may have replaced since."""
 
     raw: object
     cursor: CursorWrapper

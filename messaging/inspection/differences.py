@@ -27,7 +27,7 @@ class Bound:
 class There:
     """The contents of a virtual host: exchanges by kind, queues by arguments, and bindings.
 
-    Whatever else is unusual about an exchange or a queue is told like one more kind or argument.
+    Any other unusual property of an exchange or a queue is reported like a further kind or argument.
     """
 
     exchanges: Mapping[str, str]

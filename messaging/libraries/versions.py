@@ -10,7 +10,7 @@ log = structlog.get_logger(__name__)
 
 @cache
 def is_made_for(library: str, release: str, shortcut: str) -> bool:
-    """Return True if the installed library is of the release, such as 1.4, for which the shortcut was made.
+    """Return True if the installed library has the release, such as 1.4, for which a shortcut was made.
 
     Otherwise write one line into the log for each process; the caller then uses the public interface.
     """

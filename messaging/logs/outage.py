@@ -47,7 +47,7 @@ class Outage:
         return self._failures > 0
 
     def failed(self, reason: str | Callable[[], str], **about: object) -> None:
-        """Report a failed attempt. A ``reason`` that has to be found out is asked for only at the first."""
+        """Report a failed attempt. ``reason`` may be a function, which is called at the first one only."""
         with self._lock:
             now = time.monotonic()
             self._failures += 1

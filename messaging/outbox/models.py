@@ -165,9 +165,9 @@ def enqueue(
 ) -> AbstractOutboxMessage:
     """Write a command in the caller's transaction on ``database``, with a new id unless it has one.
 
-    Publish it after the commit with ``rpc.acall(…, message_id=row.message_id)``. The relay publishes it if
-    that has not happened by the end of the grace period, or of ``delay_seconds``. With a delay of 0 the row
-    belongs to the relay from the start, and the relay is woken for it, as for any that is due soon.
+    Publish it after the commit with ``rpc.acall(…, message_id=row.message_id)``. If it is not published by
+    the end of the grace period, or of ``delay_seconds``, the relay publishes it. With a delay of 0 the row
+    belongs to the relay from the start, and the relay is woken for it.
     """
     envelope = command_envelope(
         type,

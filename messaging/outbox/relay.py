@@ -187,7 +187,7 @@ class Relay:
     def _judged(
         self, rows: Sequence[AbstractOutboxMessage], outcomes: Sequence[Exception | None]
     ) -> list[Exception | None]:
-        """Return the errors that make rows due again. Mark new suspects, and count rejections."""
+        """Return the errors after which rows are due again. Mark new suspects, and count rejections."""
         now = asyncio.get_running_loop().time()
         tried = list(zip(rows, outcomes, strict=True))
         self._accepted_at.update({row.exchange: now for row, error in tried if _is_accepted(error)})
@@ -202,7 +202,7 @@ class Relay:
         return now - self._accepted_at.get(exchange, -math.inf) <= LONGEST_PAUSE_SECONDS
 
     def _is_done_with(self, row: AbstractOutboxMessage, error: Exception | None) -> bool:
-        """Return True for an error that nobody minds, because no process waits for the message."""
+        """Return True for an error that can be ignored, because no process waits for the message."""
         topology = self._broker.topology
         if not topology.may_go_unheard(row.exchange, row.routing_key):
             return False

@@ -157,8 +157,8 @@ def _is_refused(row: AbstractOutboxMessage) -> bool:
 def _had_secret(row: AbstractOutboxMessage) -> bool:
     """Return True if a row is seen for the first time and its message had a sealed secret.
 
-    No row stores a secret. The message that caused the row has it, too, and is about to be redelivered, as
-    after an outage of the broker, at the moment at which relays publish again. Its handler then sends the
-    row's message complete. Only if the row is still there after a lease is its secret lost.
+    No row stores a secret. The secret is also in the message that caused the row, which the broker is about
+    to deliver again, for example after an outage. The handler of that message then sends the row's message
+    with the secret. The secret is lost only if the row is still there after a lease.
     """
     return row.carries_sealed and not row.attempts

@@ -16,7 +16,7 @@ OBSOLETE = Handler(lambda body, message: None, decode=bytes, transactional=True)
 class BusyOutside(Exception):
     """A database was busy for a handler that may already have done something outside its transaction.
 
-    The handler must not be repeated as often as one whose work is undone.
+    Such a handler must not be repeated as often as one whose transaction was rolled back.
     """
 
 

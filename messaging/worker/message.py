@@ -126,7 +126,7 @@ class Message:
         return bool(self._sealed)
 
     def take_sealed(self) -> str:
-        """Return the sealed secret and pass it on no further; empty if there is none."""
+        """Return the sealed secret, and stop passing it on; empty if there is none."""
         sealed, self._sealed = self._sealed, ""
         return sealed
 

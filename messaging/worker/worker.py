@@ -270,9 +270,9 @@ class Worker:
         )
 
     def _left_of_handled(self, delivery: Delivery, envelope: Envelope) -> list[Outgoing] | None:
-        """Return what is to be published if the message was handled; None if it was not. Runs in a thread.
+        """Return what is still to be published if the message was handled, else None. Runs in a thread.
 
-        If that has failed too often, the relay has to publish it.
+        If publishing has failed too often, it is left to the relay.
         """
         message = self._message(fitted(envelope), records_last=False)
         try:
@@ -323,8 +323,8 @@ class Worker:
     async def _publish_all(self, outgoing: list[Outgoing]) -> bool:
         """Return True unless a message was left that only a redelivery could send with its secret.
 
-        What else could not be published is left to the relay. Raises ``django.db.Error`` if that fails: the
-        redelivery publishes everything then.
+        Any other message that could not be published is left to the relay. Raises ``django.db.Error`` if that
+        fails: the redelivery then publishes everything.
         """
         if len(outgoing) == 1:
             # Usually a reply or the next command, which needs no task of its own.

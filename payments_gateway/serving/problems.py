@@ -103,7 +103,7 @@ def refuse(response: HttpResponse, problem: Problem, *fields: str) -> HttpRespon
 
 
 def sent_by(request: HttpRequest, **sender: object) -> None:
-    """Keep who has sent a program's request. A line about its refusal names the sender."""
+    """Store the sender of a program's request, so that a log line about its refusal can name the sender."""
     request.sender = sender  # type: ignore[attr-defined]
 
 

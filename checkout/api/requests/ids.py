@@ -19,7 +19,7 @@ class NoSuchId:
 
 
 class IdConverter(StringConverter):
-    """A path converter that takes any text, so that the answer to a wrong id names the kind of object."""
+    """A path converter that takes any text, so that the answer to a wrong id can name the kind of object."""
 
     regex = "[^/]+"
     form: ClassVar[str]

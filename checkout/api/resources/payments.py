@@ -253,8 +253,8 @@ class PaymentCancel(ApiView):
     def post(self, request: Request, reference: str) -> Answer | Held:
         """Cancel the payment. If it is cancelled already, or is about to be, nothing changes.
 
-        The answer is 202 while an attempt that was called off is under way, and 200 once it is known what
-        came of it.
+        The answer is 202 while an attempt that was called off is under way, and 200 once its outcome is
+        known.
         """
         keyed, command = self.idempotency_key, AwaitPayment(payment=reference)
         if keyed is not None:

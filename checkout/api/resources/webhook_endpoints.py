@@ -37,8 +37,8 @@ from messaging.libraries import typed
 class SecretMaking(ApiView):
     """A request whose answer has a new secret.
 
-    The secret is sealed in a table of its own, and not in the stored answer. It is added to the first answer,
-    and to repeated answers for a while.
+    The stored answer does not contain the secret, which is sealed in a table of its own. It is added to the
+    first answer and, for a while, to repeated answers.
     """
 
     def once_with_secret(self, make: Callable[[], actions.NewSecret]) -> Answer:

@@ -43,7 +43,7 @@ def ask_for_approval(request: HttpRequest, proposal: Proposal) -> HttpResponse:
 
 
 def key_of(name: str, wanted: object) -> str:
-    """Return a key for a form that has none: the same as long as the same request waits."""
+    """Return a key for a form that has none. It stays the same while the same request waits."""
     digest = hashlib.sha256(json.dumps(wanted, sort_keys=True).encode()).hexdigest()[:40]
     prefix = f"{name}-{digest}-"
     earlier = ApprovalRequest.objects.filter(key__startswith=prefix).exclude(waiting_for_approval())

@@ -45,7 +45,10 @@ _MOVEMENTS: Mapping[str, _Movement] = {
 
 
 def carry_out(request: ApprovalRequest) -> str:
-    """Do what was approved, and return its result in words. Raises ``OperationRejected`` if that changed."""
+    """Do what was approved, and return the result in words.
+
+    Raises ``OperationRejected`` if the state that the requester saw has changed.
+    """
     return _EFFECTS[request.matter](request)
 
 

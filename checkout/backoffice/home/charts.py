@@ -62,7 +62,7 @@ class Shares:
 
 
 def percent(part: int, whole: int) -> str:
-    """Return a share in percent; empty if there is no whole. Only all is 100 %."""
+    """Return a share in percent; empty if the whole is zero. Only a complete share is shown as 100 %."""
     if not whole:
         return ""
     share = f"{100 * part / whole:.1f}"

@@ -105,7 +105,7 @@ class Sums:
         return {currency: self.values[currency][name] for currency in used if self.values[currency][name]}
 
     def beginning_with(self, prefix: str) -> Counter[str]:
-        """Return the numbers of figures whose names begin so, by the rest of their names."""
+        """Return the numbers of the figures whose names begin with a text, by the rest of their names."""
         found = Counter[str]()
         for figures in self.values.values():
             for name, value in figures.items():

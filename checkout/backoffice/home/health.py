@@ -45,7 +45,7 @@ class Health:
 def health_for(user: Any) -> list[Health]:
     """Return the health of all parts, with links to the tables that the user may view.
 
-    It is that of all merchants, so nothing of it is for users who see only some.
+    The result is about all merchants, so users who see only some merchants get nothing.
     """
     return list(_health(user)) if merchants_of(user) is None else []
 

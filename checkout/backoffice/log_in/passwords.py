@@ -81,7 +81,10 @@ class PublishedOnlyInTryOuts(ModelBackend):
 
 
 def _letters(password: str) -> str:
-    """Return the letters of a password, with digits for letters undone, and without what surrounds them."""
+    """Return the letters of a password, without surrounding characters.
+
+    Digits and signs that usually stand for letters count as those letters.
+    """
     inner = re.sub(r"^[\W\d_]+|[\W\d_]+$", "", password.lower())
     return re.sub(r"[\W\d_]", "", inner.translate(_LOOK_ALIKES))
 

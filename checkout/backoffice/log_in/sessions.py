@@ -1,5 +1,7 @@
-"""The end of staff sessions: after some time without activity, after some hours in any case, and when their
-user gets another second factor, like after a new password.
+"""The end of staff sessions.
+
+A session ends after some time without activity, after some hours in any case, and when its user gets another
+second factor or a new password.
 """
 
 import time

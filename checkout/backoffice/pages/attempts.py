@@ -99,7 +99,7 @@ def card_name(attempt: Attempt | None) -> str:
 
 
 def authentication_text(attempt: Attempt) -> str:
-    """Return the result of 3-D Secure, with a mark if it failed and money was authorised nevertheless."""
+    """Return the result of 3-D Secure. A mark shows that it failed although the money was authorised."""
     status = attempt.three_d_secure.get("status")
     is_contrary = status == Authentication.FAILED and attempt.state == AttemptState.AUTHORISED
     return "failed, and authorised nevertheless" if is_contrary else humanised(status or "") or NOTHING

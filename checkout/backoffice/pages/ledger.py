@@ -114,7 +114,7 @@ def _chosen_totals(request: HttpRequest) -> QuerySet[DailyTotal]:
 
 
 def _left_out(user: Any) -> Iterator[tuple[str, str]]:
-    """Yield in words what may be missing from the ledger, each with the address of the list of it."""
+    """Yield, in words, postings that may be missing from the ledger, each with the address of their list."""
     if merchants_of(user) is None:
         failed = DeadLetter.objects.filter(OPEN_LETTER, type=PostEntries.to).count()
         if failed:

@@ -68,7 +68,7 @@ def _changes_of(merchant: Merchant) -> Table:
 
 
 class UnderAttackFilter(admin.SimpleListFilter):
-    """A filter for attack modes that began because of declines, and for all that are in effect."""
+    """A filter for merchants in attack mode: because of declines, or for any reason."""
 
     title = "attack mode"
     parameter_name = "attacked"

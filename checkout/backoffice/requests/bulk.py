@@ -220,7 +220,7 @@ def _chosen(payments: QuerySet[Payment], sent: Any) -> Iterator[Line]:
 
 
 def _lines_of(text: str) -> Iterator[tuple[int, Mapping[str, str]]]:
-    """Yield the number and the cells of each line of a file. Raises ``ValueError`` if it cannot be read."""
+    """Yield the number and the cells of each line of a file. Raises ``ValueError`` for an unreadable file."""
     head = text.partition("\n")[0]
     delimiter = ";" if ";" in head and "," not in head else ","
     try:

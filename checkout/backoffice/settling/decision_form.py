@@ -31,12 +31,12 @@ class DecisionForm(ReasonForm):
 
     @property
     def decision(self) -> str:
-        """The decision with what belongs to it, as it is recorded."""
+        """The decision and everything that is recorded with it."""
         return self.in_words
 
     @property
     def decisive_field(self) -> str | None:
-        """The field to change if the decision is not possible; None if it may be any."""
+        """The field to change if the decision is not possible; None if changing any field may help."""
         return "said"
 
     @property

@@ -40,7 +40,7 @@ def evidence_of(operation: Operation, saga: Saga) -> dict[str, Any]:
 
 
 def _is_about(operation: Operation) -> Q:
-    """Match the queries about the operation, their answers, and the statements of staff about it."""
+    """Match the queries about the operation, the answers to them, and decisions of staff about it."""
     kinds = Q(kind__startswith=f"inquire_{operation.kind}_") | Q(kind__startswith=f"{operation.kind}_")
     return Q(data__reference=operation.reference) & (kinds | Q(kind__startswith=OPERATION_SETTLED))
 

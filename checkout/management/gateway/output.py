@@ -19,7 +19,7 @@ class Output(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One fact that was looked at. ``advice`` tells what to do; if it is empty, all is well."""
+    """One fact about the installation. ``advice`` says what to do; it is empty if all is well."""
 
     area: str
     text: str

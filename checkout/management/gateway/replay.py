@@ -1,4 +1,4 @@
-"""``manage.py gateway replay``: sends one message of the outbox again, with the same id."""
+"""``manage.py gateway replay``: sends one message of the outbox, or an event, again with the same id."""
 
 from collections.abc import Mapping
 from typing import Any

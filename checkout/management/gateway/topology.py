@@ -105,7 +105,7 @@ def _write_differences(out: Output, found: list[Difference]) -> None:
 
 
 def looked_at(queues: list[Queue], program: str) -> tuple[BrokerFacts, There | None, str]:
-    """Return the broker's facts, all that it has if that can be known, and a remark about that."""
+    """Return what is known about the broker: all of its contents if possible, and a remark if it is not."""
     facts = inspect_broker(queues)
     if is_out_of_sight(facts):
         return facts, None, OUT_OF_SIGHT

@@ -249,7 +249,7 @@ def _wanted(link: PaymentLink) -> dict[str, Any]:
 
 
 def _new_payment(link: PaymentLink, chosen: Chosen) -> Payment | None:
-    """Return a new payment, and count it; None if all numbers that were tried have payments already."""
+    """Return a new payment and count it; None if every order number that was tried has a payment already."""
     fields = _fields(link) | _as_chosen(link, chosen)
     for _ in range(MOST_NUMBERS_AT_ONCE):
         link.last_number += 1

@@ -66,9 +66,9 @@ class OperationView:
 class Available:
     """The sums that are authorised, captured, refunded and charged back, and what may be requested now.
 
-    ``dispute_claimed`` is what could be refunded as well if the disputes that are not booked were not true.
+    ``dispute_claimed`` is the sum that open disputes claim, and that could be refunded without them.
 
-    Nothing is authorised any more once a void or the authorisation's expiry has released it.
+    Nothing counts as authorised any more once a void or the authorisation's expiry has released it.
     """
 
     authorised: Money

@@ -119,9 +119,9 @@ def _of_an_ended_attempt(told: Notified, event: Notification, attempt: str, *, i
 
 
 def may_be_told_twice(event: Notification) -> bool:
-    """Return True if two events of one day may be told in the same words: they end an operation, or undo it.
+    """Return True if two different events of one day may look alike: they end an operation, or undo it.
 
-    The provider names no events by themselves then, and may as well have repeated one (P5).
+    In this case the provider gives events no identity, so a second one may also be a repetition (row P5).
     """
     return not event.is_identity and (meaning(event.kind).end or meaning(event.kind).failure)
 

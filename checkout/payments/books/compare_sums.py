@@ -64,9 +64,9 @@ class Gap:
 def compare_sums(ours: Ours, answer: Answer) -> tuple[Verdict, Gap | None]:
     """Return if the sums of an order that holds money agree, and the gap that may be adopted, if any.
 
-    A movement is adopted if the attempt is authorised, at most one sum differs, and there is room for it. A
-    refund that only follows from what is kept of the captures must be notified as well. A conflicted attempt
-    is only confirmed if no sum differs.
+    An operation is adopted if the attempt is authorised, at most one sum differs, and our books have room for
+    its amount. A refund that is only deduced from the kept sum must also have been notified. A conflicted
+    attempt is confirmed only if no sum differs.
     """
     result = answer.result
     position = None if are_sums_void(ours, result) else _position(ours, answer)
@@ -105,7 +105,7 @@ def _position(ours: Ours, answer: Answer) -> WholePosition | None:
 
 
 def _is_uncertain(ours: Ours, answer: Answer, position: WholePosition | None, gap: Gap) -> bool:
-    """Return True if a sum is not certain enough to adopt what it has more than ours."""
+    """Return True if the provider's sum is not certain enough to adopt the difference from ours."""
     result = answer.result
     if not answer.tells_all_sums and ours.captured < ours.owed.minor:
         # The rest may have been released, or captured and given back.
@@ -121,7 +121,7 @@ def _is_uncertain(ours: Ours, answer: Answer, position: WholePosition | None, ga
 
 
 def _is_told(ours: Ours, gap: Gap) -> bool:
-    """Return True for a refund of an amount of which a proven event tells, beside those of ours."""
+    """Return True if a proven event reports a refund of this amount in addition to ours."""
     names = {each.told_as for each in ours.operations}
     amount = str(Money(gap.minor, gap.theirs.currency))
     return any(

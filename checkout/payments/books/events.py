@@ -65,7 +65,7 @@ MEANINGS = {
 
 
 def meaning(event: str) -> Meaning:
-    """Return the meaning of an event; that of ``OTHER`` for a word that is no kind of event."""
+    """Return the meaning of an event. A word that is not a known event has the meaning of ``OTHER``."""
     return MEANINGS[EventKind(event)] if event in MEANINGS else MEANINGS[EventKind.OTHER]
 
 
@@ -87,7 +87,7 @@ def events_of(kind: str) -> tuple[EventKind, ...]:
 
 
 def fits(owed: Money, told: Money, event: str) -> bool:
-    """Return True if an event of an order of ``owed`` may come with the amount ``told``."""
+    """Return True if an event may have the amount ``told`` for an order of the amount ``owed``."""
     expected = meaning(event).amount
     if expected is Told.OTHER:
         return True

@@ -52,9 +52,10 @@ class Copies:
 class OurOperation:
     """One operation of ours, or of the card issuer, in minor units of the payment's currency.
 
-    ``doubt`` says why evidence speaks against it, and ``doubted_at`` since when. ``reason`` says why it was
-    asked for, or adopted. It ``is_clean`` if it may still be sent, and no copy of its request can have had an
-    effect. It ``has_left`` if a copy may have had one, and it is never sent again if it ``is_withdrawn``.
+    ``doubt`` says why evidence speaks against the operation, and ``doubted_at`` since when. ``reason`` says
+    why it was requested or adopted. It ``is_clean`` if it may still be sent and no copy of its request can
+    have had an effect. It ``has_left`` if a copy may have had an effect. If it ``is_withdrawn``, it is never
+    sent again.
     """
 
     reference: str
@@ -205,10 +206,11 @@ class Ours:
         return len(self.of_kind(operation.kind)) == 1
 
     def is_another_told(self, operation: OurOperation) -> bool:
-        """Return True if a proven event tells of one of another amount, which names none of ours.
+        """Return True if a proven event has another amount and names none of our operations.
 
-        Somebody has made that one in the provider's portal, so it may explain the last event without this
-        operation. Money may be settled in another currency, of which nothing follows.
+        Staff have made that operation in the provider's portal, so the last event may be about it and not
+        about ours. An amount in another currency shows nothing, because money may be settled in another
+        currency.
         """
         kinds = list(events_of(operation.kind))
         if operation.kind == Kind.CAPTURE:
@@ -278,7 +280,7 @@ def operations_as_ours(attempt: Attempt, operations: Iterable[Operation]) -> Our
 
 
 def is_done_with_another_amount(operation: Operation) -> bool:
-    """Return True if we have an operation as done that a proven event names with another amount."""
+    """Return True if a proven event names, with another amount, an operation that our books have as done."""
     return operation.state == Operation.State.DONE and operation.doubt == OF_ANOTHER_AMOUNT
 
 

@@ -62,9 +62,9 @@ def shows_money(result: ProviderResult) -> bool:
 
 
 def are_sums_void(ours: Ours, result: ProviderResult) -> bool:
-    """Return True if the answer's sums presume that nothing was settled, and a notification tells otherwise.
+    """Return True if the answer's sums are only right without a settlement, and a notification reports one.
 
-    One that is not proven is enough, since nothing is concluded from it but that the sums tell nothing.
+    An unproven notification is enough, since the only conclusion is that the sums show nothing.
     """
     return result.presume_unsettled and ours.is_settlement_told
 
@@ -171,9 +171,9 @@ def _sum_by_kept(ours: Ours, result: ProviderResult, kind: str) -> int | None:
 
 
 def keeps_less(ours: Ours, result: ProviderResult, minor: int) -> bool:
-    """Return True if less is kept of a capture of ``minor`` than what may have gone back of it explains.
+    """Return True if refunds and disputes do not explain how little is kept of a capture of ``minor``.
 
-    A settlement, of which nothing is kept, or money that went back past us, would be the last event.
+    A settlement, after which nothing is kept, or an unknown return of money would show as the last event.
     """
     if result.kept is None or result.kind != EventKind.CAPTURED or is_dispute_told(ours, result):
         return False

@@ -50,9 +50,9 @@ def open_payment_once(payment: Payment) -> bool:
 def move_payment(
     payment: Payment, event: str, actor: Actor, *, then: str = "", refusal_reason: str | None = None
 ) -> None:
-    """Move the payment to the state to which ``event`` leads, or on from there by the event ``then``.
+    """Move the payment to the state that ``event`` leads to, and then by the event ``then``, if given.
 
-    Without ``refusal_reason`` the reason of the last refusal stays. Raises ``IllegalTransition``.
+    Without ``refusal_reason``, the reason of the last refusal stays. Raises ``IllegalTransition``.
     """
     earlier = payment.state
     payment.apply(event, actor, then=then, refusal_reason=refusal_reason)

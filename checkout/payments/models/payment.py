@@ -353,7 +353,7 @@ PURCHASE = "the purchase"
 
 
 class MerchantOfPayment(models.ForeignKey[Merchant, Merchant]):
-    """The merchant of a row's payment, beside it, for indexes. It is filled in when the row is inserted."""
+    """A copy of the merchant of a row's payment, for indexes. It is filled in when the row is inserted."""
 
     def pre_save(self, model_instance: Any, add: bool) -> Any:
         """See ``Field``."""

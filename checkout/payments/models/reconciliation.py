@@ -93,14 +93,15 @@ OPEN_DIFFERENCE = models.Q(resolved_at=None, dealt_with_at=None)
 class PostponedComparison(models.Model):
     """A payment that a run left to the next run, because it was in progress or the provider may show it late.
 
-    The next run compares it although it has not changed: a posting to the ledger, for example, changes
-    neither the payment nor its sagas. Nor does the notification of a movement that may be made in the
-    provider's portal and is taken for ours. The row is deleted when the payment has been compared by a run
-    that began after ``postponed_at``. In the second case, ``sums`` has our sums of that time or before, with
-    which the provider's are compared later.
+    The next run compares it even if it has not changed, because some events leave the payment and its sagas
+    unchanged: a posting to the ledger, or the notification of an operation that was perhaps made in the
+    provider's portal but is attributed to ours. The row is deleted when a run that began after
+    ``postponed_at`` has compared the payment. ``sums`` has our sums of that time or before, with which the
+    provider's are compared later.
 
-    ``is_lock`` is true if the payment was restored to an earlier moment: what was captured and refunded since
-    is forgotten. Nothing can be captured, voided or refunded until the sums of both books are known to agree.
+    ``is_lock`` is true if the payment was restored to an earlier moment, so that later captures and refunds
+    are forgotten. Nothing can be captured, voided or refunded until the sums of both books are known to
+    agree.
     """
 
     account = models.ForeignKey(ProviderAccount, on_delete=models.PROTECT, related_name="+")

@@ -244,13 +244,14 @@ class WholePosition(Position):
 class ProviderResult:
     """The answer of any verb.
 
-    ``event`` is the provider's own word, kept even if it is unknown to us, and ``kind`` its meaning. If the
-    sums show a capture and ``event`` only the authorisation, that ``is_behind``, and ``kind`` is the capture.
-    ``reference`` is the provider's authorisation id. ``session_state`` is opaque and must be sent with the
-    order's next message. ``position`` is its money by an inquiry; None if no sum is told. ``kept`` takes its
-    place if only what was captured and not given back is told. Sums that ``presume_unsettled`` are wrong if
-    money was settled. ``references`` are our operations' that are named for the last event. ``transcript`` is
-    scrubbed. ``token`` keeps a card, or ``token_fault`` says why not: neither decides.
+    ``event`` is the provider's own word, kept even if we do not know it, and ``kind`` its meaning. If the
+    sums show a capture but ``event`` only the authorisation, the event ``is_behind``, and ``kind`` is the
+    capture. ``reference`` is the provider's authorisation id. ``session_state`` is opaque and must be sent
+    with the order's next message. ``position`` has the order's sums from an inquiry; None if no sum is told.
+    ``kept`` takes its place if the provider tells only the sum that was captured and not given back. Sums
+    that ``presume_unsettled`` are wrong if money was settled. ``references`` are our operations that the last
+    event names. ``transcript`` is scrubbed. ``token`` keeps a card, or ``token_fault`` says why there is
+    none; neither changes the outcome.
     """
 
     outcome: Outcome

@@ -1,8 +1,8 @@
-"""The delay before a hint makes us ask the provider.
+"""The delay before a hint makes us query the provider.
 
-Anybody can send hints, and each question uses up the provider's quota. So questions about one attempt are
-asked at growing intervals, as inquiries are, and those about one account are paced. While a question waits
-for its turn, no second one is added: its answer will be newer than the hints that come meanwhile.
+Anybody can send hints, and each query uses up the provider's quota. Therefore queries about one attempt are
+made at growing intervals, like inquiries, and queries about one account are paced. While a query waits for
+its turn, no second one is added, because its answer will be newer than all hints until then.
 """
 
 from collections.abc import Iterable

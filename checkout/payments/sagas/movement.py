@@ -81,10 +81,10 @@ def move_payment_if_allowed(
 
 
 def _is_refuted(payment: Payment, event: str) -> bool:
-    """Return True if something has become known since the answer was given from which ``event`` follows.
+    """Return True if ``event`` follows from an answer that newer facts contradict.
 
-    Another attempt may have begun to contradict us, which nothing would bring to staff any more. Of an
-    authorisation that has expired, a part may have been captured: then only the rest has expired.
+    Another attempt may contradict us since then, and no event would bring that to staff any more. If an
+    authorisation has expired, a part may have been captured, so that only the rest has expired.
     """
     if event in ENDS_OF_CONTRADICTION:
         return payment.attempts.filter(state=AttemptState.CONFLICTED).exists()
@@ -102,7 +102,7 @@ def push_state(payment: Payment, message: Message) -> None:
 def follow_sums(payment: Payment, message: Message) -> None:
     """Move the locked payment to the state of its operations' sums, unless an attempt is under way.
 
-    If its state stays the same, and another part of its money has moved, its new amounts are told.
+    If the state stays the same but the amounts have changed, an event reports the new amounts.
     """
     sums, earlier = sums_of(payment), payment.state
     target = sums.state
@@ -125,9 +125,9 @@ def follow_sums(payment: Payment, message: Message) -> None:
 
 
 def _have_order_reviewed(payment: Payment) -> None:
-    """Have staff decide if money came back whose order has been given up.
+    """Have staff decide if money came back after its order was given up.
 
-    The purchase is locked before the payment, so it is looked at by a transaction of its own.
+    The purchase must be locked before the payment, so a transaction of its own looks at it.
     """
     send_to_checkout(ReviewOrder(payment=payment.reference), payment.reference)
 

@@ -127,7 +127,7 @@ def is_refused_by_us(attempt: Attempt) -> bool:
 
 
 def _understood(attempt: Attempt, result: ProviderResult) -> ProviderResult:
-    """Replace an outcome with which the attempt cannot go on by the refusal or doubt that it means."""
+    """Replace an outcome with which the attempt cannot go on by a refusal or by "unknown"."""
     if result.outcome == Outcome.DEVICE_DATA_REQUIRED:
         # Our page has already tried to collect the device data, so this browser cannot continue.
         return _refuse(result, RefusalReason.AUTHENTICATION_REQUIRED)

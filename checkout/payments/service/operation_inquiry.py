@@ -121,9 +121,9 @@ def _apply(
 
 
 def _let_be_sent_again(operation: Operation) -> bool:
-    """Let the request be sent again if its money moves only once even then. Return True if it may be.
+    """Let the request be sent again if its money cannot move twice. Return True if it may be sent.
 
-    The answer may be from before a movement that was notified.
+    The answer may be older than an event that was notified.
     """
     calls = ProviderCall.objects.filter(key=operation.reference)
     call = calls.first()

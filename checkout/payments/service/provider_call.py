@@ -227,9 +227,10 @@ def commit_intent(attempt: Attempt, intent: Intent, *, is_known: bool) -> Provid
 
 
 def _may_be_sent_again(call: ProviderCall) -> bool:
-    """Return True if no copy had an effect so far, a further one moves nothing twice, or staff take the risk.
+    """Return True if no copy had an effect so far, or if sending one more moves nothing twice.
 
-    That the latest copy certainly had no effect says nothing of an earlier one.
+    Staff may also have accepted the risk. That the latest copy certainly had no effect says nothing about an
+    earlier copy.
     """
     if call.outcome in WITHOUT_EFFECT and (call.earlier_at is None or not call.recognised_key):
         return True
@@ -396,9 +397,9 @@ def _latest_of(made: ProviderCall) -> ProviderCall | None:
 
 
 def _of_an_earlier_copy(result: ProviderResult) -> ProviderResult:
-    """Return what an answer that came late says of a call that has been made again since.
+    """Return what a late answer says about a call that has been made again since.
 
-    What was done once is done. If nothing was done then, the later copy may yet have an effect.
+    If it was done, that stays true. If nothing was done, the later copy may still have an effect.
     """
     is_without_effect = result.outcome in (Outcome.REFUSED, *WITHOUT_EFFECT)
     return replace(result, outcome=Outcome.UNKNOWN) if is_without_effect else result

@@ -35,10 +35,10 @@ NOTHING = Work(0, has_more=False)
 class Timer:
     """A timer. ``act`` handles at most a batch of due work, and returns its size.
 
-    After a whole batch there may be more work. If ``act`` knows better, it returns ``Work``. It runs in a
-    database thread, or manages threads itself if it is asynchronous. It is called only if ``due_in``, which
-    runs in the same thread, returns no seconds that are left, because that costs one statement but ``act`` a
-    transaction. Until then, the timer looks seldom.
+    A full batch means that there may be more work, unless ``act`` returns ``Work``, which says so. ``act``
+    runs in a database thread, or manages threads itself if it is asynchronous. ``due_in`` runs in the same
+    thread before it, and returns the seconds until work is due. Only when none are left is ``act`` called:
+    ``due_in`` costs one statement, ``act`` a transaction.
     """
 
     name: str

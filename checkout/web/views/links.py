@@ -99,7 +99,7 @@ def _link_page(
 
 
 def _entered(link: PaymentLink, form: LinkForm | None, reader: InLanguage) -> dict[str, str]:
-    """Return the texts of the fields: as they were sent, or as they are at first."""
+    """Return the texts of the fields: the sent ones, or the initial ones."""
     if form is not None:
         return {name: str(form.data.get(name, "")) for name in ("quantity", "amount", "email")}
     amount = localised_decimal(link.amount, reader.language.formats)

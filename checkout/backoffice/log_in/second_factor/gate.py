@@ -65,7 +65,10 @@ def _page_of(request: HttpRequest) -> str:
 
 
 def is_confirmed(request: HttpRequest) -> bool:
-    """Return True if there is a recent confirmation. A form that was opened may be sent for as long again."""
+    """Return True if there is a recent confirmation.
+
+    A form that was opened with a recent confirmation may be sent for as long again.
+    """
     confirmed = request.session.get(CONFIRMED)
     if not isinstance(confirmed, float):
         return False

@@ -1,4 +1,4 @@
-"""The tables of second factors. Their content is of no use to who has a copy of the database alone."""
+"""The tables of second factors. A copy of the database alone does not reveal their content."""
 
 import time
 from base64 import b32encode
@@ -36,7 +36,7 @@ def matching_period(secret: bytes, code: str, after: int) -> int | None:
 class AuthenticatorApp(ThrottlingMixin, Device):  # type: ignore[misc]
     """The authenticator app of a user. Its secret is sealed like other secrets (``privacy.stored_secrets``).
 
-    ``last_period`` is that of the last code that counted. Only codes of later ones count.
+    ``last_period`` is the period of the last accepted code. Only codes of later periods are accepted.
     """
 
     sealed_secret = models.TextField()
@@ -109,7 +109,7 @@ class RecoveryCodes(ThrottlingMixin, Device):  # type: ignore[misc]
         return 1
 
     def verify_token(self, token: str) -> bool:
-        """Return True if ``token`` is one of the codes, which counts no more then. Lock the row before."""
+        """Return True if ``token`` is one of the codes, and use that code up. The row must be locked."""
         if not self.verify_is_allowed()[0]:
             return False
         typed = [_hash(token, self.user_id, key) for key in conf.secret_keys]

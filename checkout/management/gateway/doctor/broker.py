@@ -118,7 +118,7 @@ def _strangers(queues: list[Queue], there: There) -> Iterator[Finding]:
 
 
 def _parked(fact: QueueFacts) -> Finding:
-    """Report messages that ended every connection which was to read them. Nothing waits for them."""
+    """Report parked messages, which ended every connection that was to read them. No process needs them."""
     if not fact.messages:
         return Finding(AREA, f"queue {fact.name}: empty")
     vhost = shlex.quote(vhost_of(conf.broker_url))

@@ -125,7 +125,7 @@ def _token_of(attempt: Attempt) -> str:
 
 
 def _is_ours(attempt: Attempt, transaction_id: str, merchant_data: str) -> bool:
-    """Return True if the returned values equal those that were sent. It is for staff, as browsers may lie."""
+    """Return True if the returned values equal the sent ones. Only staff see this, since browsers may lie."""
     sent = (attempt.challenge or {}).get("transaction_id", "")
     return hmac.compare_digest(transaction_id.encode(), str(sent).encode()) and hmac.compare_digest(
         merchant_data.encode(), attempt.order_code.encode()

@@ -54,9 +54,10 @@ def needs_approval(merchant: int, matter: Matter) -> bool:
 
 
 def amount_needs_approval(payment: Payment, kind: str, amount: Money) -> bool:
-    """Return True if a rule of the payment's merchant has a second member of staff approve its movement.
+    """Return True if a rule of the payment's merchant has a second member of staff approve this amount.
 
-    What was moved so before counts with it, so that nobody stays below the limit with several small parts.
+    Earlier operations of the same kind on the payment are added, so that nobody stays below the limit with
+    several small parts.
     """
     rules = ApprovalRule.objects.filter(merchant=payment.merchant_id, matter=Matter.MONEY)
     rule = rules.filter(currency=amount.currency).first()
@@ -70,7 +71,7 @@ def amount_needs_approval(payment: Payment, kind: str, amount: Money) -> bool:
 def require_approval(
     payment: Payment, action: str, approval: ApprovalRequest | None, amount: Money | None = None
 ) -> None:
-    """Raise ``ApprovalRequired`` unless no rule asks for an approval, or ``approval`` is one of just this.
+    """Raise ``ApprovalRequired`` if a rule asks for an approval and ``approval`` is not for this action.
 
     ``action`` is the kind of operation that moves ``amount``, or the settling of books.
     """

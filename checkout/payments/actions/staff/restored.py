@@ -86,9 +86,9 @@ def doubt_requests() -> int:
 
 
 def lock_payments() -> int:
-    """Lock the payments that have, or may get, money of which more can be taken. Return their number.
+    """Lock the payments that have, or may get, money to capture or refund. Return their number.
 
-    A comparison that begins before the provider's queries must show everything unlocks none.
+    A comparison unlocks no payment if it begins before the provider's queries must show every operation.
     """
     may_show_until = server_time_now() + time_to_show()
     attempts = Attempt.objects.filter(state__in=(AttemptState.AUTHORISED, *OPEN_ATTEMPTS)).exclude(

@@ -24,13 +24,13 @@ def settle_books(
 ) -> None:
     """Record what staff have ``found`` out about an operation, a claim, or the figures of an attempt.
 
-    ``seen`` is what they knew when they decided; without it, what is known now. The decision is carried out a
-    moment later (``sagas/settlement/settle.py``). If more becomes known first, a fact says that it came too
-    late.
+    ``seen`` is what was known when staff decided; without it, what is known now. The decision is carried out
+    a moment later (``sagas/settlement/settle.py``). If more becomes known before that, a fact says that the
+    decision came too late.
 
-    Raises ``OperationRejected``, with what to do instead, when there is no such matter, it cannot be settled
-    so, a decision has been made already, or no reason is given; ``ApprovalRequired`` if a rule of the
-    merchant asks for an ``approval``.
+    Raises ``OperationRejected``, with advice, if there is no such matter, if it cannot be settled like this,
+    if a decision has been made already, or if no reason is given. Raises ``ApprovalRequired`` if a rule of
+    the merchant asks for an ``approval``.
     """
     reason = scrub_note(reason).strip()
     if not reason:

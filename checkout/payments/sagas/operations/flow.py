@@ -159,7 +159,7 @@ class OperationSaga(TableSaga[OperationData]):
         return self.send_later(data, f"The provider was not reached. {answer.why}".rstrip())
 
     def denied(self, data: OperationData, answer: ProviderAnswered) -> OperationDecision:
-        """Send it later: the provider has no such order, or this account may not do that."""
+        """Send the request later: the provider has no such order, or this account may not do that."""
         counted = with_changes(data, denials=data.denials + 1)
         return self.send_later(counted, answer.why or f"The provider has not carried out the {self.kind}.")
 
@@ -197,11 +197,11 @@ class OperationSaga(TableSaga[OperationData]):
         return replace(decision, transitions=("conflicted",))
 
     def arrived(self, data: OperationData) -> OperationDecision:
-        """End it, and any doubt of it: the provider has confirmed it, or staff found it there."""
+        """End the saga, and any doubt: the provider has confirmed the operation, or staff found it there."""
         return self.done(with_changes(data, is_doubted=False))
 
     def resend(self, data: OperationData) -> OperationDecision | None:
-        """Send the request again, because staff found that it never arrived. One in doubt did arrive."""
+        """Send the request again, because staff found that it never arrived. A refund in doubt did arrive."""
         return None if data.is_doubted else self.request(self.afresh(data))
 
     def withdrawn(self, data: OperationData) -> OperationDecision:
@@ -230,7 +230,7 @@ class OperationSaga(TableSaga[OperationData]):
         )
 
     def undecided(self, data: OperationData) -> OperationDecision:
-        """Ask a few times more, as a notification may still come. After that only a person can find out."""
+        """Inquire a few times more, as a notification may still come. Then only a person can decide."""
         counted = with_changes(data, undecided=data.undecided + 1)
         if counted.undecided < UNDECIDED_ANSWERS:
             return self.inquire(counted)
@@ -244,7 +244,10 @@ class OperationSaga(TableSaga[OperationData]):
         return self.ask(_doubted(data))
 
     def ask_anew(self, data: OperationData) -> OperationDecision | None:
-        """Ask, unless an inquiry is under way. Its answer decides nothing if it is older than this."""
+        """Inquire, unless an inquiry is under way.
+
+        The answer to an earlier inquiry decides nothing if it is older than this request.
+        """
         is_asked = data.is_doubted and inquiry_delay(data.inquiries) is not None
         return None if is_asked else self.ask_in_doubt(data)
 
@@ -281,7 +284,7 @@ class OperationSaga(TableSaga[OperationData]):
         return replace(decision, side_commands=(*self.acceptance_of(data), entries(data, posting)))
 
     def done_unless_booked(self, data: OperationData) -> OperationDecision | None:
-        """Book it once. Every event says again that it is done, also while that is in doubt."""
+        """Book the outcome once. Later events repeat that it is done, even while that is in doubt."""
         return None if data.is_booked else self.done(data)
 
     def finished(self, data: OperationData) -> OperationDecision:

@@ -36,10 +36,10 @@ def reply_to(command: Command[Any], message: Message) -> Reply | None:
 
 
 def is_done(command: Command[Any], message: Message) -> bool:
-    """Return True if a command that nobody waits for was carried out.
+    """Return True if a command that nobody waits for was carried out in place.
 
-    False means that it has to be sent: its service is not in place, or has rejected it, and will do what it
-    does with such a command. It tries again, or makes it a dead letter.
+    Otherwise it has to be sent, because its service is not in place, or has rejected it. The service then
+    tries again, or makes a dead letter of it.
     """
     reply = reply_to(command, message)
     return reply is not None and reply.ok

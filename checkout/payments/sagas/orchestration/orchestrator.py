@@ -57,9 +57,9 @@ def start(
 ) -> Saga | None:
     """Start a saga, once per kind and key, for an attempt, or for the attempt of another saga. Return it.
 
-    If its ``parent`` starts it again, a parked saga goes on, and another one signals once more that it has
-    ended, or that the provider has accepted its operation. Without a parent, None is returned then.
-    ``payment`` is the attempt's payment, if it has been locked already.
+    If the saga exists and its ``parent`` starts it again, a parked saga goes on. Any other saga repeats its
+    signal that it has ended, or that the provider has accepted its operation. If the saga exists and there is
+    no parent, None is returned. ``payment`` is the attempt's payment, if it has been locked already.
     """
     saga = Saga(
         kind=kind,
@@ -118,10 +118,10 @@ def _go_on(saga: Saga, decision: Decision[Any], message: Message, payment: Payme
 
 
 def _tell_what_overtook(saga: Saga, message: Message, payment: Payment) -> None:
-    """Signal the present outcome of its operation to a saga that has ended by the provider's answer.
+    """Signal the present outcome of its operation to a saga that the provider's answer has ended.
 
-    The answer may be an older one: a refund that had failed was made after all, and the news of that came
-    first. If both say the same, the saga does not listen.
+    The answer may be outdated: the news that a failed refund was made after all may have come first. If
+    answer and operation agree, the saga ignores the signal.
     """
     operation = opening.operation_of(saga, payment)
     if operation is not None and operation.state in SETTLED:

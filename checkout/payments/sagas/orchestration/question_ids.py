@@ -1,4 +1,4 @@
-"""The ids of a saga's questions: correlation ids by which a reply finds its saga, and nobody else's can."""
+"""The ids of a saga's questions: correlation ids that nobody can guess, by which a reply finds its saga."""
 
 import re
 import secrets

@@ -86,16 +86,16 @@ def called_off_at(step: str) -> Callable[[PurchaseData], PurchaseDecision]:
 
 
 def called_off_while_asked(step: str) -> Callable[[PurchaseData], PurchaseDecision | None]:
-    """Do the same, unless the provider captures with the authorisation: then it is too late."""
+    """Note that the payment is cancelled. With a capture in the authorisation, it is too late for that."""
     noted = called_off_at(step)
     return lambda data: None if data.is_capture_included else noted(data)
 
 
 def approved(data: PurchaseData, answer: ProviderAnswered) -> PurchaseDecision:
-    """Capture, if the payment is captured automatically, or else report that the money is held.
+    """Capture if the payment is captured automatically, otherwise report that the money is held.
 
-    If the payment was called off, or the account refuses the authorisation, for a reason that the answer has,
-    it is released instead.
+    If the payment was called off, or if the account refuses the authorisation for the reason in the answer,
+    the authorisation is released instead.
     """
     card = {"card_brand": answer.card_brand, "card_last4": answer.card_last4}
     held = with_changes(data, inquiries=0, tries=0, is_expiring=False, **card)
@@ -136,7 +136,7 @@ def returned(data: PurchaseData) -> PurchaseDecision:
 
 
 def returned_late(data: PurchaseData) -> PurchaseDecision | None:
-    """Go on with a challenge for which we no longer wait. A shopper who was back already changes nothing."""
+    """Go on with a challenge that had expired. If the shopper was back already, nothing changes."""
     return returned(data) if data.is_expiring else None
 
 

@@ -124,7 +124,7 @@ def order_confirmed(data: PurchaseData, answer: Done) -> PurchaseDecision:
 
 
 def receipt(data: PurchaseData) -> SendReceipt:
-    """Return the receipt. It is for what staff found taken, if that is not the whole amount."""
+    """Return the command to send the receipt. If staff found only a part taken, it is for that part."""
     told = {name: getattr(data, name) for name in SendReceipt.__struct_fields__}
     brand = SCHEMES.get(data.card_brand, "")
     return SendReceipt(**{**told, "minor": data.taken_minor or data.minor, "card_brand": brand})
@@ -162,7 +162,7 @@ def found_taken_at_the_end(data: PurchaseData) -> PurchaseDecision:
 
 
 def found_untaken_at(step: str) -> Callable[[PurchaseData], PurchaseDecision | None]:
-    """Note that staff, who had found the money taken, say now that nothing was taken."""
+    """Note that staff, who had found the money taken, now say that nothing was taken."""
     return lambda data: PurchaseDecision(step=step, data=_unpaid(data)) if data.is_taken else None
 
 
@@ -274,7 +274,7 @@ def confirmed_after_all(data: PurchaseData) -> PurchaseDecision:
 
 
 def given_up_for_good(data: PurchaseData) -> PurchaseDecision:
-    """End where the undoing has ended: staff have given back the money that came back."""
+    """End the purchase where its undoing ended: staff have refunded the money that had come back."""
     step = At.CANCEL_ORDER if data.is_order_cancelled else At.RELEASE_STOCK
     return PurchaseDecision(step=step, data=data, end=End.COMPENSATED)
 

@@ -210,10 +210,10 @@ def _taken(step: OwnStep, data: PurchaseData) -> PurchaseDecision:
 
 
 def _in_place(step: OwnStep) -> Callable[[Callable[..., PurchaseDecision]], Callable[..., PurchaseDecision]]:
-    """Return a guard of what follows at a step, for purchases that began it at another place.
+    """Return a guard for what follows at a step, for purchases that began the step at another place.
 
-    The step was moved since. A purchase that is not authorised must not go on as one that is captured, or the
-    other way round.
+    The step was moved since then. A purchase that is not authorised must not go on as a captured one, nor a
+    captured one as one that is not authorised.
     """
 
     def guarded(follows: Callable[..., PurchaseDecision]) -> Callable[..., PurchaseDecision]:

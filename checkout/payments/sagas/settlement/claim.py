@@ -194,6 +194,6 @@ class ClaimMatter(Matter):
 
 
 def _contradict(attempt: Attempt) -> None:
-    """Mark an attempt as conflicted that had ended without money, and for which the provider holds some."""
+    """Mark an attempt as conflicted that had ended without money although the provider holds some for it."""
     if attempt_machine.allows(attempt.state, "conflicted", Actor.PROVIDER):
         move_attempt(attempt.payment, attempt, "conflicted", Actor.PROVIDER)

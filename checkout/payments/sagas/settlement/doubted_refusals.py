@@ -36,9 +36,9 @@ def may_hold_money_after_all(payment: Payment) -> bool:
 
 
 def doubt_refusal(payment: Payment, message: Message) -> None:
-    """Call a refused payment unknown again if one of its orders may hold money after all.
+    """Set a refused payment to unknown again if one of its orders may hold money after all.
 
-    It keeps the reason of its refusal for ``refuse_again``.
+    The reason of the refusal is kept for ``refuse_again``.
     """
     if payment.state == PaymentState.REFUSED and may_hold_money_after_all(payment):
         reason = payment.refusal_reason
@@ -46,7 +46,10 @@ def doubt_refusal(payment: Payment, message: Message) -> None:
 
 
 def refuse_again(payment: Payment, message: Message) -> None:
-    """Call a doubted payment refused again, unless another order of it is in doubt, or may be paid."""
+    """Set a payment whose refusal was in doubt to refused again.
+
+    Nothing changes if another order of the payment is still in doubt, or may be paid.
+    """
     if payment.state != PaymentState.CONFIRMING or may_hold_money_after_all(payment):
         return
     if not Attempt.objects.filter(payment=payment).exclude(state__in=ENDED_WITHOUT_MONEY).exists():

@@ -24,7 +24,7 @@ TIMES_FOR_ANOTHER_TRY = 3
 
 
 def keep_card(attempt: Attempt, result: ProviderResult) -> None:
-    """Keep the card for later, or renew the one with the same token. The payment stands without it, too."""
+    """Keep the card for later, or renew the card with the same token. The payment does not depend on this."""
     if result.token is None:
         log.warning("card not saved", attempt=attempt.order_code, reason=result.token_fault or "no token")
         return
@@ -50,9 +50,9 @@ def drop_card(attempt: Attempt, token: IssuedToken) -> None:
 
 
 def note_use(card: SavedCard) -> None:
-    """Forget the last day of a token that was charged: its use may have prolonged it, without a word.
+    """Forget the last day of a token that was charged, because the charge may have prolonged it unannounced.
 
-    Then the provider alone decides, as it does on a token's last day.
+    From then on only the provider decides whether the token is valid.
     """
     if card.valid_until is not None:
         card.valid_until = None
