@@ -19,7 +19,7 @@ def add_work(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> Mut
 
 
 def payment_in(request: HttpRequest) -> Mapping[str, object]:
-    """Return the payment that a request's address names, if it names one."""
+    """Return the payment that a request's address names, if it names one, as its subject."""
     match = request.resolver_match
     reference = str(match.kwargs.get("reference", "")) if match is not None else ""
-    return {"payment": reference} if reference.startswith("pay_") else {}
+    return {"subject": reference} if reference.startswith("pay_") else {}

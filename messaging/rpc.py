@@ -16,9 +16,10 @@ The errors that a caller has to distinguish:
 import asyncio
 import time
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from typing import Any
 
-from messaging import crash_points, tallies
+from messaging import crash_points, tallies, traces
 from messaging.broker import Broker
 from messaging.channels.layer import RabbitmqChannelLayer
 from messaging.envelope import (
@@ -73,43 +74,46 @@ async def acall(
 
     # The time-out and the reply complete the same future: the caller gets whichever comes first.
     timer = loop.call_at(until, replies.time_out, correlation_id)
-    try:
-        if not broker.is_connected:
-            await _first_attempt(broker, answer)
-        if not answer.done():
-            replies.sent(correlation_id)
-            broker.publish_nowait(
-                broker.topology.commands,
-                service,
-                # Not kept in a variable, which would hold the secret until the answer arrives.
-                Envelope(
-                    type=type,
-                    body=encode_body(body),
-                    message_id=message_id or new_message_id(),
-                    correlation_id=correlation_id,
-                    reply_to=broker.reply_queue.name,
-                    headers=_headers(until - loop.time(), subject, sealed, headers),
-                ),
-                on_confirm,
-            )
-            if progress == "connecting":
-                progress = "published"
-        reply = await answer
-    except TimeoutError:
-        raise _time_out(progress, service, type, timeout_seconds) from None
-    except ReplyLost:
-        # The loss of the connection for replies may be noticed before that of the one that publishes.
-        if progress == "confirmed":
-            raise
-        raise PublishUncertain(f"{type} to {service}: the connection was lost before the confirm") from None
-    finally:
-        timer.cancel()
-        if tallies.is_on:
-            tallies.waits.note(loop.time() - until + timeout_seconds, type, _outcome_of(answer))
-        replies.discard(correlation_id)
-        # An error's traceback refers to this frame; without this, the frame would refer to the error and its
-        # secret.
-        del answer
+    with _asking(service, type) if traces.is_on() else traces.NOTHING:
+        try:
+            if not broker.is_connected:
+                await _first_attempt(broker, answer)
+            if not answer.done():
+                replies.sent(correlation_id)
+                broker.publish_nowait(
+                    broker.topology.commands,
+                    service,
+                    # Not kept in a variable, which would hold the secret until the answer arrives.
+                    Envelope(
+                        type=type,
+                        body=encode_body(body),
+                        message_id=message_id or new_message_id(),
+                        correlation_id=correlation_id,
+                        reply_to=broker.reply_queue.name,
+                        headers=_headers(until - loop.time(), subject, sealed, headers),
+                    ),
+                    on_confirm,
+                )
+                if progress == "connecting":
+                    progress = "published"
+            reply = await answer
+        except TimeoutError:
+            raise _time_out(progress, service, type, timeout_seconds) from None
+        except ReplyLost:
+            # The loss of the connection for replies may be noticed before that of the one that publishes.
+            if progress == "confirmed":
+                raise
+            raise PublishUncertain(
+                f"{type} to {service}: the connection was lost before the confirm"
+            ) from None
+        finally:
+            timer.cancel()
+            if tallies.is_on:
+                tallies.waits.note(loop.time() - until + timeout_seconds, type, _outcome_of(answer))
+            replies.discard(correlation_id)
+            # An error's traceback refers to this frame; without this, the frame would refer to the error and
+            # its secret.
+            del answer
     return Reply.decode(reply).unwrap()
 
 
@@ -123,6 +127,18 @@ def _outcome_of(answer: "asyncio.Future[bytes]") -> str:
     if error is None:
         return "replied"
     return error.code if isinstance(error, MessagingError) else "timed_out"
+
+
+def _asking(service: str, type: str) -> AbstractContextManager[object]:
+    """Return the span of a call: from its publishing to its reply, or to the end of the wait."""
+    attributes = {
+        "messaging.system": "rabbitmq",
+        "messaging.operation.name": "send",
+        "messaging.operation.type": "send",
+        "messaging.destination.name": service,
+        "messaging.message.type": type,
+    }
+    return traces.span(f"send {type}", "producer", **attributes)
 
 
 async def _first_attempt(broker: Broker, answer: "asyncio.Future[bytes]") -> None:
@@ -146,6 +162,7 @@ def _headers(
         headers[SEALED] = sealed
     if others:
         headers.update(others)
+    headers.update(traces.headers())
     return headers
 
 

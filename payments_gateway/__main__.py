@@ -8,6 +8,8 @@ from io import TextIOWrapper
 
 from django.core.management import execute_from_command_line
 
+from checkout.version import VERSION
+
 # The exit codes of a program that a signal has ended: SIGINT, and SIGPIPE.
 INTERRUPTED, READER_GONE = 130, 141
 
@@ -24,7 +26,10 @@ def main() -> None:
         # In a terminal without UTF-8, an arrow or a name is shown as an escape, and is no error.
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        execute_from_command_line(sys.argv)
+        if sys.argv[1:] == ["--version"]:
+            sys.stdout.write(f"{VERSION}\n")  # Django would name its own
+        else:
+            execute_from_command_line(sys.argv)
         if isinstance(sys.stdout, TextIOWrapper):  # None in a process that was started without one
             sys.stdout.flush()
     except KeyboardInterrupt:

@@ -9,6 +9,7 @@ pin() {
 }
 # The package messaging of this repository is used from its folder.
 pin pyproject.toml --no-emit-package django-rabbit-rpc --output-file requirements.txt
+pin pyproject.toml --no-emit-package django-rabbit-rpc --extra otel --constraint requirements.txt --output-file requirements-otel.txt
 pin pyproject.toml --no-emit-package django-rabbit-rpc --group dev --constraint requirements.txt --output-file requirements-dev.txt
 pin --group docs --output-file requirements-docs.txt
 pin tests/api/clients/python/requirements.in --output-file tests/api/clients/python/requirements.txt

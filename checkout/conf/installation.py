@@ -62,6 +62,13 @@ class Installation:
         "127.0.0.1",
         "The address at which metrics are shown. All who reach it may read them.",
     )
+    trace_url = text(
+        "CHECKOUT_TRACE_URL",
+        "",
+        "The address of a trace in your tracing system, with {trace_id} in place of its id. The back office "
+        "leads to it from each payment (docs/traces.md).",
+        pattern=r"^(https?://[^\s{}]+\{trace_id\}[^\s{}]*)?$",
+    )
     in_place = texts(
         "CHECKOUT_IN_PLACE",
         "",

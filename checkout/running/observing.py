@@ -1,28 +1,36 @@
 """Optional metrics of a process: without the setting, none of the code for them is loaded."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
+
+import structlog
 
 from checkout.conf import conf
 from checkout.payments.timers.timer import Timer
+from checkout.running import tracing
+from checkout.version import VERSION
 from messaging.broker import Broker
+
+log = structlog.get_logger(__name__)
 
 Counts = Mapping[str, Callable[[], int]]
 
 
 @contextmanager
 def observed(programs: Sequence[str], broker: Broker, in_progress: Counts | None = None) -> Iterator[None]:
-    """Show the metrics of a process that runs these programs, if it has a port for them.
+    """Show the metrics of a process that runs these programs, and record its traces, if that is wanted.
 
     ``in_progress`` counts its work by kind.
     """
-    if not conf.metrics_ports:
-        yield
-        return
-    from checkout.metrics.serving import shown
+    log.info("program started", programs=list(programs), version=VERSION)
+    with ExitStack() as stack:
+        if tracing.are_wanted():
+            stack.enter_context(tracing.recorded(programs))
+        if conf.metrics_ports:
+            from checkout.metrics.serving import shown
 
-    with shown(programs, broker, in_progress or {}):
+            stack.enter_context(shown(programs, broker, in_progress or {}))
         yield
 
 

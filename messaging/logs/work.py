@@ -8,8 +8,12 @@ import re
 from collections.abc import Mapping
 from contextvars import ContextVar
 
+from messaging import traces
+
 # Facts that travel with messages in the header ``baggage`` (W3C Baggage), and the only form of their values.
 TRAVELLING_FACTS = ("request_id", "merchant")
+# The headers of W3C Trace Context.
+CONTEXT = ("traceparent", "tracestate")
 _VALUE = re.compile(r"[\w.-]{1,100}", re.ASCII)
 
 
@@ -50,15 +54,28 @@ def note(**facts: object) -> None:
 
 
 def facts() -> Mapping[str, object]:
-    """Return the facts about the present work."""
+    """Return the facts about the present work, and the trace that is recorded."""
     work = _present.get()
-    return {} if work is None else work.facts()
+    facts = {} if work is None else work.facts()
+    return {**facts, "trace_id": trace_id} if (trace_id := traces.trace_id()) else facts
 
 
 def headers() -> Mapping[str, str]:
     """Return the headers of messages that the present work causes."""
     work = _present.get()
-    return {} if work is None else work.headers()
+    carried = {} if work is None else work.headers()
+    if traced := traces.headers():
+        # Its trace context is the sender's.
+        return {**{name: value for name, value in carried.items() if name not in CONTEXT}, **traced}
+    return carried
+
+
+def note_on(span: traces.Span) -> None:
+    """Note on a span what travels with the present work."""
+    told = facts()
+    for name in TRAVELLING_FACTS:
+        if value := str(told.get(name, "")):
+            span.note(name, value)
 
 
 def baggage_of(facts: Mapping[str, object]) -> str:

@@ -1,9 +1,15 @@
-"""The handling of a message, as the lines of its log tell it."""
+"""The handling of a message, as the lines of its log and its span tell it."""
 
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
-from messaging.envelope import BAGGAGE, TRACEPARENT, Envelope
+from messaging import traces
+from messaging.delivery import Delivery
+from messaging.envelope import BAGGAGE, REPLY, TRACEPARENT, Envelope
+from messaging.logs import work
 from messaging.logs.work import Work, baggage_of, facts_in
+from messaging.worker.service import Service
 
 
 class DeliveredWork(Work):
@@ -30,3 +36,42 @@ class DeliveredWork(Work):
         travelling = {name: str(value) for name, value in self._envelope.travelling_headers().items()}
         baggage = baggage_of(self.facts())
         return {**travelling, BAGGAGE: baggage} if baggage else travelling
+
+
+@contextmanager
+def delivery_span(delivery: Delivery, service: Service) -> Iterator[traces.Span]:
+    """Record the span of one delivery of a message. A message that waited for long begins a trace.
+
+    Neither the correlation id, which only those who see the question know, nor a type that the service does
+    not know is told.
+    """
+    attributes: dict[str, traces.Value] = {
+        "messaging.system": "rabbitmq",
+        "messaging.operation.name": "process",
+        "messaging.operation.type": "process",
+        "messaging.destination.name": delivery.queue,
+        "messaging.message.redelivered": delivery.redelivered,
+    }
+    envelope = delivery.envelope
+    if envelope is None:
+        with traces.entry(f"process {service.name}", "consumer", attributes, headers={}) as span:
+            yield span
+        return
+    attributes["messaging.message.id"] = envelope.message_id
+    name = service.name
+    if envelope.type in service.commands:
+        name = attributes["messaging.message.type"] = envelope.type
+    elif envelope.type == REPLY:
+        name = f"{REPLY} to {service.name}"
+    with traces.entry(
+        f"process {name}",
+        "consumer",
+        attributes,
+        about=envelope.subject,
+        headers=envelope.headers,
+        is_late=time.time() - envelope.timestamp > traces.LATE_SECONDS,
+    ) as span:
+        try:
+            yield span
+        finally:
+            work.note_on(span)

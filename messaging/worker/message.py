@@ -25,6 +25,7 @@ from messaging.envelope import (
     Reply,
     encode_body,
 )
+from messaging.logs import work
 from messaging.outbox.cause import LEFT_TO_CAUSE, leave_to_cause
 from messaging.outbox.models import AbstractInboxMessage, AbstractOutboxMessage, AlreadyHandled
 from messaging.outbox.notify import must_ring, wake_relays
@@ -279,7 +280,8 @@ class Message:
         self._plan(self._topology.replies, self.envelope.reply_to, prove(envelope))
 
     def _headers(self, subject: str | None) -> dict[str, HeaderValue]:
-        headers = self.envelope.travelling_headers()
+        # The work knows more than the message by now, such as the merchant and this program's span.
+        headers: dict[str, HeaderValue] = {**self.envelope.travelling_headers(), **work.headers()}
         headers[SCHEMA_VERSION] = 1
         headers[CAUSATION_ID] = self.envelope.message_id
         about = self.subject if subject is None else subject

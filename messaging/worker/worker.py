@@ -15,7 +15,7 @@ import structlog
 from django.db import DEFAULT_DB_ALIAS, InterfaceError, OperationalError
 from django.utils import timezone
 
-from messaging import crash_points, tallies
+from messaging import crash_points, tallies, traces
 from messaging.access.participants import registered
 from messaging.access.proofs import is_proven
 from messaging.broker import Broker
@@ -30,7 +30,7 @@ from messaging.outbox.cause import leave_to_relay
 from messaging.outbox.models import AbstractInboxMessage, AbstractOutboxMessage, AlreadyHandled
 from messaging.outbox.published_marker import PublishedMarker
 from messaging.storable import defect_of, fitted
-from messaging.worker.delivered_work import DeliveredWork
+from messaging.worker.delivered_work import DeliveredWork, delivery_span
 from messaging.worker.handling import OBSOLETE, handle
 from messaging.worker.message import Message, Outgoing
 from messaging.worker.pushes import send_push
@@ -121,9 +121,15 @@ class Worker:
         task.add_done_callback(self._tasks.discard)
 
     async def _deal_with(self, delivery: Delivery) -> None:
-        begin, outcome = asyncio.get_running_loop().time(), "handled"
         if delivery.envelope is not None:
             present_work.begin(DeliveredWork(delivery.envelope))
+        with delivery_span(delivery, self._service) if traces.is_on() else traces.NOTHING as span:
+            if outcome := await self._handle_or_leave(delivery):
+                span.fail(outcome)
+
+    async def _handle_or_leave(self, delivery: Delivery) -> str:
+        """Handle and acknowledge a delivery, or leave it to the next. Return why it was left, in a word."""
+        begin, outcome = asyncio.get_running_loop().time(), "handled"
         if delivery.redelivered:
             tallies.redeliveries.add(self._service.name)
         try:
@@ -134,21 +140,22 @@ class Worker:
                 "attempt failed", service=self._service.name, deliveries=delivery.delivery_count + 1
             )
             is_done = False
+        outcome = "again" if outcome == "handled" and not is_done else outcome
         if tallies.is_on:
-            outcome = "again" if outcome == "handled" and not is_done else outcome
             seconds = asyncio.get_running_loop().time() - begin
             tallies.handled.note(seconds, self._service.name, outcome)
         if is_done:
             crash_points.reached("worker.published")
             delivery.ack()
             crash_points.reached("worker.acknowledged")
-            return
+            return ""
         # The broker redelivers at once, and most failures would still be there.
         pause = min(FIRST_PAUSE_SECONDS * 2**delivery.delivery_count, LONGEST_PAUSE_SECONDS)
         await until_stopped(self._stop, seconds=pause)
         # Nothing can be published while the broker blocks that, and each vain delivery counts.
         await until_connected(self._broker, self._stop, seconds=LONGEST_BLOCK_SECONDS)
         delivery.reject(requeue=True)
+        return outcome
 
     async def _process_despite_outages(self, delivery: Delivery) -> bool:
         """Try again if the database is away or busy, so that it does not use up the message's deliveries.

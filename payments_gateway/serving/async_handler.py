@@ -22,12 +22,13 @@ from django.middleware.csrf import CsrfViewMiddleware
 from django.urls import ResolverMatch, set_script_prefix
 from django.utils.log import log_response
 
-from messaging import tallies
+from messaging import tallies, traces
 from messaging.logs import work
 from payments_gateway.serving.conf import conf
 from payments_gateway.serving.http.whole_response import WITHOUT_BODY
 from payments_gateway.serving.instrumentation import is_observed, observed
 from payments_gateway.serving.problems import log_refusal, request_id_of
+from payments_gateway.serving.request_spans import note_response, request_span
 from payments_gateway.serving.request_work import Describe, RequestWork
 from payments_gateway.serving.scope import (
     ANSWER,
@@ -132,7 +133,9 @@ class HeldRequestHandler(UnreadableRefused):
         work.begin(RequestWork(request, self._describe))
         watch = _Watch(scope, receive)
         try:
-            if is_observed():
+            if traces.is_on():
+                await self._answer_traced(request, scope, send)
+            elif is_observed():
                 await self._answer_observed(request, scope, send)
             else:
                 await _send(await self.get_response_async(request), request, scope, send)
@@ -144,6 +147,12 @@ class HeldRequestHandler(UnreadableRefused):
                 raise
         finally:
             watch.end()
+
+    async def _answer_traced(self, request: HttpRequest, scope: Scope, send: Send) -> None:
+        with request_span(request, self._describe) as span, observed(request) as exchange:
+            exchange.response = await self.get_response_async(request)
+            note_response(span, exchange.response)
+            await _send(exchange.response, request, scope, send)
 
     async def _answer_observed(self, request: HttpRequest, scope: Scope, send: Send) -> None:
         with observed(request) as exchange:

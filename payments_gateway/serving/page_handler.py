@@ -26,10 +26,12 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.urls import ResolverMatch
 
+from messaging import traces
 from messaging.logs import work
 from payments_gateway.serving.clients import ClientCounter, client_of
 from payments_gateway.serving.conf import conf
 from payments_gateway.serving.problems import Problem
+from payments_gateway.serving.request_spans import note_response, request_span
 from payments_gateway.serving.request_work import Describe, RequestWork
 from payments_gateway.serving.scope import MATCH, REFUSED, Application, Receive, Scope, Send
 from payments_gateway.serving.security.unreadable import UnreadableRefused
@@ -163,6 +165,14 @@ class PageHandler(UnreadableRefused):
         scope = cast(Scope, cast(ASGIRequest, request).scope)
         request.resolver_match = scope.get(MATCH)  # for the middleware, which may refuse the request
         work.begin(RequestWork(request, self._describe))
+        if not traces.is_on():
+            return await self._respond_in_turn(request, scope)
+        with request_span(request, self._describe) as span:
+            response = await self._respond_in_turn(request, scope)
+            note_response(span, response)
+            return response
+
+    async def _respond_in_turn(self, request: HttpRequest, scope: Scope) -> HttpResponseBase:
         slot: Slot | None = scope.get(SLOT)
         if slot is None:
             return await self._respond(request)

@@ -1,4 +1,4 @@
-"""Commands in a pipe, and in a terminal without UTF-8."""
+"""Commands in a pipe, and in a terminal without UTF-8; the version."""
 
 import os
 import subprocess
@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from checkout.version import VERSION
 from tests.support.program import ROOT, run
 
 pytestmark = pytest.mark.slow
@@ -48,3 +49,7 @@ def test_a_terminal_without_utf_8_shows_an_escape():
     assert told.returncode == 1, "nothing is migrated"
     assert r"\u2192 Run manage.py migrate" in told.stdout
     assert not told.stderr
+
+
+def test_the_version_is_the_gateways_own():
+    assert run([sys.executable, "manage.py", "--version"], SETTINGS).stdout == f"{VERSION}\n"

@@ -10,6 +10,7 @@ REQUIREMENTS = [
     "requirements.txt",
     "requirements-dev.txt",
     "requirements-docs.txt",
+    "requirements-otel.txt",
     "benchmarks/requirements.txt",
     "tests/api/clients/python/requirements.txt",
     "tests/browser/engines/program/requirements.txt",

@@ -6,13 +6,14 @@ import pytest
 import structlog
 from django.db import OperationalError
 
+from checkout.version import VERSION
 from checkout.web.views import health
 from messaging.registry import close_brokers, get_broker
 
 
 async def test_a_process_lives_whatever_is_missing(client):
     answer = await client.get("/livez")
-    assert (answer.status, json.loads(answer.text)) == (200, {"status": "ok"})
+    assert (answer.status, json.loads(answer.text)) == (200, {"status": "ok", "version": VERSION})
 
 
 async def test_a_process_is_ready_with_database_and_broker(shop, client):

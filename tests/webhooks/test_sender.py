@@ -19,6 +19,8 @@ from checkout.webhooks.sending import sender as sending
 from checkout.webhooks.sending.claims import LEASE_SECONDS, claim
 from checkout.webhooks.sending.recording import record
 from messaging.concurrency.database import in_thread
+from messaging.traces import trace_id_of
+from tests.support.spans import attributes_of, linked_traces, recorded_spans
 from tests.webhooks import endpoint as behaviours
 from tests.webhooks.conftest import SHOP, attempts_of, fresh, make_due, pinged, registered
 from tests.webhooks.endpoint import answer, serving
@@ -40,6 +42,18 @@ async def test_a_delivery_is_signed_sent_and_logged(shop, make_sender):
     assert (delivery.state, delivery.tries, delivery.next_try_at) == (Delivery.State.DELIVERED, 1, None)
     assert delivery.ended_at is not None
     assert await make_sender().send_due() == 0
+
+
+async def test_each_attempt_has_a_span_that_is_linked_to_the_payment(shop, make_sender):
+    (delivery,) = await pinged(await registered(shop.url("/hook?key=secret")))
+    await in_thread(Delivery.objects.filter(pk=delivery.pk).update, payment="pay_1")
+    shop.behaviour["/hook?key=secret"] = answer(500)
+    with recorded_spans() as spans:
+        await make_sender().send_due()
+    [span] = spans.of("send webhook")
+    assert linked_traces(span) == {trace_id_of("pay_1")}
+    assert attributes_of(span)["error.type"] == "status_5xx"
+    assert "secret" not in span.to_json()
 
 
 async def test_a_repeated_attempt_has_the_same_id_and_body_and_its_own_time(shop, make_sender):

@@ -31,12 +31,14 @@ from checkout.backoffice.search import payment_named, search_of, search_payments
 from checkout.backoffice.settling.claims import claim_tools
 from checkout.backoffice.settling.figures import PaymentSettlingAdmin
 from checkout.backoffice.settling.operations import settling_tools
+from checkout.conf import conf
 from checkout.errors import OperationRejected
 from checkout.localised_money import localised_money
 from checkout.payments import actions
 from checkout.payments.models import Attempt, Payment
 from checkout.payments.models.figures import Figure
 from checkout.states import PaymentState
+from messaging import traces
 
 CANCEL = Verb(
     name="cancel",
@@ -259,6 +261,9 @@ class PaymentAdmin(WithBulk, WithSavedViews, PaymentSettlingAdmin, OperatingAdmi
             *claim_tools(row.sagas.all(), request.user),
         )
         events = [events_tool(row)] if request.user.has_perm("payments.view_event") else []
+        if conf.trace_url:
+            trace = conf.trace_url.replace("{trace_id}", traces.trace_id_of(row.reference))
+            events.append(Tool("Trace", trace))
         # The link to add a note is beside the notes.
         verbs = [tool for tool in super().tools(request, row) if tool.label != NOTE.label]
         return [*settling, *verbs, *events]

@@ -20,6 +20,7 @@ from checkout.orders.messages import OrderLine
 from checkout.payments.actions.metadata import checked_metadata, require_no_card_number
 from checkout.payments.events import open_payment_once
 from checkout.payments.models import Merchant, Payment
+from messaging import traces
 from messaging.compiled_queries import batch
 from messaging.libraries import typed
 
@@ -121,6 +122,7 @@ def created_or_known(
         # A savepoint would cost two statements, and any error below ends the caller's transaction as well.
         with transaction.atomic(savepoint=False), batch():
             if open_payment_once(payment):
+                traces.open_trace_of(payment.reference, "payment")
                 return payment, True
         known = payment_of(merchant, wanted["order_reference"])
         assert known is not None  # noqa: S101  it has prevented the insert, and payments are never deleted

@@ -54,7 +54,7 @@ from checkout.payments.service.beyond_ours import compare_if_beyond_ours
 from checkout.payments.service.service import service
 from checkout.payments.totals import WITHOUT_END, operations_under_lock
 from checkout.tallies import provider_calls
-from messaging import crash_points
+from messaging import crash_points, traces
 from messaging.compiled_queries import Compiled, batch, insert_in_batch, update_in_batch
 from messaging.outbox.clock import server_time
 from messaging.worker.service import AlreadyHandled, Message
@@ -292,7 +292,13 @@ def ask_provider(
     The request is not sent once ``window`` is over.
     """
     begin = time.monotonic()
-    result = _answer_of(account, send, window)
+    with traces.span(
+        f"{verb} {account.provider}",
+        "client",
+        **{"provider.account": account.code, "provider.verb": str(verb)},
+    ) as span:
+        result = _answer_of(account, send, window)
+        span.note("provider.outcome", str(result.outcome))
     provider_calls.note(time.monotonic() - begin, account.code, verb, result.outcome)
     return result
 

@@ -5,6 +5,7 @@ import asyncio
 from django.db import DatabaseError, InterfaceError, connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
+from checkout.version import VERSION
 from checkout.web.views.page import page
 from messaging.concurrency.database import in_thread
 from messaging.registry import get_broker
@@ -18,8 +19,8 @@ CHECK_SECONDS = 2.0
 @on_event_loop
 @page("GET", "HEAD")
 async def live(request: HttpRequest) -> HttpResponse:
-    """Answer as long as the event loop runs."""
-    return JsonResponse({"status": "ok"})
+    """Answer with the version as long as the event loop runs."""
+    return JsonResponse({"status": "ok", "version": VERSION})
 
 
 @for_programs

@@ -50,6 +50,7 @@ class Job:
     keys: Sequence[Keys] = field(default=(), repr=False)
     problem: str = ""
     age_seconds: float = 0.0
+    payment: str = ""
 
 
 def claim(
@@ -142,6 +143,7 @@ def _jobs(claimed: Sequence[tuple[WebhookEndpoint, Delivery]], lease: str, at: d
                 merchant=endpoint.merchant,
                 lease=lease,
                 message_id=delivery.event,
+                payment=delivery.payment,
                 url=endpoint.url,
                 at=at,
                 body=body,

@@ -20,6 +20,7 @@ from checkout.webhooks.sending.claims import Job, claim, give_back
 from checkout.webhooks.sending.client import Answer, Client
 from checkout.webhooks.sending.recording import Outcome, record
 from checkout.webhooks.waking import woken_by_writes
+from messaging import traces
 from messaging.concurrency.database import in_thread, warn_unless_away
 
 log = structlog.get_logger(__name__)
@@ -130,7 +131,12 @@ class Sender:
             # The receiver compares this time with its own clock. It is the database's time, because with a
             # wrong clock of this process all webhooks would be refused, and endpoints disabled.
             signed = signing.headers(job.message_id, int(job.at.timestamp()), job.body, job.keys)
-            answer = await self._client.post(job.url, signed, job.body, merchant=job.merchant)
+            with traces.entry(
+                "send webhook", "client", {"merchant": job.merchant}, about=job.payment, headers={}
+            ) as span:
+                answer = await self._client.post(job.url, signed, job.body, merchant=job.merchant)
+                if not answer.is_success:
+                    span.fail(_outcome_of(answer))
         _note(job, answer)
         self._outcomes.append(Outcome(job, answer, job.at))
         self._has_outcomes.set()
@@ -196,11 +202,13 @@ class Sender:
 
 
 def _note(job: Job, answer: Answer) -> None:
-    """Count an attempt by its outcome: delivered, refused with a class of statuses, or the kind of error."""
+    """Count an attempt by its outcome."""
     seconds = answer.duration_ms / 1000
-    outcome = answer.error or (
-        "delivered" if answer.is_success else f"status_{(answer.status or 0) // 100}xx"
-    )
-    tallies.webhook_attempts.note(seconds, outcome)
+    tallies.webhook_attempts.note(seconds, _outcome_of(answer))
     if answer.is_success:
         tallies.webhook_lags.note(job.age_seconds + seconds)
+
+
+def _outcome_of(answer: Answer) -> str:
+    """Return the outcome in a word: delivered, refused with a class of statuses, or the kind of error."""
+    return answer.error or ("delivered" if answer.is_success else f"status_{(answer.status or 0) // 100}xx")
