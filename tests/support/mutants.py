@@ -60,7 +60,7 @@ from checkout.payments.sagas.settlement import (
 )
 from checkout.payments.sagas.settlement.operation import OperationMatter
 from checkout.payments.service import facts, modification, provider_call
-from checkout.payments.service.answers import answer_of
+from checkout.payments.service.modification import answer_of
 from checkout.payments.service.notifications import statement
 from checkout.payments.totals import Sums
 from messaging.delivery import Delivery

@@ -3,6 +3,7 @@
 Staff have the provider asked about an order that it holds money of. A program adopts no movement by itself.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from checkout.money import Money
@@ -16,7 +17,7 @@ from checkout.payments.books.theirs import (
 )
 from checkout.payments.books.verdicts import Conclusion, Verdict
 from checkout.payments.models.payment import Operation
-from checkout.payments.providers.base import EventKind, WholePosition
+from checkout.payments.providers.base import EventKind, ProviderResult, WholePosition
 from checkout.states import AttemptState
 
 Kind, State = Operation.Kind, Operation.State
@@ -155,3 +156,20 @@ def gaps(ours: Ours, position: WholePosition) -> list[Gap]:
     elif theirs.minor < mine.minor:
         found.append(Gap(Kind.CHARGE_BACK_REVERSAL, mine, theirs, left=mine.minor))
     return found
+
+
+def is_beyond_ours(owed: Money, charged_back: Callable[[], int], result: ProviderResult) -> bool:
+    """Return True if an answer tells of money that no operation of ours can explain (row Y1).
+
+    That is a charge-back, of which nobody may have notified us, and more captured than was authorised.
+    ``charged_back`` returns our own sum. It is called only if the answer tells of a charge-back.
+    """
+    position = result.position
+    disputed = position.charged_back if position is not None else None
+    captured = position.captured if position is not None else None
+    if captured is not None and captured.minor > owed.minor:
+        return True
+    if result.kind != EventKind.CHARGED_BACK and not (disputed is not None and disputed.minor > 0):
+        return False
+    ours = charged_back()
+    return not ours or (disputed is not None and disputed.minor > ours)

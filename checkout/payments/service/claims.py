@@ -5,8 +5,7 @@ from functools import partial
 
 from checkout.conf import conf
 from checkout.money import Money
-from checkout.payments.books.adoption import adopt, key_of_claim
-from checkout.payments.books.apply import make_after_all, note_release
+from checkout.payments.books.apply import adopt, key_of_claim, make_after_all, note_release
 from checkout.payments.books.compare_events import (
     NAMES,
     Event,

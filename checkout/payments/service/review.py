@@ -8,8 +8,7 @@ from django.db.models import Q
 
 from checkout.conf import conf
 from checkout.money import Money
-from checkout.payments.books.adoption import adopt
-from checkout.payments.books.apply import note_release
+from checkout.payments.books.apply import adopt, note_release
 from checkout.payments.books.compare_authorisations import is_for_another_payment
 from checkout.payments.books.compare_sums import compare_sums
 from checkout.payments.books.ours import ours_of

@@ -9,8 +9,7 @@ from django.db.models import Q
 
 from checkout.localised_money import localised_money
 from checkout.money import Money
-from checkout.payments.books.adoption import adopt, key_of_claim
-from checkout.payments.books.apply import make_after_all
+from checkout.payments.books.apply import adopt, key_of_claim, make_after_all
 from checkout.payments.books.compare_events import CONFIRMED_BY_STAFF, Event, refund_made_after_all
 from checkout.payments.books.events import BY_ISSUERS, kind_by_issuer
 from checkout.payments.books.ours import operations_as_ours

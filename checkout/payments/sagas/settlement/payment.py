@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from checkout.localised_money import localised_money
-from checkout.payments.books.adoption import adopt
-from checkout.payments.books.apply import end_doubt, fail_refund
+from checkout.payments.books.apply import adopt, end_doubt, fail_refund
 from checkout.payments.books.compare_events import FOUND_BY_STAFF
 from checkout.payments.books.ours import NOT_FOUND
 from checkout.payments.checkout_messages import FiguresFound
