@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from checkout.payments.models import Operation, Saga
+from checkout.payments.sagas.asking import Asking
 from checkout.payments.sagas.operations.data import At
-from checkout.payments.sagas.settlement.verification import Verification
 from checkout.payments.totals import WITHOUT_END
 
 Kind, State = Operation.Kind, Operation.State
@@ -23,7 +23,7 @@ def is_idle(saga: Saga, state: str) -> bool:
     if saga.kind in ASKED_OF_THE_PROVIDER:
         return saga.step in WAITING_STEPS and (state in WITHOUT_END or _is_in_doubt(saga, state))
     # The provider was asked if a notification is true, did not decide that, and will be asked again.
-    return saga.kind == Verification.kind and saga.data.get("inquiries", 0) > 0
+    return saga.kind == Asking.kind and saga.data.get("inquiries", 0) > 0
 
 
 def waiting_operations(operations: Sequence[Operation], sagas: Sequence[Saga]) -> frozenset[str]:

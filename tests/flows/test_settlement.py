@@ -164,7 +164,7 @@ async def test_a_refund_behind_our_back_at_a_provider_without_sums_is_booked_by_
     await notify_all(books)
     await eventually(state_of(manual), PaymentState.CONFLICTED)
     await in_thread(review_payment, manual.reference, by="ada", reason="It is to be asked again")
-    await eventually(saga_status(manual, "review"), "completed")
+    await eventually(saga_status(manual, "asking"), "completed")
     assert await in_thread(state_of(manual)) == PaymentState.CONFLICTED
     theirs = TheirBooks(captured=euros(1250), refunded=euros(300), charged_back=euros(0), is_held=False)
     await in_thread(settle_payment, manual.reference, theirs, by="ada", reason="The portal says so")

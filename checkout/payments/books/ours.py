@@ -246,7 +246,7 @@ _CLAIMS = Compiled(
         Saga.objects.only("pk")
         .filter(
             attempt_id=attempt,
-            kind="verification",
+            kind="asking",
             status__in=UNFINISHED,
             data__claim__in=[str(each) for each in BY_ISSUERS],
         )

@@ -20,6 +20,7 @@ from checkout.payments.models import Attempt, Operation, Payment, Saga
 from checkout.payments.models.messages import send_to_checkout
 from checkout.payments.models.saga import UNFINISHED
 from checkout.payments.providers.base import EventKind
+from checkout.payments.sagas.asking import CHECK, Asking, AskingData
 from checkout.payments.sagas.hint_questions import seconds_until_question
 from checkout.payments.sagas.movement import move_payment_if_allowed
 from checkout.payments.sagas.operations.data import At
@@ -28,7 +29,6 @@ from checkout.payments.sagas.orchestration.locking import sagas_of
 from checkout.payments.sagas.portal import perhaps_sent
 from checkout.payments.sagas.purchase.flow import Purchase
 from checkout.payments.sagas.settlement.money_at_risk import claimed, count_claims
-from checkout.payments.sagas.settlement.verification import Verification, VerificationData
 from checkout.payments.sagas.signals import HINTS, Signal
 from checkout.payments.totals import SETTLED, operations_under_lock
 from checkout.states import ENDED_WITHOUT_MONEY, OPEN_ATTEMPTS, Actor, AttemptState
@@ -107,7 +107,7 @@ def _ask(
     # The order of an authorisation that has expired is cancelled by its purchase.
     purchases = (saga for saga in sagas if claim == "expired" and saga.kind == Purchase.kind)
     purchase = next(purchases, None)
-    orchestrator.start(Verification.kind, key, attempt, question, message, parent=purchase, payment=payment)
+    orchestrator.start(Asking.kind, key, attempt, question, message, parent=purchase, payment=payment)
     return True
 
 
@@ -183,8 +183,8 @@ def _hint_at(
             orchestrator.signal(saga, Signal.HINTED, message, payment)
 
 
-def _question(told: ApplyProviderEvent, claim: str, message: Message) -> VerificationData:
-    data = VerificationData(
+def _question(told: ApplyProviderEvent, claim: str, message: Message) -> AskingData:
+    data = AskingData(
         payment=told.payment,
         attempt=told.attempt,
         claim=claim,
@@ -272,13 +272,13 @@ def _may_be_settled_for_us(attempt: Attempt, told: ApplyProviderEvent) -> bool:
 def _verifies(saga: Saga, claim: str, told: ApplyProviderEvent) -> bool:
     """Return True if the saga already asks the provider about the same; for a hint, about anything.
 
-    A verification that is parked for staff only holds back hints with the same claim, not other hints. One
-    that a hint has started holds back no proven notification, as the answer may say more for that one. Each
-    proven charge-back has a verification of its own, and so has each amount of captures or refunds: they are
+    A question that is parked for staff only holds back hints with the same claim, not other hints. One that
+    a hint has started holds back no proven notification, as the answer may say more for that one. Each
+    proven charge-back has a question of its own, and so has each amount of captures or refunds: they are
     made in the provider's portal, and the answer may be about one of them only. Charge-backs that are not
     proven share one: for them only the provider's sum is believed, which covers all of them.
     """
-    if saga.kind != Verification.kind or saga.status not in UNFINISHED:
+    if saga.kind != Asking.kind or saga.step != CHECK or saga.status not in UNFINISHED:
         return False
     if not told.is_proven and saga.status == Saga.Status.RUNNING:
         return True
@@ -295,7 +295,7 @@ def _verifies(saga: Saga, claim: str, told: ApplyProviderEvent) -> bool:
 
 
 def _add_to_question(asked: Iterable[Saga], claim: str, told: ApplyProviderEvent) -> None:
-    """Add this statement to those of the verification of the same claim, if there is one."""
+    """Add this statement to those of the question about the same claim, if there is one."""
     for saga in asked:
         statements = saga.data.get("statements", [])
         is_same = saga.data.get("claim") == claim and saga.data.get("operation", "") == told.operation

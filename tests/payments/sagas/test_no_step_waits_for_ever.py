@@ -17,12 +17,11 @@ from msgspec.structs import replace as with_changes
 from checkout.messages import Body
 from checkout.payments.messages import ClaimOutcome, ProviderOutcome, ReviewOutcome
 from checkout.payments.sagas import DEFINITIONS
+from checkout.payments.sagas.asking import AskingData
 from checkout.payments.sagas.definition import Decision, End, SagaDefinition
 from checkout.payments.sagas.operations.data import OperationData
 from checkout.payments.sagas.purchase.data import PurchaseData
 from checkout.payments.sagas.purchase.flow import Purchase
-from checkout.payments.sagas.settlement.review import ReviewData
-from checkout.payments.sagas.settlement.verification import VerificationData
 from checkout.payments.sagas.signals import Signal
 from messaging.envelope import Reply
 from messaging.errors import MalformedMessage
@@ -57,10 +56,10 @@ def data_of(kind: str, definition: SagaDefinition[Any]) -> Iterable[Body]:
                 yield PurchaseData(**ORDER, **about, captures=captures, has_card=has_card)  # type: ignore[arg-type]
     elif definition.data_type is OperationData:
         yield OperationData(**ORDER, operation="op_1")  # type: ignore[arg-type]
-    elif definition.data_type is VerificationData:
-        yield VerificationData(payment="pay_1", attempt="pay_1-1", claim="expired")
-    elif definition.data_type is ReviewData:
-        yield ReviewData(payment="pay_1", attempt="pay_1-1")
+    elif definition.data_type is AskingData:
+        yield AskingData(payment="pay_1", attempt="pay_1-1", claim="expired")
+        yield AskingData(payment="pay_1", attempt="pay_1-1")
+        yield AskingData(payment="pay_1", attempt="pay_1-1")
     else:
         raise NotImplementedError(f"say here with what data a saga of kind {kind} begins")
 

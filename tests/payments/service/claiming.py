@@ -40,7 +40,7 @@ def claimed(attempt: Attempt, claim: str = CHARGED_BACK, minor: int | None = 300
         payment=attempt.payment.reference, attempt=attempt.order_code, kind=claim, **told
     )
     deliver(service, command(event))
-    saga = Saga.objects.filter(kind="verification").latest("pk")
+    saga = Saga.objects.filter(kind="asking").latest("pk")
     answered(saga, outcome="unclear", why="Nobody tells how much.")
     assert saga.status == Saga.Status.PARKED
     return saga

@@ -26,7 +26,7 @@ def _time_stands_still(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def waits_of_questions(attempt: Attempt, times: int) -> list[float | None]:
     """Send hints, denying each resulting question. Return each question's wait, or None if none was asked."""
-    verifications = Saga.objects.filter(kind="verification")
+    verifications = Saga.objects.filter(kind="asking")
     waits: list[float | None] = []
     for _ in range(times):
         before = verifications.count()

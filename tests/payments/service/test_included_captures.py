@@ -124,7 +124,7 @@ def test_its_flow_begins_as_accepted_and_the_purchase_goes_on_at_once(included, 
 def test_a_notification_of_it_before_its_flow_begins_is_explained_and_settles_it(included, purchase):
     authorise(included, "approve")
     captured_is_told(included)
-    assert not Saga.objects.filter(kind="verification").exists()
+    assert not Saga.objects.filter(kind="asking").exists()
     approved(purchase)
     assert (capture().step, capture().status) == ("finished", "completed")
     assert (purchase.step, purchase.status) == ("confirm_order", "running")
@@ -236,7 +236,7 @@ def test_its_refusal_after_staff_found_the_authorisation_held_leaves_the_order_u
     operation = operation_on(included, Operation.Kind.CAPTURE)
     Operation.objects.update(reference=NAME, state=Operation.State.PENDING)
     operation.refresh_from_db()
-    answered(Saga.objects.get(kind="review"), outcome="held")
+    answered(Saga.objects.get(kind="asking", step="review"), outcome="held")
     purchase.refresh_from_db()
     answered(purchase)
     assert (purchase.step, purchase.status) == ("finished", "completed")
@@ -254,7 +254,7 @@ def test_a_charge_back_before_the_authorisation_is_known_waits_for_it_and_is_boo
     authorise(included, "unknown")
     answered(purchase, outcome="unknown")
     charged_back(included)
-    verification = Saga.objects.get(kind="verification")
+    verification = Saga.objects.get(kind="asking")
     answered_by_the_provider(included, verification, books)
     assert verification.status == "running"
     let_settle(included)
@@ -269,13 +269,13 @@ def test_a_charge_back_before_the_authorisation_is_known_waits_for_it_and_is_boo
 @pytest.mark.parametrize("is_proven", [True, False])
 def test_what_is_not_captured_with_its_authorisation_is_not_charged_back_before_it(attempt, is_proven):
     notified(attempt, "charged_back", is_proven=is_proven)
-    assert not Saga.objects.filter(kind="verification").exists()
+    assert not Saga.objects.filter(kind="asking").exists()
 
 
 def test_a_charge_back_that_anybody_may_have_told_is_not_asked_about_before_the_authorisation(
     included, purchase
 ):
     notified(included, "charged_back", is_proven=False)
-    assert not Saga.objects.filter(kind="verification").exists()
+    assert not Saga.objects.filter(kind="asking").exists()
     notified(included, "charged_back")
-    assert Saga.objects.filter(kind="verification").exists()
+    assert Saga.objects.filter(kind="asking").exists()

@@ -36,7 +36,7 @@ def purchase(attempt: Attempt) -> Saga:
 def confirmed(attempt: Attempt) -> list[str]:
     """Let the provider notify that the authorisation has expired, and confirm it. Return the commands."""
     notified(attempt, "expired")
-    return commands_of(answered(Saga.objects.get(kind="verification"), outcome="confirmed", event="EXPIRED"))
+    return commands_of(answered(Saga.objects.get(kind="asking"), outcome="confirmed", event="EXPIRED"))
 
 
 def test_an_authorisation_that_has_lapsed_cancels_its_order(attempt: Attempt, purchase: Saga):
@@ -82,7 +82,7 @@ def test_an_authorisation_lapses_once_what_was_asked_for_meanwhile_is_refused(
     Payment.objects.update(state=sums_of(Payment.objects.get()).state)
     books.orders[attempt.order_code].state = OrderState.EXPIRED
     notified(attempt, "expired")
-    verification = Saga.objects.get(kind="verification")
+    verification = Saga.objects.get(kind="asking")
     is_asked_about(attempt, verification)
     assert verification.status == Saga.Status.RUNNING
     Operation.objects.filter(pk=operation.pk).update(state=Operation.State.REFUSED)
