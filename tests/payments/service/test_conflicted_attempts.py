@@ -2,9 +2,9 @@
 
 import pytest
 
+from checkout.payments.books.compare_notifications import CLAIMS
 from checkout.payments.checkout_messages import ResumeSaga, ReviewPayment
 from checkout.payments.models import Attempt, Operation, Payment, Saga
-from checkout.payments.sagas.provider_events import CLAIMS
 from checkout.payments.sagas.service import service
 from checkout.states import PaymentState
 from tests.payments.service.asking import operation_on, settle
