@@ -8,9 +8,9 @@ from pytest_django import Settings
 from checkout.errors import OutcomeUnknown
 from checkout.orders.models import Reservation
 from checkout.payments.actions import request_refund, request_void, review_payment, settle_books
+from checkout.payments.books.figures import TheirBooks
 from checkout.payments.checkout_messages import OperationFound
 from checkout.payments.models import Operation, Payment, ProviderCall
-from checkout.payments.sagas.settlement.reckoning import TheirBooks
 from checkout.states import PaymentState
 from messaging.concurrency.database import in_thread
 from tests.flows.shopping import (

@@ -8,12 +8,12 @@ from decimal import Decimal
 from checkout.errors import OperationRejected
 from checkout.money import Money, exponent
 from checkout.payments.books.events import BY_ISSUERS, kind_by_issuer
+from checkout.payments.books.figures import TheirBooks, reckon
 from checkout.payments.models import Attempt, Fact, Operation, Payment, Saga
+from checkout.payments.models.payment import CLAIM_SETTLED
 from checkout.payments.models.saga import UNFINISHED
-from checkout.payments.sagas.asking import CLAIM_SETTLED
 from checkout.payments.sagas.settlement.claim import left_to_book
 from checkout.payments.sagas.settlement.matter import seen_of_saga
-from checkout.payments.sagas.settlement.reckoning import TheirBooks, reckon
 from checkout.payments.sagas.settlement.settleable import NOTHING_TO_SETTLE, attempts_to_settle
 from checkout.payments.totals import ALL_BUT_REFUSED, Sums, sums_of_attempt
 from checkout.states import AttemptState, PaymentState

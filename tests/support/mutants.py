@@ -27,7 +27,12 @@ from checkout.payments.actions import saved_cards
 from checkout.payments.actions.creation import checked_fields
 from checkout.payments.actions.shopper import challenge, pending, submission
 from checkout.payments.actions.staff import erasure_conditions, settlement as staff_settlement
-from checkout.payments.books import apply as books_apply, compare_notifications, compare_operations
+from checkout.payments.books import (
+    apply as books_apply,
+    compare_notifications,
+    compare_operations,
+    money_at_risk,
+)
 from checkout.payments.books.ours import NOT_FOUND
 from checkout.payments.books.theirs import Answer
 from checkout.payments.books.verdicts import Conclusion, Verdict
@@ -54,7 +59,6 @@ from checkout.payments.providers.base import (
 from checkout.payments.sagas import DEFINITIONS
 from checkout.payments.sagas.orchestration import locking, orchestrator
 from checkout.payments.sagas.settlement import (
-    money_at_risk,
     operation as operation_settlement,
     settle as settlement,
 )

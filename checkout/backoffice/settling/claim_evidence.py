@@ -17,8 +17,8 @@ from checkout.backoffice.settling.evidence import (
 from checkout.localised_money import localised_money
 from checkout.money import Money
 from checkout.payments.models import Fact, Operation, Payment, Saga
-from checkout.payments.models.payment import HINTED, NOTIFIED
-from checkout.payments.sagas.asking import CLAIM_SETTLED, AskingData
+from checkout.payments.models.payment import CLAIM_SETTLED, HINTED, NOTIFIED
+from checkout.payments.sagas.asking import AskingData
 from checkout.payments.totals import added_up
 
 

@@ -15,7 +15,7 @@ from checkout.payments.books.events import BY_ISSUERS, events_of
 from checkout.payments.calls import MODIFICATIONS, has_had_no_effect, is_clean
 from checkout.payments.models import Attempt, Fact, Operation, ProviderCall, Saga
 from checkout.payments.models.payment import HINTED, NOTIFIED
-from checkout.payments.models.saga import UNFINISHED
+from checkout.payments.models.saga import ASKING, UNFINISHED
 from checkout.payments.providers.base import EventKind
 from checkout.payments.totals import operations_of
 from checkout.privacy.scrubbing import scrub_text
@@ -246,7 +246,7 @@ _CLAIMS = Compiled(
         Saga.objects.only("pk")
         .filter(
             attempt_id=attempt,
-            kind="asking",
+            kind=ASKING,
             status__in=UNFINISHED,
             data__claim__in=[str(each) for each in BY_ISSUERS],
         )

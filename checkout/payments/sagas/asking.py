@@ -25,6 +25,7 @@ from checkout.payments.messages import (
     ReviewAttempt,
     ReviewOutcome,
 )
+from checkout.payments.models.saga import ASKING
 from checkout.payments.providers.base import EventKind
 from checkout.payments.sagas.definition import Decision, End
 from checkout.payments.sagas.pauses import UNDECIDED_ANSWERS, inquiry_delay, provider_wait
@@ -41,8 +42,6 @@ NEWS: Mapping[PaymentEvent, Signal] = {"authorisation_expired": Signal.LAPSED}
 
 # The steps at which the provider is asked: about an event, or about all money of a conflicted payment.
 CHECK, REVIEW = "check", "review"
-# The fact that staff settled a claim.
-CLAIM_SETTLED = "claim_settled_by"
 
 
 class AskingData(Body, frozen=True, forbid_unknown_fields=False):
@@ -80,7 +79,7 @@ AskingDecision = Decision[AskingData]
 class Asking(TableSaga[AskingData]):
     """The definition of the saga that asks."""
 
-    kind = "asking"
+    kind = ASKING
     data_type = AskingData
 
     def table(self) -> Sequence[Step[AskingData]]:

@@ -14,6 +14,7 @@ from checkout.money import Money
 from checkout.payments.books.compare_events import Event
 from checkout.payments.books.compare_notifications import CLAIMS, claim_of
 from checkout.payments.books.events import BY_ISSUERS
+from checkout.payments.books.money_at_risk import claimed, count_claims
 from checkout.payments.books.ours import OF_ANOTHER_AMOUNT, operations_as_ours
 from checkout.payments.checkout_messages import ApplyProviderEvent, ResumeSaga
 from checkout.payments.locking import locked_payment_of
@@ -28,7 +29,6 @@ from checkout.payments.sagas.operations.data import At
 from checkout.payments.sagas.orchestration import orchestrator
 from checkout.payments.sagas.orchestration.locking import sagas_of
 from checkout.payments.sagas.purchase.flow import Purchase
-from checkout.payments.sagas.settlement.money_at_risk import claimed, count_claims
 from checkout.payments.sagas.signals import HINTS, Signal
 from checkout.payments.totals import SETTLED, operations_under_lock
 from checkout.states import Actor

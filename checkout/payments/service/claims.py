@@ -14,6 +14,7 @@ from checkout.payments.books.compare_events import (
     refund_made_after_all,
 )
 from checkout.payments.books.events import kind_by_issuer
+from checkout.payments.books.money_at_risk import count_claims, questions_about
 from checkout.payments.books.ours import Ours, ours_of
 from checkout.payments.books.theirs import Answer
 from checkout.payments.books.verdicts import Conclusion, Verdict
@@ -21,7 +22,6 @@ from checkout.payments.calls import CallsInFlight, under_way
 from checkout.payments.messages import CheckClaim, ClaimChecked, ClaimOutcome
 from checkout.payments.models import Attempt
 from checkout.payments.providers.base import EventKind, ProviderResult
-from checkout.payments.sagas.settlement.money_at_risk import count_claims, questions_about
 from checkout.payments.service.attempt_outcome import conflict
 from checkout.payments.service.attempts import attempt_of
 from checkout.payments.service.facts import fact_of, may_order_exist

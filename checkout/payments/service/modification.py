@@ -5,7 +5,9 @@ from functools import partial
 from checkout.money import Money
 from checkout.payments.books.apply import apply
 from checkout.payments.books.compare_operations import compare_reply
+from checkout.payments.books.money_at_risk import is_of_disputed_money, refuse_refund
 from checkout.payments.books.ours import our_operation
+from checkout.payments.books.portal import is_perhaps_done_there
 from checkout.payments.books.verdicts import Conclusion, Verdict
 from checkout.payments.calls import TO_BE_SENT, is_clean
 from checkout.payments.messages import (
@@ -17,8 +19,6 @@ from checkout.payments.messages import (
 )
 from checkout.payments.models import Attempt, Operation, ProviderCall
 from checkout.payments.providers.base import Modification, Outcome, ProviderResult, Verb
-from checkout.payments.sagas.portal import is_perhaps_done_there
-from checkout.payments.sagas.settlement.money_at_risk import is_of_disputed_money, refuse_refund
 from checkout.payments.service.attempt_outcome import conflict
 from checkout.payments.service.facts import answer_fact
 from checkout.payments.service.provider_call import CallResult, Intent, Send, provider_call

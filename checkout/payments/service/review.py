@@ -11,6 +11,11 @@ from checkout.money import Money
 from checkout.payments.books.apply import adopt, note_release
 from checkout.payments.books.compare_authorisations import is_for_another_payment
 from checkout.payments.books.compare_sums import compare_sums
+from checkout.payments.books.figures import (
+    holders_beside,
+    is_contradicted_beside,
+    others_of,
+)
 from checkout.payments.books.ours import ours_of
 from checkout.payments.books.theirs import Answer, shows_money
 from checkout.payments.books.verdicts import Conclusion
@@ -22,11 +27,6 @@ from checkout.payments.providers.base import Outcome, ProviderResult
 from checkout.payments.sagas.operations.opening import open_capture
 from checkout.payments.sagas.purchase.data import At
 from checkout.payments.sagas.purchase.flow import Purchase
-from checkout.payments.sagas.settlement.reckoning import (
-    holders_beside,
-    is_contradicted_beside,
-    others_of,
-)
 from checkout.payments.service.attempts import attempt_of
 from checkout.payments.service.facts import fact_of, may_order_exist
 from checkout.payments.service.provider_call import CallResult, provider_inquiry

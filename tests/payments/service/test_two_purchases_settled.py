@@ -9,13 +9,13 @@ from collections.abc import Callable
 import pytest
 
 from checkout.payments import service as payments
+from checkout.payments.books.figures import TheirBooks
 from checkout.payments.checkout_messages import ReviewPayment
 from checkout.payments.events import move_attempt
 from checkout.payments.messages import ReviewAttempt, ReviewOutcome
 from checkout.payments.models import Attempt, Fact, Operation, Payment, Saga
 from checkout.payments.objects.payment import payment_object, payment_objects
 from checkout.payments.sagas.service import service
-from checkout.payments.sagas.settlement.reckoning import TheirBooks
 from checkout.payments.sagas.settlement.settleable import contradicting_attempt
 from checkout.payments.totals import sums_of
 from checkout.states import Actor, AttemptState, PaymentState

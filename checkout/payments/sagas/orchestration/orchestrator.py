@@ -14,6 +14,7 @@ import structlog
 from django.utils import timezone
 
 from checkout.messages import Body, Command
+from checkout.payments.books.money_at_risk import follow_question
 from checkout.payments.locking import locked_payment_of
 from checkout.payments.models import Attempt, Fact, Payment, Saga, SagaStep
 from checkout.payments.sagas import DEFINITIONS
@@ -24,7 +25,6 @@ from checkout.payments.sagas.orchestration import in_place, question_ids
 from checkout.payments.sagas.orchestration.locking import numbered_saga, saga_waiting_for
 from checkout.payments.sagas.purchase.data import advice_about
 from checkout.payments.sagas.settlement.doubted_refusals import doubt_refusal, refuse_again
-from checkout.payments.sagas.settlement.money_at_risk import follow_question
 from checkout.payments.sagas.settlement.own_money import news_of_own_money
 from checkout.payments.sagas.signals import News, Signal
 from checkout.payments.sagas.waiters import reply_to_waiters

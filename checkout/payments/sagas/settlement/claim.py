@@ -17,10 +17,10 @@ from checkout.payments.checkout_messages import ClaimFound
 from checkout.payments.events import move_attempt
 from checkout.payments.locking import locked_attempt_of, locked_payment_of
 from checkout.payments.models import Attempt, Operation, Saga
+from checkout.payments.models.payment import CLAIM_SETTLED
 from checkout.payments.providers.base import EventKind
 from checkout.payments.sagas.asking import (
     CHECK,
-    CLAIM_SETTLED,
     Asking,
     AskingData,
 )

@@ -2,9 +2,9 @@
 
 from django.utils import timezone
 
+from checkout.payments.books.figures import TheirBooks, may_hold_money_beside
 from checkout.payments.models import Attempt, Difference, PostponedComparison
 from checkout.payments.models.reconciliation import OPEN_DIFFERENCE
-from checkout.payments.sagas.settlement.reckoning import TheirBooks, may_hold_money_beside
 from checkout.payments.sagas.settlement.settleable import OF_AN_ATTEMPT
 
 Kind = Difference.Kind

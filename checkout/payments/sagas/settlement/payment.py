@@ -11,22 +11,7 @@ from typing import Self
 from checkout.localised_money import localised_money
 from checkout.payments.books.apply import adopt, end_doubt, fail_refund
 from checkout.payments.books.compare_events import FOUND_BY_STAFF
-from checkout.payments.books.ours import NOT_FOUND
-from checkout.payments.checkout_messages import FiguresFound
-from checkout.payments.events import move_attempt, move_operation
-from checkout.payments.locking import locked_attempt, locked_payment_of
-from checkout.payments.models import Attempt, Fact, Operation, Payment, Saga
-from checkout.payments.models.saga import UNFINISHED
-from checkout.payments.sagas.movement import follow_sums, move_payment_if_allowed
-from checkout.payments.sagas.operations.opening import open_capture
-from checkout.payments.sagas.orchestration import orchestrator
-from checkout.payments.sagas.orchestration.locking import sagas_of_payment
-from checkout.payments.sagas.purchase.data import with_taken
-from checkout.payments.sagas.purchase.flow import Purchase
-from checkout.payments.sagas.settlement.differences import settle_differences
-from checkout.payments.sagas.settlement.matter import Matter, seen_of_payment
-from checkout.payments.sagas.settlement.reckoning import (
-    PAYMENT_SETTLED,
+from checkout.payments.books.figures import (
     SETTLEMENT_APPLIED,
     Reckoning,
     TheirBooks,
@@ -37,6 +22,21 @@ from checkout.payments.sagas.settlement.reckoning import (
     reckon,
     state_after,
 )
+from checkout.payments.books.ours import NOT_FOUND
+from checkout.payments.checkout_messages import FiguresFound
+from checkout.payments.events import move_attempt, move_operation
+from checkout.payments.locking import locked_attempt, locked_payment_of
+from checkout.payments.models import Attempt, Fact, Operation, Payment, Saga
+from checkout.payments.models.payment import PAYMENT_SETTLED
+from checkout.payments.models.saga import UNFINISHED
+from checkout.payments.sagas.movement import follow_sums, move_payment_if_allowed
+from checkout.payments.sagas.operations.opening import open_capture
+from checkout.payments.sagas.orchestration import orchestrator
+from checkout.payments.sagas.orchestration.locking import sagas_of_payment
+from checkout.payments.sagas.purchase.data import with_taken
+from checkout.payments.sagas.purchase.flow import Purchase
+from checkout.payments.sagas.settlement.differences import settle_differences
+from checkout.payments.sagas.settlement.matter import Matter, seen_of_payment
 from checkout.payments.sagas.settlement.settleable import (
     NOTHING_TO_SETTLE,
     attempts_to_settle,

@@ -6,6 +6,7 @@ from django.db.models import Case, Q, When
 
 from checkout.localised_money import localised_money
 from checkout.payments.books.events import BY_ISSUERS
+from checkout.payments.books.figures import SETTLEMENT_APPLIED, others_of
 from checkout.payments.books.ours import is_done_with_another_amount
 from checkout.payments.models import Attempt, Difference, Operation, Payment, Saga
 from checkout.payments.models.reconciliation import OPEN_DIFFERENCE
@@ -15,7 +16,6 @@ from checkout.payments.sagas.operations.data import UNTOLD
 from checkout.payments.sagas.purchase.data import At
 from checkout.payments.sagas.purchase.flow import Purchase
 from checkout.payments.sagas.settlement.claim import left_to_book
-from checkout.payments.sagas.settlement.reckoning import SETTLEMENT_APPLIED, others_of
 from checkout.payments.totals import OPEN, WITH_MONEY
 from checkout.states import OPEN_ATTEMPTS, AttemptState, PaymentState
 
