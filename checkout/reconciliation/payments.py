@@ -19,19 +19,25 @@ from checkout.payments.models import Attempt, Difference, PostponedComparison, P
 from checkout.payments.providers.base import EventKind, Outcome, Position, ProviderResult, WholePosition
 from checkout.payments.service.attempts import attempt_of
 from checkout.payments.service.facts import has_told_of_money, may_order_exist
-from checkout.reconciliation.changed import changed_payments, differing_payments
-from checkout.reconciliation.circuit_breaker import CircuitBreaker
 from checkout.reconciliation.comparison import Compared, compare, compare_answer, untold
 from checkout.reconciliation.differences import record
 from checkout.reconciliation.our_books import OurBooks, our_books
-from checkout.reconciliation.period import Period
-from checkout.reconciliation.postponed import inconclusive, postpone, postpone_sums, postponed_payments
 from checkout.reconciliation.provider_books import (
+    CircuitBreaker,
     NotUnderstood,
     Unanswered,
     inquiries_at_once,
     nothing_of,
     told,
+)
+from checkout.reconciliation.schedule import (
+    Period,
+    changed_payments,
+    differing_payments,
+    inconclusive,
+    postpone,
+    postpone_sums,
+    postponed_payments,
 )
 
 SAVE_EVERY = 100
