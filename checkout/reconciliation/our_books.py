@@ -1,7 +1,7 @@
 """Our books of one payment: of each attempt by its operations, of the whole by the ledger.
 
 Some sums are certain only within bounds: a capture or refund may wait for its outcome for days. Our books do
-not show whether the provider has booked it, so every sum that it may change is a ``Range``.
+not show whether the provider has booked it, so every sum that it may change has ``Bounds``.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from checkout.conf import conf
 from checkout.ledger.books import Balances, balances_of
+from checkout.payments.books.compare_sums import AttemptSums, Bounds
 from checkout.payments.books.ours import SAID_TO_HAVE_FAILED
 from checkout.payments.models import Attempt, Operation, Payment, ProviderAccount, Saga
 from checkout.payments.postings import is_still_posting
@@ -53,28 +54,6 @@ def waiting_operations(operations: Sequence[Operation], sagas: Sequence[Saga]) -
 def _is_in_doubt(saga: Saga, state: str) -> bool:
     """Return True for a booked refund that is said to have failed, and about which the provider is asked."""
     return state == State.DONE and bool(saga.data.get("is_booked") and saga.data.get("is_doubted"))
-
-
-@dataclass(frozen=True, slots=True)
-class Range:
-    """Two bounds, in minor units, between which a sum is certain to be. Mostly they are the same."""
-
-    least: int
-    most: int
-
-    def nearest(self, minor: int) -> int:
-        """Return the sum within the bounds that is nearest to ``minor``."""
-        return max(self.least, min(minor, self.most))
-
-
-@dataclass(frozen=True, slots=True)
-class AttemptSums:
-    """An attempt's sums in minor units. ``authorised`` is less the part that a void or an expiry released."""
-
-    authorised: Range
-    captured: Range
-    refunded: Range
-    charged_back: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +125,7 @@ def _sums(
     held = payment.amount_minor - sums.total(Kind.VOID, State.DONE) if was_authorised else 0
     is_being_voided = any(each.kind == Kind.VOID and each.reference in open_ for each in operations)
     return AttemptSums(
-        authorised=Range(0 if is_being_voided else held, held),
+        authorised=Bounds(0 if is_being_voided else held, held),
         captured=_range(operations, Kind.CAPTURE, open_),
         refunded=_range(operations, Kind.REFUND, open_),
         charged_back=sums.charged_back,
@@ -162,7 +141,7 @@ def _in_doubt(operations: Sequence[Operation], sagas: Sequence[Saga]) -> set[str
     return {each.reference for each in operations if each.doubt == SAID_TO_HAVE_FAILED} - parked
 
 
-def _range(operations: Sequence[Operation], kind: str, open_: Collection[str]) -> Range:
+def _range(operations: Sequence[Operation], kind: str, open_: Collection[str]) -> Bounds:
     """Return the least and the most that the provider can have booked.
 
     An operation that is not among the ``open_`` ones counts by its state, so that staff see any difference.
@@ -171,7 +150,7 @@ def _range(operations: Sequence[Operation], kind: str, open_: Collection[str]) -
     least = sum(
         each.amount_minor for each in ours if each.state == State.DONE and each.reference not in open_
     )
-    return Range(least, least + sum(each.amount_minor for each in ours if each.reference in open_))
+    return Bounds(least, least + sum(each.amount_minor for each in ours if each.reference in open_))
 
 
 def _is_in_progress(payment: Payment, operations: Sequence[Operation], sagas: Sequence[Saga]) -> bool:

@@ -18,14 +18,12 @@ from checkout.errors import (
     ProviderReplyInvalid,
     ProviderUnavailable,
 )
-from checkout.money import Money
 from checkout.payments.models import Attempt, Difference, ProviderAccount
 from checkout.payments.providers.base import (
     OrderCodeNotSendable,
     Outcome,
     Provider,
     ProviderResult,
-    WholePosition,
 )
 from checkout.payments.providers.registry import get_provider
 
@@ -82,12 +80,6 @@ def inquiries_at_once(account: ProviderAccount) -> int:
         return get_provider(account.opened()).inquiries_at_once
     except ProviderMisconfigured:
         return 1
-
-
-def nothing_of(currency: str) -> WholePosition:
-    """Return the position of an order that the provider does not have: all of its sums are zero."""
-    nothing = Money(0, currency)
-    return WholePosition(authorised=nothing, captured=nothing, refunded=nothing, charged_back=nothing)
 
 
 def _inquire(provider: Provider, order_code: str) -> ProviderResult:

@@ -13,6 +13,7 @@ from django.db.models import F, Q, Value
 from django.db.models.functions import Greatest
 
 from checkout.conf import conf
+from checkout.payments.books.compare_sums import Compared
 from checkout.payments.calls import may_yet_show, time_to_show
 from checkout.payments.models import (
     Difference,
@@ -23,7 +24,6 @@ from checkout.payments.models import (
     Saga,
 )
 from checkout.payments.models.reconciliation import OPEN_DIFFERENCE
-from checkout.reconciliation.comparison import Compared
 from checkout.reconciliation.our_books import OurBooks
 from messaging.outbox.clock import server_time_now
 

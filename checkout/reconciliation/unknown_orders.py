@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
+from checkout.payments.books.compare_sums import compare_unknown_order
 from checkout.payments.models import Attempt, Difference, ProviderAccount, Reconciliation
 from checkout.payments.models.reconciliation import OPEN_DIFFERENCE
-from checkout.reconciliation.comparison import compare_unknown_order
 from checkout.reconciliation.differences import record
 from checkout.reconciliation.provider_books import (
     CircuitBreaker,

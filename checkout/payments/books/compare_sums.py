@@ -3,7 +3,7 @@
 Staff have the provider asked about an order that it holds money of. A program adopts no movement by itself.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from checkout.money import Money
@@ -12,15 +12,18 @@ from checkout.payments.books.theirs import (
     Answer,
     are_sums_void,
     is_dispute_told,
+    may_be_of_settled_money,
     position_given,
     refunds_meant,
 )
 from checkout.payments.books.verdicts import Conclusion, Verdict
 from checkout.payments.models.payment import Operation
-from checkout.payments.providers.base import EventKind, ProviderResult, WholePosition
+from checkout.payments.models.reconciliation import UNKNOWN_CURRENCY, Difference
+from checkout.payments.providers.base import EventKind, Outcome, Position, ProviderResult, WholePosition
 from checkout.states import AttemptState
 
 Kind, State = Operation.Kind, Operation.State
+Sum = Difference.Kind
 
 _NAMES = {
     Kind.CAPTURE: "captures",
@@ -173,3 +176,150 @@ def is_beyond_ours(owed: Money, charged_back: Callable[[], int], result: Provide
         return False
     ours = charged_back()
     return not ours or (disputed is not None and disputed.minor > ours)
+
+
+# The comparison of books, which a program makes, and after which staff decide
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """Two bounds, in minor units, between which a sum is certain to be. Mostly they are the same."""
+
+    least: int
+    most: int
+
+    def nearest(self, minor: int) -> int:
+        """Return the sum within the bounds that is nearest to ``minor``."""
+        return max(self.least, min(minor, self.most))
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptSums:
+    """An attempt's sums in minor units. ``authorised`` is less the part that a void or an expiry released."""
+
+    authorised: Bounds
+    captured: Bounds
+    refunded: Bounds
+    charged_back: int
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """One sum in both books, in minor units of ``currency``, and whether they agree."""
+
+    order_code: str
+    kind: Sum
+    currency: str
+    ours: int
+    theirs: int
+    agrees: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Untold:
+    """One sum of ours that the provider does not tell. An earlier answer may have told it."""
+
+    order_code: str
+    kind: Sum
+    ours: Bounds
+
+
+def position_told(ours: Ours, sums: AttemptSums, result: ProviderResult) -> Position | None:
+    """Return the sums of an answer; None if it tells none that can be compared with ours (row Y3).
+
+    An order that the provider does not have has sums of nothing. The caller knows that it must have it.
+    """
+    currency = ours.owed.currency
+    if result.outcome == Outcome.NOT_FOUND:
+        nothing = Money(0, currency)
+        return WholePosition(authorised=nothing, captured=nothing, refunded=nothing, charged_back=nothing)
+    if are_sums_void(ours, result):
+        return None
+    if result.position is not None and not isinstance(result.position, WholePosition):
+        return result.position
+    position = position_given(
+        result,
+        owed=ours.owed.minor,
+        captured=(sums.captured.least, sums.captured.most),
+        least_refunded=sums.refunded.least,
+    )
+    if position is None or sums.refunded.least <= position.refunded.minor <= sums.refunded.most:
+        return position
+    # Another refunded sum is no difference if there may have been a settlement.
+    return None if may_be_of_settled_money(ours, result, position) else position
+
+
+def compare_position(
+    order_code: str, currency: str, sums: AttemptSums, position: Position, *, is_disputed: bool
+) -> Iterator[Compared]:
+    """Compare our sums of an order with those that the provider tells (row Y2).
+
+    Sums that it does not tell are left out, but for a charge-back if the order ``is_disputed``, and we have
+    none: that differs, whatever its amount.
+    """
+    told_sums = _told(position)
+    if told_sums:
+        first = told_sums[0]
+        is_same = first.currency == currency
+        authorised = sums.authorised.nearest(first.minor)
+        yield Compared(order_code, Sum.CURRENCY, first.currency, authorised, first.minor, is_same)
+        for kind, mine, told in _by_kind(sums, position) if is_same else ():
+            if told is not None:
+                theirs = told.minor
+                if kind == Sum.REFUNDED and isinstance(position, WholePosition):
+                    theirs = refunded_as_ours(position, sums)
+                nearest = mine.nearest(theirs)
+                yield Compared(order_code, kind, currency, nearest, theirs, agrees=nearest == theirs)
+    if is_disputed and position.charged_back is None and not sums.charged_back:
+        yield Compared(order_code, Sum.CHARGED_BACK, UNKNOWN_CURRENCY, 0, 0, agrees=False)
+
+
+def untold_sums(order_code: str, sums: AttemptSums, position: Position) -> list[Untold]:
+    """Return our sums of an order of which the provider says nothing (row Y3)."""
+    return [Untold(order_code, kind, mine) for kind, mine, told in _by_kind(sums, position) if told is None]
+
+
+def compare_unknown_order(told: ProviderResult, *, is_known: bool = False) -> Compared:
+    """Compare an order that only the provider knows (row U1). It differs if there may be money in it.
+
+    ``is_known`` says that we know the order by now, so that it is compared as an attempt instead.
+    """
+    if told.outcome == Outcome.NOT_FOUND:
+        theirs, agrees = Money(0, UNKNOWN_CURRENCY), True
+    elif told.position is not None and (told_sums := _told(told.position)):
+        theirs = max(told_sums, key=lambda money: money.minor)
+        agrees = isinstance(told.position, WholePosition) and _has_no_money(told.position)
+    else:
+        theirs = told.amount or Money(0, UNKNOWN_CURRENCY)
+        agrees = told.kept is not None and told.kept.minor == 0
+    return Compared(told.order_code, Sum.ORDER, theirs.currency, 0, theirs.minor, agrees or is_known)
+
+
+def refunded_as_ours(position: WholePosition, ours: AttemptSums) -> int:
+    """Return the provider's sum of refunds, in the meaning that agrees with ours if there is one."""
+    meant = refunds_meant(position, ours.charged_back)
+    return next((minor for minor in meant if ours.refunded.nearest(minor) == minor), meant[0])
+
+
+def _by_kind(sums: AttemptSums, position: Position) -> tuple[tuple[Sum, Bounds, Money | None], ...]:
+    """Return our sums and theirs. Those of refunds may have another meaning, see ``refunded_as_ours``."""
+    return (
+        (Sum.AUTHORISED, sums.authorised, position.authorised),
+        (Sum.CAPTURED, sums.captured, position.captured),
+        (Sum.REFUNDED, sums.refunded, position.refunded),
+        (Sum.CHARGED_BACK, Bounds(sums.charged_back, sums.charged_back), position.charged_back),
+    )
+
+
+def _told(position: Position) -> list[Money]:
+    sums = (position.authorised, position.captured, position.refunded, position.charged_back)
+    return [each for each in sums if each is not None]
+
+
+def _has_no_money(position: WholePosition) -> bool:
+    """Return True if nothing is held, and all that was captured has gone back.
+
+    The rest of a capture counts as held: the position does not tell if it was released.
+    """
+    gone_back = position.refunded.minor + (position.charged_back.minor if position.charged_back else 0)
+    return position.authorised.minor <= position.captured.minor <= gone_back
