@@ -22,7 +22,7 @@ from checkout.payments.sagas.definition import Decision, End, SagaDefinition
 from checkout.payments.sagas.operations.data import OperationData
 from checkout.payments.sagas.purchase.data import PurchaseData
 from checkout.payments.sagas.purchase.flow import Purchase
-from checkout.payments.sagas.signals import Signal
+from checkout.payments.sagas.signals import ChildResult, News, Signal
 from messaging.envelope import Reply
 from messaging.errors import MalformedMessage
 from tests.support.loyalty.purchase_steps import STEPS
@@ -40,6 +40,8 @@ REPLIES = (
     Reply.failure("order_confirmed", "Its stock is not given back.", retryable=False),
     Reply.malformed("It is no answer."),
 )
+# What a saga may tell the one that started it.
+RESULTS = [ChildResult(kind, news) for kind in ("capture", "void", "refund") for news in News]
 # Steps that wait for another saga, which has its own deadlines, or sends a signal when it is parked.
 WAITS_FOR_A_CHILD = {"purchase": {"capture", "void"}}
 MOST_SITUATIONS = 200_000
@@ -108,7 +110,7 @@ def followers(
         yield definition.on_deadline(step, data)
     if decision.end is End.PARKED:
         yield definition.on_resume(step, data)
-    for signal in Signal:
+    for signal in (*Signal, *RESULTS):
         heard = definition.on_signal(step, data, signal)
         if heard is not None and not stays(decision, heard):
             yield heard

@@ -10,7 +10,7 @@ from checkout.payments.messages import CapturePayment, RefundPayment, VoidPaymen
 from checkout.payments.sagas.definition import End
 from checkout.payments.sagas.operations.data import At, OperationData, OperationDecision
 from checkout.payments.sagas.operations.flow import OperationSaga, entries
-from checkout.payments.sagas.signals import Signal
+from checkout.payments.sagas.signals import Heard, Signal
 from checkout.payments.sagas.table import AfterSignal, Go, Step, TableSaga
 
 
@@ -54,7 +54,7 @@ class Refund(OperationSaga):
 
     def table(self) -> Sequence[Step[OperationData]]:
         """The steps of every operation. In addition a finished one may fail, and be made after all."""
-        heard: Mapping[str, Mapping[Signal, AfterSignal[OperationData]]] = {
+        heard: Mapping[str, Mapping[Heard, AfterSignal[OperationData]]] = {
             At.FINISHED: {Signal.REFUSED: self.booked_back},
             At.REFUSED: {Signal.DONE: self.arrived},
         }
