@@ -13,12 +13,11 @@ from datetime import datetime
 from typing import ParamSpec, TypeVar
 
 from checkout.payments.books.compare_sums import Compared, position_told
-from checkout.payments.books.ours import ours_of
+from checkout.payments.books.ours import has_told_of_money, may_order_exist, ours_of
 from checkout.payments.calls import under_way
 from checkout.payments.models import Attempt, Difference, PostponedComparison, ProviderAccount, Reconciliation
 from checkout.payments.providers.base import EventKind, Outcome, Position, ProviderResult
 from checkout.payments.service.attempts import attempt_of
-from checkout.payments.service.facts import has_told_of_money, may_order_exist
 from checkout.reconciliation.comparison import compare, compare_answer, untold
 from checkout.reconciliation.differences import record
 from checkout.reconciliation.our_books import OurBooks, our_books

@@ -32,6 +32,7 @@ from checkout.payments.books import (
     compare_notifications,
     compare_operations,
     money_at_risk,
+    ours,
 )
 from checkout.payments.books.ours import NOT_FOUND
 from checkout.payments.books.theirs import Answer
@@ -63,7 +64,7 @@ from checkout.payments.sagas.settlement import (
     settle as settlement,
 )
 from checkout.payments.sagas.settlement.operation import OperationMatter
-from checkout.payments.service import facts, modification, provider_call
+from checkout.payments.service import modification, provider_call
 from checkout.payments.service.modification import answer_of
 from checkout.payments.service.notifications import statement
 from checkout.payments.totals import Sums
@@ -355,7 +356,7 @@ def denial_believed() -> Patches:
 
     The mutant shows when a search does not show the order yet, and the answer to its authorisation was lost.
     """
-    yield from everywhere(facts.has_told_of_money, lambda attempt: False)
+    yield from everywhere(ours.has_told_of_money, lambda attempt: False)
 
 
 def lags_ignored() -> Patches:

@@ -15,7 +15,7 @@ from checkout.payments.books.compare_events import (
 )
 from checkout.payments.books.events import kind_by_issuer
 from checkout.payments.books.money_at_risk import count_claims, questions_about
-from checkout.payments.books.ours import Ours, ours_of
+from checkout.payments.books.ours import Ours, may_order_exist, ours_of
 from checkout.payments.books.theirs import Answer
 from checkout.payments.books.verdicts import Conclusion, Verdict
 from checkout.payments.calls import CallsInFlight, under_way
@@ -24,7 +24,7 @@ from checkout.payments.models import Attempt
 from checkout.payments.providers.base import EventKind, ProviderResult
 from checkout.payments.service.attempt_outcome import conflict
 from checkout.payments.service.attempts import attempt_of
-from checkout.payments.service.facts import fact_of, may_order_exist
+from checkout.payments.service.facts import fact_of
 from checkout.payments.service.provider_call import CallResult, provider_inquiry
 from checkout.payments.service.service import service
 from checkout.privacy.scrubbing import scrub_text

@@ -16,7 +16,7 @@ from checkout.payments.books.figures import (
     is_contradicted_beside,
     others_of,
 )
-from checkout.payments.books.ours import ours_of
+from checkout.payments.books.ours import may_order_exist, ours_of
 from checkout.payments.books.theirs import Answer, shows_money
 from checkout.payments.books.verdicts import Conclusion
 from checkout.payments.calls import CallsInFlight, under_way
@@ -28,7 +28,7 @@ from checkout.payments.sagas.operations.opening import open_capture
 from checkout.payments.sagas.purchase.data import At
 from checkout.payments.sagas.purchase.flow import Purchase
 from checkout.payments.service.attempts import attempt_of
-from checkout.payments.service.facts import fact_of, may_order_exist
+from checkout.payments.service.facts import fact_of
 from checkout.payments.service.provider_call import CallResult, provider_inquiry
 from checkout.payments.service.service import service
 from checkout.payments.totals import ALL_BUT_REFUSED, OPEN, Sums, sums_of_attempt
