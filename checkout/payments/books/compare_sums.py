@@ -15,6 +15,7 @@ from checkout.payments.books.theirs import (
     may_be_of_settled_money,
     position_given,
     refunds_meant,
+    shows_money,
 )
 from checkout.payments.books.verdicts import Conclusion, Verdict
 from checkout.payments.models.payment import Operation
@@ -33,6 +34,8 @@ _NAMES = {
 }
 _OPEN_STATES = (State.REQUESTED, State.PENDING, State.UNKNOWN)
 _REFUNDS = (EventKind.REFUND_SENT, EventKind.REFUNDED)
+# The outcomes that tell what the provider has of an order.
+_TELLING = (Outcome.APPROVED, Outcome.REFUSED, Outcome.NOT_FOUND)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +68,46 @@ class Gap:
         return f"The {_NAMES[self.kind]} at the provider come to {self.theirs}, ours to {self.ours}."
 
 
+def compare_review(
+    ours: Ours, answer: Answer, *, may_exist: bool, is_for_another: bool, is_alone: bool
+) -> tuple[Verdict, Gap | None]:
+    """Return what the provider has of an order that staff have it asked about, and the gap to be adopted.
+
+    It holds money as we do (``CONFIRMED``, ``ADOPTED``), holds none (``REFUSED``), contradicts us, or does
+    not tell. ``may_exist`` says that the order may exist although the provider does not find it, and
+    ``is_alone`` that no other attempt of the payment holds money, is under way, or contradicts us.
+    """
+    result = answer.result
+    if result.outcome not in _TELLING:
+        return _untold("The provider did not say what became of it. Ask again later."), None
+    if may_exist:
+        return _untold("The provider does not find the order, which may exist. Look it up there."), None
+    if is_for_another:
+        return _stands(f"The provider still speaks of other money than ours: {result.amount}."), None
+    if not shows_money(result):
+        return _compare_released(ours), None
+    if not is_alone:
+        return _stands("Another attempt holds money, too, is under way, or contradicts us as well."), None
+    if ours.state not in (AttemptState.AUTHORISED, AttemptState.CONFLICTED):
+        return _stands(f"The provider holds money, and the attempt is {ours.state}."), None
+    if ours.total(Kind.VOID, State.DONE):
+        return _stands("The provider still holds what we have as released."), None
+    return compare_sums(ours, answer)
+
+
+def _compare_released(ours: Ours) -> Verdict:
+    if ours.captured:
+        why = f"The provider holds nothing, and we have {Money(ours.captured, ours.owed.currency)} captured."
+        if ours.captured < ours.owed.minor:
+            why = f"{why} It may have released only the rest, and does not tell what it has captured."
+        return _stands(why)
+    captures = [each for each in ours.of_kind(Kind.CAPTURE) if each.state in _OPEN_STATES]
+    if any(each.minor != ours.owed.minor for each in captures):
+        # The capture may have arrived, so that only the rest was released.
+        return _stands("The provider holds nothing, and a capture of a part is still open.")
+    return Verdict(Conclusion.REFUSED, "K1")
+
+
 def compare_sums(ours: Ours, answer: Answer) -> tuple[Verdict, Gap | None]:
     """Return if the sums of an order that holds money agree, and the gap that may be adopted, if any.
 
@@ -79,8 +122,7 @@ def compare_sums(ours: Ours, answer: Answer) -> tuple[Verdict, Gap | None]:
         return _stands("The provider does not tell how much was captured and refunded."), None
     found = gaps(ours, position) if position is not None else []
     if found and answer.may_be_from_before(ours.last_booked_at):
-        why = "The answer may be from before our last booking. Ask again later."
-        return Verdict(Conclusion.OPEN, "G5", why=why), None
+        return _untold("The answer may be from before our last booking. Ask again later."), None
     found = [replace(gap, left=0) if _is_uncertain(ours, answer, position, gap) else gap for gap in found]
     for gap in found:
         if not gap.may_be_adopted or ours.state != AttemptState.AUTHORISED:
@@ -96,6 +138,10 @@ def compare_sums(ours: Ours, answer: Answer) -> tuple[Verdict, Gap | None]:
 
 def _stands(why: str) -> Verdict:
     return Verdict(Conclusion.CONTRADICTION, "K1", why=why)
+
+
+def _untold(why: str) -> Verdict:
+    return Verdict(Conclusion.OPEN, "G5", why=why)
 
 
 def _position(ours: Ours, answer: Answer) -> WholePosition | None:
