@@ -154,7 +154,7 @@ def waiting(of, kind, minor):
 
 
 def claimed(of, claim="charged_back", **told):
-    """Create the parked verification of a notification that the provider's answers left open."""
+    """Create the parked question of a notification that the provider's answers left open."""
     tried = of.attempts.get()
     if claim in ("charged_back", "charge_back_reversed"):
         told = {"minor": 300, "currency": of.currency, "event_id": "e-1", **told}
@@ -234,7 +234,7 @@ def notification(of, state, reason="", **fields):
 
 
 def asked_about(of, answer="", *, claim="captured", status=Saga.Status.COMPLETED, by_staff=False, **fields):
-    """Create a hint, and the verification with the provider's answer."""
+    """Create a hint, and the question with the provider's answer."""
     row = notification(of, "applied", applied_at=timezone.now(), **fields)
     tried, event_id = of.attempts.get(), f"event-{row.pk}"
     Fact.objects.create(

@@ -50,7 +50,7 @@ def net_sums(done: Counter[str]) -> tuple[int, int, int]:
 
 
 def settle_claim_by(truth: Truth, saga_pk: int, *, by: str) -> None:
-    """Settle a parked verification's claim, with the amount our books lack if an issuer moved money."""
+    """Settle a parked question's claim, with the amount our books lack if an issuer moved money."""
     saga = Saga.objects.select_related("attempt__payment").get(pk=saga_pk)
     # A decision about another claim may be carried out between these reads: then this one must be refused.
     seen = seen_of_saga(saga)

@@ -1,4 +1,4 @@
-"""The verification of a notification that no operation of ours explains, as conversations."""
+"""The saga that asks about a notified event that no operation of ours explains, as conversations."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Parked verifications, whose notifications the provider's answers neither confirm nor deny."""
+"""Parked questions, whose notifications the provider's answers neither confirm nor deny."""
 
 from typing import Any
 
@@ -34,7 +34,7 @@ def captured(attempt: Attempt, minor: int = 1000) -> Attempt:
 
 
 def claimed(attempt: Attempt, claim: str = CHARGED_BACK, minor: int | None = 300, **told: Any) -> Saga:
-    """Return the parked verification of a claim, after an unclear answer of the provider."""
+    """Return the parked question of a claim, after an unclear answer of the provider."""
     told = {"minor": minor, "currency": "GBP", "event_id": "e-1", **told}
     event = ApplyProviderEvent(
         payment=attempt.payment.reference, attempt=attempt.order_code, kind=claim, **told

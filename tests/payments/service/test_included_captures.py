@@ -69,10 +69,10 @@ def charged_back(attempt: Attempt) -> None:
     deliver(service, command(event))
 
 
-def answered_by_the_provider(attempt: Attempt, verification: Saga, books: Books) -> None:
-    """Let the payments service ask what was charged back, and the verification take its answer."""
+def answered_by_the_provider(attempt: Attempt, asking: Saga, books: Books) -> None:
+    """Let the payments service ask what was charged back, and the saga that asks take its answer."""
     books.orders[attempt.order_code].charged_back = Money(500, "GBP")
-    data = verification.data
+    data = asking.data
     question = CheckClaim(
         payment=attempt.payment.reference,
         attempt=attempt.order_code,
@@ -83,7 +83,7 @@ def answered_by_the_provider(attempt: Attempt, verification: Saga, books: Books)
         event_id=data["event_id"],
         is_proven=True,
     )
-    answered(verification, **deliver(payments, command(question)).result)
+    answered(asking, **deliver(payments, command(question)).result)
 
 
 def test_it_is_recorded_with_the_authorisation_as_accepted(included, books: Books):
@@ -254,15 +254,15 @@ def test_a_charge_back_before_the_authorisation_is_known_waits_for_it_and_is_boo
     authorise(included, "unknown")
     answered(purchase, outcome="unknown")
     charged_back(included)
-    verification = Saga.objects.get(kind="asking")
-    answered_by_the_provider(included, verification, books)
-    assert verification.status == "running"
+    asking = Saga.objects.get(kind="asking")
+    answered_by_the_provider(included, asking, books)
+    assert asking.status == "running"
     let_settle(included)
     inquire(included)
     approved(purchase)
     captured_is_told(included)
-    answered_by_the_provider(included, verification, books)
-    assert verification.status == "completed"
+    answered_by_the_provider(included, asking, books)
+    assert asking.status == "completed"
     assert Operation.objects.get(kind="charge_back").amount_minor == 500
 
 

@@ -75,7 +75,7 @@ def notified(
     event_id: str = "e-1",
     currency: str = "GBP",
 ) -> Saga | None:
-    """Have an event told that names no operation, and return the first verification, if there is any."""
+    """Have an event told that names no operation, and return the first question, if there is any."""
     event = ApplyProviderEvent(
         payment=attempt.payment.reference,
         attempt=attempt.order_code,
