@@ -1,7 +1,7 @@
-"""The results of notifications: of their statements, and of the verifications that they started.
+"""The results of notifications: of their statements, and of the questions that they led to.
 
 A notification that was examined is ``applied``, even if it changed nothing. Its statements are facts that
-name it. A verification that queried the provider about a statement contains the statement's event id.
+name it. A saga that queried the provider about a statement contains the statement's event id.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -12,7 +12,7 @@ from django.db.models import Q
 
 from checkout.payments.models import Fact, ProviderNotification, Saga
 from checkout.payments.models.payment import HINTED, NOTIFIED
-from checkout.payments.sagas.settlement.verification import Verification
+from checkout.payments.sagas.asking import Asking
 
 State = ProviderNotification.State
 
@@ -43,7 +43,7 @@ _WHILE_OPEN = {
 
 @dataclass(frozen=True, slots=True)
 class NotificationResult:
-    """The result, and the verification that it comes from, if there was one."""
+    """The result, and the question that it comes from, if there was one."""
 
     result: Result
     question: Saga | None = None
@@ -73,8 +73,8 @@ def _statements(payments: Collection[int]) -> dict[int, list[Fact]]:
 
 
 def _questions(payments: Collection[int]) -> dict[str, Saga]:
-    """Return the latest verification about each statement, by its event id."""
-    sagas = Saga.objects.filter(kind=Verification.kind, payment__in=payments).order_by("pk")
+    """Return the latest question about each statement, by its event id."""
+    sagas = Saga.objects.filter(kind=Asking.kind, payment__in=payments).order_by("pk")
     return {event_id: saga for saga in sagas for event_id in saga.data.get("statements", ())}
 
 

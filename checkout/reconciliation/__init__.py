@@ -16,7 +16,7 @@ from django.db.models import Max
 from checkout.conf import conf
 from checkout.payments.models import Difference, ProviderAccount, Reconciliation
 from checkout.reconciliation.payments import compare_payments
-from checkout.reconciliation.period import period_of, time_to_compare, time_to_list
+from checkout.reconciliation.schedule import period_of, time_to_compare, time_to_list
 from checkout.reconciliation.unknown_orders import find_unknown_orders
 from messaging.outbox.clock import server_time_now
 

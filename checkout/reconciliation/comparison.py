@@ -1,37 +1,20 @@
-"""The comparison itself: a pure function from two sets of books to every sum that was compared."""
+"""The comparison of a payment in our books with the provider's: of its orders, and of our ledger."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
-from checkout.money import Money
-from checkout.payments.books.theirs import refunds_meant
+from checkout.payments.books.compare_sums import (
+    AttemptSums,
+    Compared,
+    Untold,
+    compare_position,
+    refunded_as_ours,
+    untold_sums,
+)
 from checkout.payments.models import Difference
-from checkout.payments.models.reconciliation import UNKNOWN_CURRENCY
-from checkout.payments.providers.base import Outcome, Position, ProviderResult, WholePosition
-from checkout.reconciliation.our_books import AttemptSums, OurBooks, Range
+from checkout.payments.providers.base import Position, WholePosition
+from checkout.reconciliation.our_books import OurBooks
 
 Kind = Difference.Kind
-
-
-@dataclass(frozen=True, slots=True)
-class Compared:
-    """One sum in both books, in minor units of ``currency``, and whether they agree."""
-
-    order_code: str
-    kind: Difference.Kind
-    currency: str
-    ours: int
-    theirs: int
-    agrees: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Untold:
-    """One sum of ours that the provider does not tell. An earlier answer may have told it."""
-
-    order_code: str
-    kind: Difference.Kind
-    ours: Range
 
 
 def compare(
@@ -39,16 +22,14 @@ def compare(
 ) -> list[Compared]:
     """Compare to the minor unit, or within bounds where operations are still open.
 
-    Sums that the provider does not tell are left out, but for a charge-back of an order that is among the
-    ``disputed`` ones and of which we have none: that differs, whatever its amount. Our ledger is compared in
-    any case: with the provider's sums if all are told and certain, otherwise with our operations.
+    ``disputed`` are the orders of which the last event is a charge-back. Our ledger is compared in any case:
+    with the provider's sums if all are told and certain, otherwise with our operations.
     """
     compared: list[Compared] = []
     for order_code, sums in ours.attempts.items():
         position = theirs[order_code] or Position()
-        compared += _attempt(order_code, ours.currency, sums, position)
-        if order_code in disputed and position.charged_back is None and not sums.charged_back:
-            compared.append(Compared(order_code, Kind.CHARGED_BACK, UNKNOWN_CURRENCY, 0, 0, agrees=False))
+        is_disputed = order_code in disputed
+        compared += compare_position(order_code, ours.currency, sums, position, is_disputed=is_disputed)
     compared += _ledger(ours, [theirs[order_code] for order_code in ours.attempts])
     return compared
 
@@ -56,74 +37,15 @@ def compare(
 def untold(ours: OurBooks, theirs: Mapping[str, Position | None]) -> list[Untold]:
     """Return our sums of which ``theirs`` says nothing."""
     return [
-        Untold(order_code, kind, mine)
+        each
         for order_code, sums in ours.attempts.items()
-        for kind, mine, told in _by_kind(sums, theirs[order_code] or Position())
-        if told is None
+        for each in untold_sums(order_code, sums, theirs[order_code] or Position())
     ]
-
-
-def _by_kind(
-    sums: AttemptSums, position: Position
-) -> tuple[tuple[Difference.Kind, Range, Money | None], ...]:
-    """Return our sums and theirs. Those of refunds may have another meaning, see ``_refunded``."""
-    return (
-        (Kind.AUTHORISED, sums.authorised, position.authorised),
-        (Kind.CAPTURED, sums.captured, position.captured),
-        (Kind.REFUNDED, sums.refunded, position.refunded),
-        (Kind.CHARGED_BACK, Range(sums.charged_back, sums.charged_back), position.charged_back),
-    )
-
-
-def compare_unknown_order(told: ProviderResult, *, is_known: bool = False) -> Compared:
-    """Compare an order that only the provider knows. It differs if there is money in it, or may be.
-
-    ``is_known`` says that we know the order by now, so that it is compared as an attempt instead.
-    """
-    if told.outcome == Outcome.NOT_FOUND:
-        theirs, agrees = Money(0, UNKNOWN_CURRENCY), True
-    elif told.position is not None and (told_sums := _told(told.position)):
-        theirs = max(told_sums, key=lambda money: money.minor)
-        agrees = isinstance(told.position, WholePosition) and _has_no_money(told.position)
-    else:
-        theirs = told.amount or Money(0, UNKNOWN_CURRENCY)
-        agrees = told.kept is not None and told.kept.minor == 0
-    return Compared(told.order_code, Kind.ORDER, theirs.currency, 0, theirs.minor, agrees or is_known)
-
-
-def _told(position: Position) -> list[Money]:
-    sums = (position.authorised, position.captured, position.refunded, position.charged_back)
-    return [each for each in sums if each is not None]
-
-
-def _has_no_money(position: WholePosition) -> bool:
-    """Return True if nothing is held, and all that was captured has gone back.
-
-    The rest of a capture counts as held: the position does not tell if it was released.
-    """
-    gone_back = position.refunded.minor + (position.charged_back.minor if position.charged_back else 0)
-    return position.authorised.minor <= position.captured.minor <= gone_back
 
 
 def compare_answer(order_code: str, currency: str, *, is_understood: bool) -> Compared:
     """Return the comparison that records an order as unanswered, or as no longer unanswered."""
     return Compared(order_code, Kind.UNANSWERED, currency, 0, 0, is_understood)
-
-
-def _attempt(order_code: str, currency: str, sums: AttemptSums, position: Position) -> Iterator[Compared]:
-    told_sums = _told(position)
-    if not told_sums:
-        return
-    first = told_sums[0]
-    is_same = first.currency == currency
-    authorised = sums.authorised.nearest(first.minor)
-    yield Compared(order_code, Kind.CURRENCY, first.currency, authorised, first.minor, is_same)
-    for kind, mine, told in _by_kind(sums, position) if is_same else ():
-        if told is not None:
-            theirs = told.minor
-            if kind == Kind.REFUNDED and isinstance(position, WholePosition):
-                theirs = _refunded(position, sums)
-            yield _within(order_code, kind, currency, mine, theirs)
 
 
 def _ledger(ours: OurBooks, positions: Sequence[Position | None]) -> Iterator[Compared]:
@@ -142,7 +64,8 @@ def _ledger(ours: OurBooks, positions: Sequence[Position | None]) -> Iterator[Co
     charged_back = ours.operations.charged_back
     if ours.is_whole and are_certain and len(told) == len(positions):
         captured = sum(each.captured.minor for each in told)
-        refunded = sum(_refunded(each, sums) for each, sums in zip(told, ours.attempts.values(), strict=True))
+        by_attempt = zip(told, ours.attempts.values(), strict=True)
+        refunded = sum(refunded_as_ours(each, sums) for each, sums in by_attempt)
         disputed = [each.charged_back.minor for each in told if each.charged_back is not None]
         charged_back = sum(disputed) if len(disputed) == len(told) else charged_back
     expected = {
@@ -167,18 +90,8 @@ def _ledger_sum(order_code: str, kind: Difference.Kind, ours: OurBooks, theirs: 
     return _sum(order_code, kind, ours.currency, own, theirs)
 
 
-def _refunded(position: WholePosition, ours: AttemptSums) -> int:
-    """Return the provider's sum of refunds, in the meaning that agrees with ours if there is one."""
-    meant = refunds_meant(position, ours.charged_back)
-    return next((minor for minor in meant if ours.refunded.nearest(minor) == minor), meant[0])
-
-
 def _are_certain(sums: AttemptSums) -> bool:
     return all(sum.least == sum.most for sum in (sums.captured, sums.refunded))
-
-
-def _within(order_code: str, kind: Difference.Kind, currency: str, ours: Range, theirs: int) -> Compared:
-    return _sum(order_code, kind, currency, ours.nearest(theirs), theirs)
 
 
 def _sum(order_code: str, kind: Difference.Kind, currency: str, ours: int, theirs: int) -> Compared:

@@ -9,9 +9,9 @@ import structlog
 from django.db import transaction
 from django.utils import timezone
 
+from checkout.payments.books.compare_sums import Compared, Untold
 from checkout.payments.models import Difference, Fact, ProviderAccount
 from checkout.payments.models.reconciliation import UNKNOWN_CURRENCY
-from checkout.reconciliation.comparison import Compared, Untold
 from checkout.states import Actor
 from messaging.compiled_queries import Compiled
 

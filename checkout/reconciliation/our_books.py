@@ -1,7 +1,7 @@
 """Our books of one payment: of each attempt by its operations, of the whole by the ledger.
 
 Some sums are certain only within bounds: a capture or refund may wait for its outcome for days. Our books do
-not show whether the provider has booked it, so every sum that it may change is a ``Range``.
+not show whether the provider has booked it, so every sum that it may change has ``Bounds``.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -12,37 +12,48 @@ from django.utils import timezone
 
 from checkout.conf import conf
 from checkout.ledger.books import Balances, balances_of
+from checkout.payments.books.compare_sums import AttemptSums, Bounds
 from checkout.payments.books.ours import SAID_TO_HAVE_FAILED
 from checkout.payments.models import Attempt, Operation, Payment, ProviderAccount, Saga
 from checkout.payments.postings import is_still_posting
-from checkout.payments.totals import OPEN, Sums, added_up
-from checkout.reconciliation.idle_sagas import is_idle, waiting_operations
+from checkout.payments.sagas.asking import Asking
+from checkout.payments.sagas.operations.data import At
+from checkout.payments.totals import OPEN, WITHOUT_END, Sums, added_up
 from checkout.states import UNDECIDED, AttemptState, PaymentState
 from messaging.compiled_queries import Compiled
 
 Kind, State = Operation.Kind, Operation.State
+_ASKED_OF_THE_PROVIDER = (Kind.CAPTURE, Kind.VOID, Kind.REFUND)
+# At these steps nothing is being sent or posted: the outcome comes by a notification, or by a later inquiry.
+_WAITING_STEPS = (At.AWAIT_PROVIDER, At.INQUIRE)
 
 
-@dataclass(frozen=True, slots=True)
-class Range:
-    """Two bounds, in minor units, between which a sum is certain to be. Mostly they are the same."""
+def is_idle(saga: Saga, state: str) -> bool:
+    """Return True if the saga moves nothing now. ``state`` is that of its operation, if it is about one.
 
-    least: int
-    most: int
+    A running saga whose operation has ended is not at rest: the signal to that saga is on its way.
+    """
+    if saga.status != Saga.Status.RUNNING:
+        return True
+    if saga.kind in _ASKED_OF_THE_PROVIDER:
+        return saga.step in _WAITING_STEPS and (state in WITHOUT_END or _is_in_doubt(saga, state))
+    # The provider was asked if a notification is true, did not decide that, and will be asked again.
+    return saga.kind == Asking.kind and saga.data.get("inquiries", 0) > 0
 
-    def nearest(self, minor: int) -> int:
-        """Return the sum within the bounds that is nearest to ``minor``."""
-        return max(self.least, min(minor, self.most))
+
+def waiting_operations(operations: Sequence[Operation], sagas: Sequence[Saga]) -> frozenset[str]:
+    """Return the references of the operations that the provider may or may not have booked."""
+    states = {each.reference: each.state for each in operations}
+    return frozenset(
+        saga.key
+        for saga in sagas
+        if saga.status == Saga.Status.RUNNING and saga.key in states and is_idle(saga, states[saga.key])
+    )
 
 
-@dataclass(frozen=True, slots=True)
-class AttemptSums:
-    """An attempt's sums in minor units. ``authorised`` is less the part that a void or an expiry released."""
-
-    authorised: Range
-    captured: Range
-    refunded: Range
-    charged_back: int
+def _is_in_doubt(saga: Saga, state: str) -> bool:
+    """Return True for a booked refund that is said to have failed, and about which the provider is asked."""
+    return state == State.DONE and bool(saga.data.get("is_booked") and saga.data.get("is_doubted"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +125,7 @@ def _sums(
     held = payment.amount_minor - sums.total(Kind.VOID, State.DONE) if was_authorised else 0
     is_being_voided = any(each.kind == Kind.VOID and each.reference in open_ for each in operations)
     return AttemptSums(
-        authorised=Range(0 if is_being_voided else held, held),
+        authorised=Bounds(0 if is_being_voided else held, held),
         captured=_range(operations, Kind.CAPTURE, open_),
         refunded=_range(operations, Kind.REFUND, open_),
         charged_back=sums.charged_back,
@@ -130,7 +141,7 @@ def _in_doubt(operations: Sequence[Operation], sagas: Sequence[Saga]) -> set[str
     return {each.reference for each in operations if each.doubt == SAID_TO_HAVE_FAILED} - parked
 
 
-def _range(operations: Sequence[Operation], kind: str, open_: Collection[str]) -> Range:
+def _range(operations: Sequence[Operation], kind: str, open_: Collection[str]) -> Bounds:
     """Return the least and the most that the provider can have booked.
 
     An operation that is not among the ``open_`` ones counts by its state, so that staff see any difference.
@@ -139,7 +150,7 @@ def _range(operations: Sequence[Operation], kind: str, open_: Collection[str]) -
     least = sum(
         each.amount_minor for each in ours if each.state == State.DONE and each.reference not in open_
     )
-    return Range(least, least + sum(each.amount_minor for each in ours if each.reference in open_))
+    return Bounds(least, least + sum(each.amount_minor for each in ours if each.reference in open_))
 
 
 def _is_in_progress(payment: Payment, operations: Sequence[Operation], sagas: Sequence[Saga]) -> bool:

@@ -12,26 +12,30 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import ParamSpec, TypeVar
 
-from checkout.payments.books.ours import ours_of
-from checkout.payments.books.theirs import are_sums_void, may_be_of_settled_money, position_given
+from checkout.payments.books.compare_sums import Compared, position_told
+from checkout.payments.books.ours import has_told_of_money, may_order_exist, ours_of
 from checkout.payments.calls import under_way
 from checkout.payments.models import Attempt, Difference, PostponedComparison, ProviderAccount, Reconciliation
-from checkout.payments.providers.base import EventKind, Outcome, Position, ProviderResult, WholePosition
+from checkout.payments.providers.base import EventKind, Outcome, Position, ProviderResult
 from checkout.payments.service.attempts import attempt_of
-from checkout.payments.service.facts import has_told_of_money, may_order_exist
-from checkout.reconciliation.changed import changed_payments, differing_payments
-from checkout.reconciliation.circuit_breaker import CircuitBreaker
-from checkout.reconciliation.comparison import Compared, compare, compare_answer, untold
+from checkout.reconciliation.comparison import compare, compare_answer, untold
 from checkout.reconciliation.differences import record
 from checkout.reconciliation.our_books import OurBooks, our_books
-from checkout.reconciliation.period import Period
-from checkout.reconciliation.postponed import inconclusive, postpone, postpone_sums, postponed_payments
 from checkout.reconciliation.provider_books import (
+    CircuitBreaker,
     NotUnderstood,
     Unanswered,
     inquiries_at_once,
-    nothing_of,
     told,
+)
+from checkout.reconciliation.schedule import (
+    Period,
+    changed_payments,
+    differing_payments,
+    inconclusive,
+    postpone,
+    postpone_sums,
+    postponed_payments,
 )
 
 SAVE_EVERY = 100
@@ -197,7 +201,7 @@ class _Comparison:
                 result = self._answer(code, question)
             except Unanswered:
                 return self._not_answered(pk, compare_answer(code, before.currency, is_understood=False))
-            theirs[code] = None if result is None else _position_told(code, before, result)
+            theirs[code] = None if result is None else _position_of(code, before, result)
             answers.append(compare_answer(code, before.currency, is_understood=result is not None))
             if result is not None and result.kind == EventKind.CHARGED_BACK:
                 disputed.append(code)
@@ -268,23 +272,6 @@ def _are_sums_told(theirs: Mapping[str, Position | None]) -> bool:
     )
 
 
-def _position_told(code: str, ours: OurBooks, result: ProviderResult) -> Position | None:
-    """Return the sums of an answer; None if it tells none that can be compared with ours."""
-    if result.outcome == Outcome.NOT_FOUND:
-        return nothing_of(ours.currency)
-    known = ours_of(Attempt.objects.select_related("payment").get(order_code=code))
-    if are_sums_void(known, result):
-        return None
-    sums = ours.attempts[code]
-    if result.position is not None and not isinstance(result.position, WholePosition):
-        return result.position
-    position = position_given(
-        result,
-        owed=ours.operations.owed,
-        captured=(sums.captured.least, sums.captured.most),
-        least_refunded=sums.refunded.least,
-    )
-    if position is None or sums.refunded.least <= position.refunded.minor <= sums.refunded.most:
-        return position
-    # Another refunded sum is no difference if there may have been a settlement.
-    return None if may_be_of_settled_money(known, result, position) else position
+def _position_of(code: str, ours: OurBooks, result: ProviderResult) -> Position | None:
+    attempt = Attempt.objects.select_related("payment").get(order_code=code)
+    return position_told(ours_of(attempt), ours.attempts[code], result)

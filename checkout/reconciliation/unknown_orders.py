@@ -3,19 +3,19 @@
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
+from checkout.payments.books.compare_sums import compare_unknown_order
 from checkout.payments.models import Attempt, Difference, ProviderAccount, Reconciliation
 from checkout.payments.models.reconciliation import OPEN_DIFFERENCE
-from checkout.reconciliation.circuit_breaker import CircuitBreaker
-from checkout.reconciliation.comparison import compare_unknown_order
 from checkout.reconciliation.differences import record
-from checkout.reconciliation.period import Period
 from checkout.reconciliation.provider_books import (
+    CircuitBreaker,
     NotAskable,
     NotUnderstood,
     Unanswered,
     told,
     unknown_orders,
 )
+from checkout.reconciliation.schedule import Period
 
 CLOCK_SKEW = timedelta(minutes=1)
 

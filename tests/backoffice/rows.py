@@ -154,12 +154,12 @@ def waiting(of, kind, minor):
 
 
 def claimed(of, claim="charged_back", **told):
-    """Create the parked verification of a notification that the provider's answers left open."""
+    """Create the parked question of a notification that the provider's answers left open."""
     tried = of.attempts.get()
     if claim in ("charged_back", "charge_back_reversed"):
         told = {"minor": 300, "currency": of.currency, "event_id": "e-1", **told}
     row = Saga.objects.create(
-        kind="verification",
+        kind="asking",
         key=f"{claim}:{Saga.objects.count()}",
         payment=of,
         attempt=tried,
@@ -172,7 +172,7 @@ def claimed(of, claim="charged_back", **told):
     for kind, source, data in (
         (f"notified_{claim}", "provider", {"event": claim.upper(), "amount": "3.00 GBP"}),
         ("claim_unclear", "provider", {"claim": claim, "event": claim.upper(), "why": why}),
-        ("saga_parked", "saga", {"saga": "verification", "step": "check", "why": why}),
+        ("saga_parked", "saga", {"saga": "asking", "step": "check", "why": why}),
     ):
         Fact.objects.create(payment=of, attempt=tried, source=source, kind=kind, data=data)
     return row
@@ -234,7 +234,7 @@ def notification(of, state, reason="", **fields):
 
 
 def asked_about(of, answer="", *, claim="captured", status=Saga.Status.COMPLETED, by_staff=False, **fields):
-    """Create a hint, and the verification with the provider's answer."""
+    """Create a hint, and the question with the provider's answer."""
     row = notification(of, "applied", applied_at=timezone.now(), **fields)
     tried, event_id = of.attempts.get(), f"event-{row.pk}"
     Fact.objects.create(
@@ -246,7 +246,7 @@ def asked_about(of, answer="", *, claim="captured", status=Saga.Status.COMPLETED
     )
     data = {"payment": of.reference, "attempt": tried.order_code, "claim": claim, "statements": [event_id]}
     Saga.objects.create(
-        kind="verification",
+        kind="asking",
         key=f"{claim}:{row.pk}",
         payment=of,
         attempt=tried,

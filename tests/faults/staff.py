@@ -39,7 +39,7 @@ CLAIMED = """
     SELECT saga.id, attempt.order_code, payment.reference, payment.state = 'conflicted'
     FROM payments_saga saga JOIN payments_attempt attempt ON attempt.id = saga.attempt_id
     JOIN payments_payment payment ON payment.id = saga.payment_id
-    WHERE saga.kind = 'verification' AND saga.status = 'parked'"""
+    WHERE saga.kind = 'asking' AND saga.step = 'check' AND saga.status = 'parked'"""
 UNTOLD = """
     SELECT payment.reference
     FROM payments_saga saga JOIN payments_payment payment ON payment.id = saga.payment_id

@@ -53,7 +53,7 @@ def captures_made() -> list[tuple[str, int]]:
 
 
 def verifications() -> int:
-    return Saga.objects.filter(kind="verification").count()
+    return Saga.objects.filter(kind="asking").count()
 
 
 def captured_at(books: Books, payment: Payment, number: int = 1) -> int:

@@ -110,7 +110,7 @@ async def test_a_charge_back_of_more_than_was_taken_waits_for_staff(
     before = await balances_at_rest()
     books.orders[f"{payment.reference}-1"].charged_back = euros(1251)
     await told(payment, "CHARGED_BACK", 1251, "e-1")
-    await eventually(saga_status(payment, "verification"), "parked")
+    await eventually(saga_status(payment, "asking"), "parked")
     assert await in_thread(state_of(payment)) == PaymentState.CAPTURED
     assert await balances_at_rest() == before
     parked = await in_thread(Fact.objects.get, kind="saga_parked")

@@ -249,5 +249,5 @@ async def test_a_forged_notification_moves_nothing(back_end: None, manual: Payme
     books.notify("SHOP", order, order.amount)
     order.state = OrderState.AUTHORISED
     await notify_all(books)
-    await eventually(saga_status(manual, "verification"), "completed")
+    await eventually(saga_status(manual, "asking"), "completed")
     assert await in_thread(state_of(manual)) == PaymentState.AUTHORISED

@@ -29,7 +29,7 @@ def is_quiet() -> bool:
     due = OutboxMessage.objects.filter(available_at__lt=soon, exchange__endswith=".commands")
     handled = InboxMessage.objects.filter(handled_at__isnull=False).values("message_id")
     is_answered = not Saga.objects.filter(
-        kind="verification", status="running", awaiting__in=due.values("correlation_id")
+        kind="asking", status="running", awaiting__in=due.values("correlation_id")
     ).exists()
     is_applied = not ProviderNotification.objects.filter(state=ProviderNotification.State.RECEIVED).exists()
     return is_applied and is_answered and not due.exclude(message_id__in=handled).exists()
@@ -53,7 +53,7 @@ async def test_thirty_forged_expiries_of_a_paid_order_make_us_ask_once_and_then_
     before = await balances_at_rest()
     await forge(payment, 30)
     assert asked == [f"{payment.reference}-1"]
-    waiting = await in_thread(Saga.objects.filter(kind="verification", status="running").count)
+    waiting = await in_thread(Saga.objects.filter(kind="asking", status="running").count)
     assert waiting == 1, "the second question waits for its turn, and all others are the same question"
     assert await in_thread(Fact.objects.filter(kind="hinted_expired").count) == 30
     assert await in_thread(ProviderNotification.objects.filter(is_proven=False).count) == 30

@@ -104,7 +104,7 @@ async def test_a_charge_back_that_is_told_twice_in_the_same_words_is_left_to_sta
     await told(payment, worldpay, "CHARGED_BACK", 300)
     await eventually(saga_status(payment, "charge_back"), "completed")
     await told(payment, worldpay, "CHARGED_BACK", 300)
-    claims = Saga.objects.filter(payment=payment, kind="verification").order_by("pk")
+    claims = Saga.objects.filter(payment=payment, kind="asking").order_by("pk")
     await eventually(lambda: list(claims.values_list("status", flat=True)), ["completed", "parked"])
     assert await in_thread(Operation.objects.filter(kind="charge_back").count) == 1
 

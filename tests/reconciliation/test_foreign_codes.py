@@ -120,7 +120,7 @@ def test_a_code_that_was_shortened_is_not_asked_about_and_ends_when_it_is_listed
 def test_many_codes_that_cannot_be_sent_do_not_keep_the_others_from_being_compared(
     account, books, monkeypatch
 ):
-    monkeypatch.setattr("checkout.reconciliation.circuit_breaker.NOT_UNDERSTOOD", 3)
+    monkeypatch.setattr("checkout.reconciliation.provider_books.NOT_UNDERSTOOD", 3)
     spaced = ("a 1", "a 2", "a 3", "a 4")
     books.scenarios.answer("inquire", OrderCodeNotSendable("not an order code"), of=spaced)
     orders = [foreign(books, code) for code in (*spaced, "plain")]

@@ -201,7 +201,7 @@ def test_a_claim_that_the_provider_says_nothing_about_holds_nothing_up(paid):
     purchase = paid()
     purchase.order.charged_back = Money(300, "GBP")
     saga = Saga.objects.create(
-        kind="verification", key="k", payment=purchase.payment, attempt=purchase.attempt, step="check"
+        kind="asking", key="k", payment=purchase.payment, attempt=purchase.attempt, step="check"
     )
     assert reconcile() == [], "it may be booked in a moment"
     saga.data = {"inquiries": 1}

@@ -151,7 +151,7 @@ def test_the_timer_runs_once_in_an_interval(paid, asked, settings):
 
 
 def test_more_changes_at_one_moment_than_fit_a_batch_are_all_compared(paid, asked, monkeypatch):
-    monkeypatch.setattr("checkout.reconciliation.changed.BATCH", 3)
+    monkeypatch.setattr("checkout.reconciliation.schedule.BATCH", 3)
     for _ in range(7):
         paid()
     moment = timezone.now() - LONG_AGO
@@ -163,7 +163,7 @@ def test_more_changes_at_one_moment_than_fit_a_batch_are_all_compared(paid, aske
 
 def test_a_whole_batch_of_payments_that_were_seen_before_does_not_end_the_run(paid, asked, monkeypatch):
     """Each payment changes when it is bought, and is captured much later with all others of the day."""
-    monkeypatch.setattr("checkout.reconciliation.changed.BATCH", 4)
+    monkeypatch.setattr("checkout.reconciliation.schedule.BATCH", 4)
     bought = timezone.now() - LONG_AGO
     for number, purchase in enumerate(paid() for _ in range(4)):
         saga = Saga.objects.create(

@@ -144,7 +144,7 @@ def test_if_the_newest_orders_get_no_answer_an_older_one_shows_that_the_provider
 
 
 def test_answers_that_say_nothing_end_a_run_only_if_they_come_in_a_row(paid, unclear, asked, monkeypatch):
-    monkeypatch.setattr("checkout.reconciliation.circuit_breaker.NOT_UNDERSTOOD", 2)
+    monkeypatch.setattr("checkout.reconciliation.provider_books.NOT_UNDERSTOOD", 2)
     codes = in_order([paid() for _ in range(6)])
     unclear.update(codes[::2])
     reconcile()
@@ -220,7 +220,7 @@ def test_of_a_payment_with_two_orders_the_answered_one_is_compared(paid, unclear
 def test_a_run_gives_up_when_no_answer_can_be_understood_and_the_next_goes_on_behind_it(
     paid, monkeypatch, books, asked
 ):
-    monkeypatch.setattr("checkout.reconciliation.circuit_breaker.NOT_UNDERSTOOD", 3)
+    monkeypatch.setattr("checkout.reconciliation.provider_books.NOT_UNDERSTOOD", 3)
     codes = in_order([paid() for _ in range(8)])
     books.scenarios.answer("inquire", ProviderReplyInvalid("This is a page of a proxy."))
     reconcile()

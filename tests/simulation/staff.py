@@ -210,7 +210,7 @@ class Staff:
                     self._give_back_in_portal(payment, order_code)
                 else:
                     self._world.spawn(self._do("gives back", payment, self._give_back(payment, number)))
-            elif kind == "verification" and (not tries_again or self._chance.of(0.7)):
+            elif kind == "asking" and step == "check" and (not tries_again or self._chance.of(0.7)):
                 settle = self._settle_claim(number, order_code, payment, is_last=not tries_again)
                 self._world.spawn(self._do("settles", f"{kind} {key}", settle))
             elif kind == "purchase" and any((each[1], each[4]) == (step, order_code) for each in parked):

@@ -8,13 +8,13 @@ from decimal import Decimal
 from checkout.errors import OperationRejected
 from checkout.money import Money, exponent
 from checkout.payments.books.events import BY_ISSUERS, kind_by_issuer
+from checkout.payments.books.figures import TheirBooks, reckon
 from checkout.payments.models import Attempt, Fact, Operation, Payment, Saga
+from checkout.payments.models.payment import CLAIM_SETTLED
 from checkout.payments.models.saga import UNFINISHED
 from checkout.payments.sagas.settlement.claim import left_to_book
 from checkout.payments.sagas.settlement.matter import seen_of_saga
-from checkout.payments.sagas.settlement.reckoning import TheirBooks, reckon
 from checkout.payments.sagas.settlement.settleable import NOTHING_TO_SETTLE, attempts_to_settle
-from checkout.payments.sagas.settlement.verification import CLAIM_SETTLED
 from checkout.payments.totals import ALL_BUT_REFUSED, Sums, sums_of_attempt
 from checkout.states import AttemptState, PaymentState
 from tests.support.settling import settle_claim, settle_payment
@@ -50,7 +50,7 @@ def net_sums(done: Counter[str]) -> tuple[int, int, int]:
 
 
 def settle_claim_by(truth: Truth, saga_pk: int, *, by: str) -> None:
-    """Settle a parked verification's claim, with the amount our books lack if an issuer moved money."""
+    """Settle a parked question's claim, with the amount our books lack if an issuer moved money."""
     saga = Saga.objects.select_related("attempt__payment").get(pk=saga_pk)
     # A decision about another claim may be carried out between these reads: then this one must be refused.
     seen = seen_of_saga(saga)

@@ -27,7 +27,13 @@ from checkout.payments.actions import saved_cards
 from checkout.payments.actions.creation import checked_fields
 from checkout.payments.actions.shopper import challenge, pending, submission
 from checkout.payments.actions.staff import erasure_conditions, settlement as staff_settlement
-from checkout.payments.books import apply as books_apply, compare_notifications, compare_operations
+from checkout.payments.books import (
+    apply as books_apply,
+    compare_notifications,
+    compare_operations,
+    money_at_risk,
+    ours,
+)
 from checkout.payments.books.ours import NOT_FOUND
 from checkout.payments.books.theirs import Answer
 from checkout.payments.books.verdicts import Conclusion, Verdict
@@ -54,13 +60,12 @@ from checkout.payments.providers.base import (
 from checkout.payments.sagas import DEFINITIONS
 from checkout.payments.sagas.orchestration import locking, orchestrator
 from checkout.payments.sagas.settlement import (
-    money_at_risk,
     operation as operation_settlement,
     settle as settlement,
 )
 from checkout.payments.sagas.settlement.operation import OperationMatter
-from checkout.payments.service import facts, modification, provider_call
-from checkout.payments.service.answers import answer_of
+from checkout.payments.service import modification, provider_call
+from checkout.payments.service.modification import answer_of
 from checkout.payments.service.notifications import statement
 from checkout.payments.totals import Sums
 from messaging.delivery import Delivery
@@ -351,7 +356,7 @@ def denial_believed() -> Patches:
 
     The mutant shows when a search does not show the order yet, and the answer to its authorisation was lost.
     """
-    yield from everywhere(facts.has_told_of_money, lambda attempt: False)
+    yield from everywhere(ours.has_told_of_money, lambda attempt: False)
 
 
 def lags_ignored() -> Patches:

@@ -2,9 +2,9 @@
 
 from checkout.money import Money
 from checkout.payments import actions
+from checkout.payments.books.figures import TheirBooks
 from checkout.payments.checkout_messages import ClaimFound, Fate, OperationFound
 from checkout.payments.models import Payment
-from checkout.payments.sagas.settlement.reckoning import TheirBooks
 from checkout.payments.sagas.settlement.settleable import attempts_to_settle
 
 

@@ -17,13 +17,13 @@ from checkout.backoffice.settling.evidence import (
 from checkout.localised_money import localised_money
 from checkout.money import Money
 from checkout.payments.models import Fact, Operation, Payment, Saga
-from checkout.payments.models.payment import HINTED, NOTIFIED
-from checkout.payments.sagas.settlement.verification import CLAIM_SETTLED, VerificationData
+from checkout.payments.models.payment import CLAIM_SETTLED, HINTED, NOTIFIED
+from checkout.payments.sagas.asking import AskingData
 from checkout.payments.totals import added_up
 
 
-def evidence_of_claim(saga: Saga, question: VerificationData) -> dict[str, Any]:
-    """Return the context of a page about a verification's claim, in a fixed number of queries."""
+def evidence_of_claim(saga: Saga, question: AskingData) -> dict[str, Any]:
+    """Return the context of a page about the claim of a notification, in a fixed number of queries."""
     facts = saga.attempt.facts.order_by("-pk")
     told = Q(kind__startswith=NOTIFIED) | Q(kind__startswith=HINTED)
     about_it = Q(kind__startswith="claim_", data__claim=question.claim)
@@ -38,7 +38,7 @@ def evidence_of_claim(saga: Saga, question: VerificationData) -> dict[str, Any]:
     }
 
 
-def _claim(saga: Saga, question: VerificationData) -> Iterator[tuple[str, object]]:
+def _claim(saga: Saga, question: AskingData) -> Iterator[tuple[str, object]]:
     yield "Claim", CLAIMS.get(question.claim, question.claim)
     if question.minor is not None and question.currency:
         yield "Amount that was told", localised_money(Money(question.minor, question.currency))

@@ -10,8 +10,8 @@ from checkout.money import Money
 from checkout.payments.books.events import BY_ISSUERS
 from checkout.payments.checkout_messages import ClaimFound
 from checkout.payments.models import Attempt
+from checkout.payments.sagas.asking import AskingData
 from checkout.payments.sagas.settlement.claim import TRUE, UNTRUE, left_to_book
-from checkout.payments.sagas.settlement.verification import VerificationData
 
 
 class ClaimForm(DecisionForm):
@@ -22,7 +22,7 @@ class ClaimForm(DecisionForm):
 
     field_order = ("seen", "said", "amount", "reason")
 
-    def __init__(self, *args: Any, claim: VerificationData, attempt: Attempt, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, claim: AskingData, attempt: Attempt, **kwargs: Any) -> None:
         is_by_issuer = claim.claim in BY_ISSUERS
         words = ISSUER_SAID if is_by_issuer else CLAIM_SAID
         super().__init__(*args, question="Is it so?", words=words, **kwargs)
@@ -65,7 +65,7 @@ class ClaimForm(DecisionForm):
         return cleaned
 
 
-def _amount_field(claim: VerificationData, left: Money) -> AmountField:
+def _amount_field(claim: AskingData, left: Money) -> AmountField:
     told = None
     if claim.minor and claim.currency == left.currency:
         told = plain(Money(claim.minor, left.currency))

@@ -15,6 +15,7 @@ from checkout.backoffice.settling.claim_form import ClaimForm
 from checkout.backoffice.settling.page import LABEL, PERMISSION, SettlingAdmin, Subject, impossible
 from checkout.payments.checkout_messages import ClaimFound
 from checkout.payments.models import Saga
+from checkout.payments.sagas.asking import AskingData
 from checkout.payments.sagas.settlement.claim import (
     CLAIM_TO_BE_SETTLED,
     obstacle,
@@ -22,7 +23,6 @@ from checkout.payments.sagas.settlement.claim import (
     refund_claimed,
 )
 from checkout.payments.sagas.settlement.matter import seen_of_saga
-from checkout.payments.sagas.settlement.verification import VerificationData
 
 
 def claim_tools(among: QuerySet[Saga], user: Any) -> list[Tool]:
@@ -41,11 +41,11 @@ def _address(saga: Saga) -> str:
     return reverse("admin:payments_saga_settle", args=[saga.pk])
 
 
-def _noun(question: VerificationData) -> str:
+def _noun(question: AskingData) -> str:
     return CLAIM_NOUNS.get(question.claim, question.claim)
 
 
-def _consequence(saga: Saga, question: VerificationData) -> str:
+def _consequence(saga: Saga, question: AskingData) -> str:
     is_made_after_all = refund_claimed(saga.attempt, question) is not None
     return "made_after_all" if is_made_after_all else question.claim
 
@@ -57,7 +57,7 @@ class ClaimSubject(Subject[ClaimForm]):
     confirmation = "confirm_claim.html"
     label = LABEL
 
-    def __init__(self, saga: Saga, question: VerificationData) -> None:
+    def __init__(self, saga: Saga, question: AskingData) -> None:
         self._saga, self._question = saga, question
         self.title = f"{LABEL} {_noun(question)}"
 

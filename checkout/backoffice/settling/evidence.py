@@ -12,8 +12,7 @@ from checkout.backoffice.display.wording import ANSWERS, SAID, fact_in_words
 from checkout.localised_money import localised_money
 from checkout.money import Money
 from checkout.payments.models import Fact, Operation, ProviderCall, Saga
-from checkout.payments.models.payment import NOTIFIED
-from checkout.payments.sagas.operations.data import OPERATION_SETTLED
+from checkout.payments.models.payment import NOTIFIED, OPERATION_SETTLED
 
 # The provider is queried about an operation for days, and the latest answers are enough.
 LATEST = 15

@@ -10,11 +10,11 @@ from checkout.backoffice.row_actions import Tool
 from checkout.backoffice.settling.figures_evidence import consequences, evidence_of_payment
 from checkout.backoffice.settling.figures_form import FiguresForm
 from checkout.backoffice.settling.page import LABEL, PERMISSION, SettlingAdmin, Subject, impossible
+from checkout.payments.books.figures import reckon
 from checkout.payments.checkout_messages import FiguresFound
 from checkout.payments.models import Attempt, Payment
 from checkout.payments.sagas.settlement.matter import seen_of_payment
 from checkout.payments.sagas.settlement.payment import obstacle
-from checkout.payments.sagas.settlement.reckoning import reckon
 from checkout.payments.sagas.settlement.settleable import (
     NOTHING_TO_SETTLE,
     attempts_to_settle,

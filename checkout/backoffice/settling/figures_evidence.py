@@ -24,15 +24,14 @@ from checkout.backoffice.settling.evidence import (
 )
 from checkout.localised_money import localised_money
 from checkout.money import Money
-from checkout.payments.models import Attempt, Fact, Operation
-from checkout.payments.models.payment import HINTED, NOTIFIED
-from checkout.payments.sagas.settlement.reckoning import (
-    PAYMENT_SETTLED,
+from checkout.payments.books.figures import (
     Reckoning,
     TheirBooks,
     is_open_beside,
     state_after,
 )
+from checkout.payments.models import Attempt, Fact, Operation
+from checkout.payments.models.payment import HINTED, NOTIFIED, PAYMENT_SETTLED
 from checkout.payments.totals import OPEN
 from checkout.states import PaymentState
 

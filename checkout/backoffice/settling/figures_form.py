@@ -11,8 +11,8 @@ from checkout.backoffice.requests.amounts import AmountField, plain
 from checkout.backoffice.settling.decision_form import DecisionForm
 from checkout.localised_money import localised_money
 from checkout.money import Money
+from checkout.payments.books.figures import TheirBooks
 from checkout.payments.models import Attempt, Operation
-from checkout.payments.sagas.settlement.reckoning import TheirBooks
 from checkout.payments.totals import added_up
 
 AMOUNTS = ("captured", "refunded", "charged_back")

@@ -27,7 +27,7 @@ from checkout.payments.models import (
 )
 from checkout.payments.models.payment import NOTIFIED, OTHER_EVENT
 from checkout.payments.models.saga import UNFINISHED
-from checkout.payments.sagas.settlement.verification import Verification
+from checkout.payments.sagas.asking import Asking
 from checkout.states import PaymentState
 
 MOST_FILES = 20
@@ -40,7 +40,7 @@ NOTICES = (
     "DISPUTE_RESERVE_RELEASED",
     "DISPUTE_EXPIRED",
 )
-_CLAIMS = Saga.objects.filter(kind=Verification.kind, status__in=UNFINISHED, data__claim__in=BY_ISSUERS)
+_CLAIMS = Saga.objects.filter(kind=Asking.kind, status__in=UNFINISHED, data__claim__in=BY_ISSUERS)
 _MOVED = Operation.objects.filter(kind__in=ISSUERS)
 _TOLD = Fact.objects.filter(OTHER_EVENT, data__event__in=list(NOTICES))
 # Notifications about disputes.
@@ -53,7 +53,7 @@ def disputes(payments: QuerySet[Dispute]) -> QuerySet[Any]:
     """Return those of the payments with a dispute, each with its ``standing`` and all that is known of it.
 
     The standing is ``decision``, ``asked``, ``charged_back``, ``reversed`` or ``information``: the first that
-    fits. ``moved``, ``claims`` and ``signs`` are operations, open verifications and notifications.
+    fits. ``moved``, ``claims`` and ``signs`` are operations, open questions and notifications.
 
     Each kind of evidence is found by an index of its own. With one condition joined by "or", a database would
     read all payments.

@@ -1,11 +1,14 @@
-"""Write down what a verdict says of an operation. The payment and its attempt must be locked."""
+"""Write down what a verdict says: settle, refuse, doubt or adopt. Payment and attempt must be locked."""
 
-from checkout.payments.books.compare_releases import is_rest_released
+import hashlib
+
+from checkout.conf import conf
+from checkout.payments.books.compare_events import is_rest_released
 from checkout.payments.books.ours import FAILED, Ours
 from checkout.payments.books.verdicts import Conclusion, Verdict
-from checkout.payments.checkout_messages import ApplyProviderEvent
-from checkout.payments.events import move_operation
-from checkout.payments.models import Attempt, Fact, Operation, Payment
+from checkout.payments.checkout_messages import ApplyProviderEvent, StartOperation
+from checkout.payments.events import move_operation, open_operation
+from checkout.payments.models import Attempt, Fact, Operation, Payment, PostponedComparison
 from checkout.payments.models.messages import send_to_checkout
 from checkout.payments.providers.base import EventKind
 from checkout.privacy.scrubbing import scrub_text
@@ -85,3 +88,68 @@ def make_after_all(payment: Payment, refund: Operation) -> None:
         operation=refund.reference,
     )
     send_to_checkout(told, payment.reference)
+
+
+# Movements that the provider, or an issuer, made by itself
+
+
+def adopt(
+    attempt: Attempt,
+    kind: str,
+    minor: int,
+    *,
+    reason: str,
+    by: str = "provider",
+    idempotency_key: str = "",
+) -> Operation:
+    """Insert the movement as an operation that is done. Its saga only has to post it."""
+    payment = attempt.payment
+    operation = Operation(
+        payment=payment,
+        attempt=attempt,
+        kind=kind,
+        amount_minor=minor,
+        currency=payment.currency,
+        state=Operation.State.DONE,
+        idempotency_key=idempotency_key,
+        requested_by=by[:150],
+        reason=reason,
+    )
+    open_operation(payment, operation)
+    command = StartOperation(payment=payment.reference, operation=operation.reference)
+    send_to_checkout(command, payment.reference)
+    return operation
+
+
+def key_of_claim(claim: str, event_id: str, *, is_proven: bool) -> str:
+    """Return the idempotency key with which a notification's claim is booked once; empty if it has none.
+
+    A claim that is not proven has none, as anybody may send one with the event id of another notification.
+    """
+    if not (is_proven and event_id):
+        return ""
+    return f"{claim}:{hashlib.sha256(event_id.encode()).hexdigest()[:40]}"
+
+
+# What notifications and answers leave unclear, and sums may tell
+
+
+def compare_books_again(attempt: Attempt) -> None:
+    """Have the next comparisons of books include the payment although it may not change.
+
+    If staff move money in the provider's portal, and the amount equals that of one of our operations, the
+    event is attributed to ours. An event with the same content as an earlier one counts as its repetition.
+    The comparisons go on until the provider's queries must show the difference.
+    """
+    row = PostponedComparison(
+        account_id=attempt.provider_account_id,
+        payment_id=attempt.payment_id,
+        postponed_at=server_time_now() + conf.order_lag,
+    )
+    # In one statement, as a comparison may delete an earlier row at any moment. Its sums stay.
+    PostponedComparison.objects.bulk_create(
+        [row],
+        update_conflicts=True,
+        unique_fields=["account", "payment"],
+        update_fields=["postponed_at"],
+    )

@@ -191,7 +191,20 @@ def _compare_sums(ours: Ours, event: Event, total: int, last: EventKind) -> Verd
     return Verdict(Conclusion.OPEN if is_possible else Conclusion.DENIED, "C11")
 
 
-# The end of an authorisation
+# The end of an authorisation, or of the rest of it
+
+
+def is_rest_released(ours: Ours, event: EventKind) -> bool:
+    """Return True if an event that ends an authorisation is the end of its rest (row E1).
+
+    The event is proven, or the order's last one. Everything that was captured is certain, and nothing is
+    under way that the event may be about instead.
+    """
+    if event not in (EventKind.CANCELLED, EventKind.EXPIRED) or ours.state != AttemptState.AUTHORISED:
+        return False
+    captures = ours.range(Kind.CAPTURE)
+    is_open = any(each.state != State.DONE for each in captures.entries)
+    return 0 < captures.least < ours.owed.minor and not is_open and not ours.range(Kind.VOID).entries
 
 
 def _compare_expiry(ours: Ours, answer: Answer) -> Verdict:

@@ -3,12 +3,13 @@
 Only the provider's own reply decides how an open attempt ends, and only a proven event settles an operation.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from checkout.money import Money
-from checkout.payments.books.events import fits, kind_of_ours, meaning
-from checkout.payments.books.ours import OF_ANOTHER_AMOUNT
+from checkout.payments.books.compare_events import Event, explains
+from checkout.payments.books.events import BY_ISSUERS, IMPLY_MONEY, fits, kind_of_ours, meaning
+from checkout.payments.books.ours import OF_ANOTHER_AMOUNT, Ours
 from checkout.payments.models.notification import ProviderNotification
 from checkout.payments.models.payment import Operation
 from checkout.payments.providers.base import EventKind, Notification
@@ -18,6 +19,19 @@ State = ProviderNotification.State
 
 # The reason of a contradiction begins with one of these: another merchant, or another amount.
 OTHER_MERCHANT, OTHER_AMOUNT = "is for the merchant ", "says "
+# Events of an authorised payment that the provider must confirm before they are believed.
+CLAIMS = frozenset(
+    {
+        EventKind.CAPTURED,
+        EventKind.CAPTURE_FAILED,
+        EventKind.CANCELLED,
+        EventKind.REFUNDED,
+        EventKind.REFUND_FAILED,
+        EventKind.EXPIRED,
+        EventKind.CHARGED_BACK,
+        EventKind.CHARGE_BACK_REVERSED,
+    }
+)
 # The events that say how an authorisation ended. A capture, settlement or refund implies that it was given.
 _OF_AUTHORISATIONS = (
     EventKind.AUTHORISED,
@@ -159,3 +173,72 @@ def operation_meant(
         candidates = [each for each in candidates if each.state != Operation.State.REFUSED]
     is_certain = len(candidates) == 1 and candidates[0].state == Operation.State.PENDING
     return candidates[0] if is_certain and not candidates[0].doubt else None
+
+
+# What none of our operations explains
+
+
+def claim_of(
+    event: Event, state: str, ours_of_attempt: Callable[[], Ours], *, is_capture_included: bool
+) -> str:
+    """Return the kind of event that the provider is to confirm; empty if we know it, or its reply will tell.
+
+    For a conflicted attempt, only charge-backs and their reversals are asked about, as a review may never
+    find them, and failed refunds that were made after all, whose money it may take for that of an open one.
+    Any other event of such an attempt is left to its review. An attempt whose outcome is not known may have
+    been captured with its authorisation, and charged back.
+
+    ``state`` is the attempt's. ``ours_of_attempt`` reads our side; most events do not need it.
+    """
+    kind, is_held = event.kind, state == AttemptState.AUTHORISED
+    if state in ENDED_WITHOUT_MONEY:
+        return EventKind.AUTHORISED if kind in IMPLY_MONEY else ""
+    if state == AttemptState.CONFLICTED and _is_made_after_all(ours_of_attempt, event):
+        return kind
+    if is_held and kind == EventKind.REFUND_SENT:
+        return "" if _may_be_sent_for_us(ours_of_attempt(), event) else EventKind.REFUNDED
+    if is_held and kind == EventKind.SETTLED:
+        return "" if _may_be_settled_for_us(ours_of_attempt(), event) else EventKind.CAPTURED
+    may_be_disputed = state == AttemptState.CONFLICTED or (is_capture_included and event.is_proven)
+    if kind not in CLAIMS or not (is_held or (may_be_disputed and kind in BY_ISSUERS)):
+        return ""
+    ours = ours_of_attempt()
+    if kind == EventKind.REFUND_FAILED and not event.is_proven:
+        # A hint puts no refund in doubt, so the saga of a refund that is done would not ask.
+        is_done = any(
+            each.reference == event.operation and each.state == Operation.State.DONE
+            for each in ours.operations
+        )
+        return kind if is_done or not explains(ours, Event(kind=kind)) else ""
+    return "" if explains(ours, event) else kind
+
+
+def _is_made_after_all(ours_of_attempt: Callable[[], Ours], event: Event) -> bool:
+    """Return True if the event proves, and names, the making of a refund that we have as refused."""
+    if event.kind != EventKind.REFUNDED or not event.is_proven:
+        return False
+    refunds = ours_of_attempt().of_kind(Operation.Kind.REFUND)
+    refused = (each for each in refunds if each.state == Operation.State.REFUSED)
+    return any(each.reference == event.operation for each in refused)
+
+
+def _may_be_sent_for_us(ours: Ours, event: Event) -> bool:
+    """Return True if a refund that was sent may be one of ours, or one of ours that failed and is sent again.
+
+    For another one, made in the provider's portal, there may be no later notification: an account need not
+    have selected those of refunds that were made.
+    """
+    minors = [each.minor for each in ours.of_kind(Operation.Kind.REFUND) if not each.is_clean]
+    fits_one = bool(minors) if event.amount is None else event.amount.minor in minors
+    return bool(event.operation) or fits_one
+
+
+def _may_be_settled_for_us(ours: Ours, event: Event) -> bool:
+    """Return True if our captures, unless they were refused, come to what was settled, or more.
+
+    Of another one, made in the provider's portal, nothing else may tell: an account need not have selected
+    the notifications of captures. Less than what was captured may be settled after a refund, and in another
+    currency.
+    """
+    asked = ours.range(Operation.Kind.CAPTURE).most
+    return asked > 0 and (event.amount is None or event.amount.minor <= asked)

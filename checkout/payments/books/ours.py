@@ -11,12 +11,19 @@ from datetime import datetime
 from django.db.models import Q
 
 from checkout.money import Money
-from checkout.payments.books.events import BY_ISSUERS, events_of
-from checkout.payments.calls import MODIFICATIONS, has_had_no_effect, is_clean
+from checkout.payments.books.events import BY_ISSUERS, IMPLY_MONEY, events_of
+from checkout.payments.calls import (
+    MODIFICATIONS,
+    CallsInFlight,
+    has_had_no_effect,
+    is_clean,
+    may_be_completed,
+)
+from checkout.payments.messages import ProviderOutcome
 from checkout.payments.models import Attempt, Fact, Operation, ProviderCall, Saga
 from checkout.payments.models.payment import HINTED, NOTIFIED
-from checkout.payments.models.saga import UNFINISHED
-from checkout.payments.providers.base import EventKind
+from checkout.payments.models.saga import ASKING, UNFINISHED
+from checkout.payments.providers.base import EventKind, Verb
 from checkout.payments.totals import operations_of
 from checkout.privacy.scrubbing import scrub_text
 from messaging.compiled_queries import Compiled
@@ -31,6 +38,14 @@ MAY_BE_MADE = (FAILED, NOT_FOUND, WITHDRAWN)
 # The reasons for which evidence speaks against an operation (``Operation.doubt``): a proven notification says
 # that it failed, or that it is of another amount.
 SAID_TO_HAVE_FAILED, OF_ANOTHER_AMOUNT = "failed", "amount"
+
+
+# The kinds of the facts of answers that say that money is held, also if it is other money than ours.
+_MONEY_ANSWERED = [
+    f"{verb}_{outcome}"
+    for verb in (Verb.AUTHORISE, Verb.COMPLETE_CHALLENGE, Verb.INQUIRE)
+    for outcome in (ProviderOutcome.APPROVED, ProviderOutcome.CONFLICTED)
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,7 +263,7 @@ _CLAIMS = Compiled(
         Saga.objects.only("pk")
         .filter(
             attempt_id=attempt,
-            kind="verification",
+            kind=ASKING,
             status__in=UNFINISHED,
             data__claim__in=[str(each) for each in BY_ISSUERS],
         )
@@ -328,3 +343,25 @@ def _told(fact: Fact) -> ToldEvent:
         reference=fact.data.get("reference", ""),
         is_applied="not_applied" not in fact.data,
     )
+
+
+# Orders that the provider does not find
+
+
+def has_told_of_money(attempt: Attempt) -> bool:
+    """Return True if the provider has said that money is held, in an answer or a proven notification.
+
+    It decides nothing, but it contradicts an answer of the provider that there is no such order. A statement
+    that names another amount, or another merchant, is a reason for doubt, too.
+    """
+    told = [f"{NOTIFIED}{kind}" for kind in IMPLY_MONEY]
+    return Fact.objects.filter(attempt=attempt, kind__in=[*told, *_MONEY_ANSWERED]).exists()
+
+
+def may_order_exist(before: CallsInFlight, attempt: Attempt) -> bool:
+    """Return True if the order may exist, or come to exist, although the provider denies knowing it.
+
+    ``before`` has the attempt's requests as they stood when the provider was asked. Some orders show only
+    hours later.
+    """
+    return not before.is_over(attempt) or may_be_completed(attempt) or has_told_of_money(attempt)

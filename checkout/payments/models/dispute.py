@@ -1,4 +1,4 @@
-"""Payments of which a dispute is known. Their charge-backs are operations, and claims are verifications.
+"""Payments of which a dispute is known. Their charge-backs are operations, and claims are questions.
 
 Whatever else is known of a dispute, and the files to answer it with, have tables of their own.
 """

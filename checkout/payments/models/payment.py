@@ -462,6 +462,9 @@ class Operation(models.Model):
 
 # Prefixes of the kinds of facts that record proven statements, and hints.
 NOTIFIED, HINTED = "notified_", "hinted_"
+# The facts of what staff said: of an operation, of a notification's claim, or of an attempt's figures.
+OPERATION_SETTLED, CLAIM_SETTLED = "operation_settled_by", "claim_settled_by"
+PAYMENT_SETTLED = "payment_settled_by"
 # The condition on facts of proven events that move no money, such as those of a dispute.
 OTHER_EVENT = models.Q(kind=f"{NOTIFIED}{EventKind.OTHER}")
 

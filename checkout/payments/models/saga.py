@@ -84,6 +84,8 @@ class Saga(models.Model):
             self.look_at = deadline
 
 
+# The kind of the saga that asks the provider about what our books do not explain.
+ASKING = "asking"
 # The states of sagas that have not ended. A parked saga continues when staff resume it.
 UNFINISHED = (Saga.Status.RUNNING, Saga.Status.PARKED)
 

@@ -3,14 +3,10 @@
 from typing import Any
 
 from checkout.ledger.messages import Posting
+from checkout.payments.sagas.asking import Asking
 from checkout.payments.sagas.definition import SagaDefinition
-from checkout.payments.sagas.operations.capture import Capture
-from checkout.payments.sagas.operations.charge_back import IssuerMovement
-from checkout.payments.sagas.operations.refund import Refund
-from checkout.payments.sagas.operations.void import Void
+from checkout.payments.sagas.operations.kinds import Capture, IssuerMovement, Refund, Void
 from checkout.payments.sagas.purchase.flow import Purchase
-from checkout.payments.sagas.settlement.review import Review
-from checkout.payments.sagas.settlement.verification import Verification
 
 DEFINITIONS: dict[str, SagaDefinition[Any]] = {
     definition.kind: definition
@@ -21,7 +17,7 @@ DEFINITIONS: dict[str, SagaDefinition[Any]] = {
         Refund(),
         IssuerMovement("charge_back", posting=Posting.CHARGED_BACK),
         IssuerMovement("charge_back_reversal", posting=Posting.CHARGE_BACK_REVERSED),
-        Verification(),
-        Review(),
+        Asking(),
+        Asking(),
     )
 }

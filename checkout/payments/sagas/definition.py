@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Any, Generic, Protocol, TypeVar
 
 from checkout.messages import Body, Command
-from checkout.payments.sagas.signals import Signal
+from checkout.payments.sagas.signals import Heard
 from checkout.states import AttemptEvent, PaymentEvent
 from messaging.envelope import Reply
 
@@ -81,7 +81,7 @@ class Decision(Generic[DataT]):
     ends_doubt: bool = False
     refusal_reason: str = ""
     reply_to_waiters: bool = False
-    notify_parent: Signal | None = None
+    notify_parent: Heard | None = None
     child: Start | None = None
     timeout: timedelta | None = None
     end: End | None = None
@@ -115,7 +115,7 @@ class SagaDefinition(Protocol[DataT]):
         """
         ...
 
-    def on_signal(self, step: str, data: DataT, signal: Signal) -> Decision[DataT] | None:
+    def on_signal(self, step: str, data: DataT, signal: Heard) -> Decision[DataT] | None:
         """Handle something that no command asked for. Return None if it means nothing at this step."""
         ...
 

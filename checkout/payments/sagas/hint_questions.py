@@ -9,8 +9,8 @@ from collections.abc import Iterable
 
 from checkout.conf import conf
 from checkout.payments.models import Attempt, Saga
+from checkout.payments.sagas.asking import Asking
 from checkout.payments.sagas.pauses import inquiry_delay
-from checkout.payments.sagas.settlement.verification import Verification
 from checkout.rates import Pace
 
 # The longest time for which a question waits for the account's turn. If it would take longer, the account is
@@ -25,7 +25,7 @@ def seconds_until_question(attempt: Attempt, sagas: Iterable[Saga]) -> float | N
 
     ``sagas`` are all sagas of the attempt.
     """
-    asked = sum(saga.kind == Verification.kind and not saga.data.get("is_proven", True) for saga in sagas)
+    asked = sum(saga.kind == Asking.kind and not saga.data.get("is_proven", True) for saga in sagas)
     own_turn = inquiry_delay(asked - 1) if asked else 0.0
     if own_turn is None:
         return None

@@ -4,15 +4,17 @@ A proven one is a signal, and a hint is only a reason to ask the provider. What 
 explains is a claim, which is not believed until the provider has confirmed it.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 import structlog
 from msgspec.structs import replace as with_changes
 
 from checkout.conf import conf
 from checkout.money import Money
-from checkout.payments.books.compare_events import Event, explains
-from checkout.payments.books.events import BY_ISSUERS, IMPLY_MONEY
+from checkout.payments.books.compare_events import Event
+from checkout.payments.books.compare_notifications import CLAIMS, claim_of
+from checkout.payments.books.events import BY_ISSUERS
+from checkout.payments.books.money_at_risk import claimed, count_claims
 from checkout.payments.books.ours import OF_ANOTHER_AMOUNT, operations_as_ours
 from checkout.payments.checkout_messages import ApplyProviderEvent, ResumeSaga
 from checkout.payments.locking import locked_payment_of
@@ -20,39 +22,22 @@ from checkout.payments.models import Attempt, Operation, Payment, Saga
 from checkout.payments.models.messages import send_to_checkout
 from checkout.payments.models.saga import UNFINISHED
 from checkout.payments.providers.base import EventKind
+from checkout.payments.sagas.asking import CHECK, Asking, AskingData
 from checkout.payments.sagas.hint_questions import seconds_until_question
 from checkout.payments.sagas.movement import move_payment_if_allowed
 from checkout.payments.sagas.operations.data import At
 from checkout.payments.sagas.orchestration import orchestrator
 from checkout.payments.sagas.orchestration.locking import sagas_of
-from checkout.payments.sagas.portal import perhaps_sent
 from checkout.payments.sagas.purchase.flow import Purchase
-from checkout.payments.sagas.settlement.money_at_risk import claimed, count_claims
-from checkout.payments.sagas.settlement.verification import Verification, VerificationData
 from checkout.payments.sagas.signals import HINTS, Signal
 from checkout.payments.totals import SETTLED, operations_under_lock
-from checkout.states import ENDED_WITHOUT_MONEY, OPEN_ATTEMPTS, Actor, AttemptState
+from checkout.states import Actor
 from messaging.compiled_queries import Compiled
 from messaging.worker.service import CommandRejected, Message
 
 log = structlog.get_logger(__name__)
 
 State = Operation.State
-
-# Notified events of an authorised payment that the provider must confirm before they are believed.
-CLAIMS = frozenset(
-    {
-        "captured",
-        "capture_failed",
-        "cancelled",
-        "refunded",
-        "refund_failed",
-        "expired",
-        "charged_back",
-        "charge_back_reversed",
-    }
-)
-
 
 # Events that may come of an operation whose outcome is open, although they name none.
 MOVEMENTS = CLAIMS | {EventKind.SETTLED, EventKind.REFUND_SENT}
@@ -107,7 +92,7 @@ def _ask(
     # The order of an authorisation that has expired is cancelled by its purchase.
     purchases = (saga for saga in sagas if claim == "expired" and saga.kind == Purchase.kind)
     purchase = next(purchases, None)
-    orchestrator.start(Verification.kind, key, attempt, question, message, parent=purchase, payment=payment)
+    orchestrator.start(Asking.kind, key, attempt, question, message, parent=purchase, payment=payment)
     return True
 
 
@@ -183,8 +168,8 @@ def _hint_at(
             orchestrator.signal(saga, Signal.HINTED, message, payment)
 
 
-def _question(told: ApplyProviderEvent, claim: str, message: Message) -> VerificationData:
-    data = VerificationData(
+def _question(told: ApplyProviderEvent, claim: str, message: Message) -> AskingData:
+    data = AskingData(
         payment=told.payment,
         attempt=told.attempt,
         claim=claim,
@@ -200,85 +185,32 @@ def _question(told: ApplyProviderEvent, claim: str, message: Message) -> Verific
 
 
 def _claim(told: ApplyProviderEvent, attempt: Attempt) -> str:
-    """Return the claim that the provider is to confirm; empty if we know it, or its own reply will tell.
-
-    For a conflicted attempt, only charge-backs and their reversals are verified, as a review may never find
-    them, and failed refunds that were made after all, whose money it may take for that of an open one. Any
-    other event of such an attempt is left to its review. An attempt whose outcome is not known may have been
-    captured with its authorisation, and charged back.
-    """
-    if attempt.state in ENDED_WITHOUT_MONEY:
-        return "authorised" if told.kind in IMPLY_MONEY else ""
-    if attempt.state == AttemptState.CONFLICTED and _is_made_after_all(attempt, told):
-        return told.kind
-    kinds: Mapping[str, Collection[str]] = {
-        AttemptState.AUTHORISED: CLAIMS,
-        AttemptState.CONFLICTED: BY_ISSUERS,
-        **(dict.fromkeys(OPEN_ATTEMPTS, BY_ISSUERS) if attempt.capture_reference and told.is_proven else {}),
-    }
-    if told.kind == EventKind.REFUND_SENT and attempt.state == AttemptState.AUTHORISED:
-        return "" if _may_be_sent_for_us(attempt, told) else "refunded"
-    if told.kind == EventKind.SETTLED and attempt.state == AttemptState.AUTHORISED:
-        return "" if _may_be_settled_for_us(attempt, told) else "captured"
-    if told.kind not in kinds.get(attempt.state, ()):
-        return ""
-    if told.kind == "refund_failed" and not told.is_proven:
-        # A hint puts no refund in doubt, so the saga of a refund that is done would not ask.
-        ours = operations_under_lock(attempt)
-        is_done = any(each.reference == told.operation and each.state == State.DONE for each in ours)
-        return told.kind if is_done or not _is_explained(attempt, Event(kind=told.kind)) else ""
-    amount = Money(told.minor, told.currency) if told.minor is not None and told.currency else None
-    event = Event(kind=told.kind, operation=told.operation, amount=amount)
-    return "" if _is_explained(attempt, event) else told.kind
-
-
-def _is_explained(attempt: Attempt, event: Event) -> bool:
-    return explains(operations_as_ours(attempt, operations_under_lock(attempt)), event)
-
-
-def _is_made_after_all(attempt: Attempt, told: ApplyProviderEvent) -> bool:
-    """Return True if the event proves, and names, the making of a refund that we have as refused."""
-    if told.kind != EventKind.REFUNDED or not told.is_proven:
-        return False
-    refused = (each for each in operations_under_lock(attempt) if each.state == State.REFUSED)
-    return any(each.reference == told.operation and each.kind == Operation.Kind.REFUND for each in refused)
-
-
-def _may_be_sent_for_us(attempt: Attempt, told: ApplyProviderEvent) -> bool:
-    """Return True if a refund that was sent may be one of ours, or one of ours that failed and is sent again.
-
-    For another one, made in the provider's portal, there may be no later notification: an account need not
-    have selected those of refunds that were made.
-    """
-    ours = operations_under_lock(attempt)
-    refunds = perhaps_sent(each for each in ours if each.kind == Operation.Kind.REFUND)
-    amounts = (None, *(each.amount_minor for each in refunds))
-    return bool(told.operation) or (bool(refunds) and told.minor in amounts)
-
-
-def _may_be_settled_for_us(attempt: Attempt, told: ApplyProviderEvent) -> bool:
-    """Return True if our captures, unless they were refused, come to what was settled, or more.
-
-    Of another one, made in the provider's portal, nothing else may tell: an account need not have selected
-    the notifications of captures. Less than what was captured may be settled after a refund, and in another
-    currency.
-    """
-    ours = operations_under_lock(attempt)
-    captures = perhaps_sent(each for each in ours if each.kind == Operation.Kind.CAPTURE)
-    asked = sum(each.amount_minor for each in captures if each.state != State.REFUSED)
-    return asked > 0 and (told.minor is None or told.minor <= asked)
+    """Return the claim that the provider is to confirm; empty if there is none."""
+    is_told = told.minor is not None and told.currency
+    event = Event(
+        kind=told.kind,
+        operation=told.operation,
+        amount=Money(told.minor or 0, told.currency) if is_told else None,
+        is_proven=told.is_proven,
+    )
+    return claim_of(
+        event,
+        attempt.state,
+        lambda: operations_as_ours(attempt, operations_under_lock(attempt)),
+        is_capture_included=bool(attempt.capture_reference),
+    )
 
 
 def _verifies(saga: Saga, claim: str, told: ApplyProviderEvent) -> bool:
     """Return True if the saga already asks the provider about the same; for a hint, about anything.
 
-    A verification that is parked for staff only holds back hints with the same claim, not other hints. One
-    that a hint has started holds back no proven notification, as the answer may say more for that one. Each
-    proven charge-back has a verification of its own, and so has each amount of captures or refunds: they are
+    A question that is parked for staff only holds back hints with the same claim, not other hints. One that
+    a hint has started holds back no proven notification, as the answer may say more for that one. Each
+    proven charge-back has a question of its own, and so has each amount of captures or refunds: they are
     made in the provider's portal, and the answer may be about one of them only. Charge-backs that are not
     proven share one: for them only the provider's sum is believed, which covers all of them.
     """
-    if saga.kind != Verification.kind or saga.status not in UNFINISHED:
+    if saga.kind != Asking.kind or saga.step != CHECK or saga.status not in UNFINISHED:
         return False
     if not told.is_proven and saga.status == Saga.Status.RUNNING:
         return True
@@ -295,7 +227,7 @@ def _verifies(saga: Saga, claim: str, told: ApplyProviderEvent) -> bool:
 
 
 def _add_to_question(asked: Iterable[Saga], claim: str, told: ApplyProviderEvent) -> None:
-    """Add this statement to those of the verification of the same claim, if there is one."""
+    """Add this statement to those of the question about the same claim, if there is one."""
     for saga in asked:
         statements = saga.data.get("statements", [])
         is_same = saga.data.get("claim") == claim and saga.data.get("operation", "") == told.operation

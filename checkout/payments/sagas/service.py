@@ -25,6 +25,7 @@ from checkout.payments.models import Attempt, Operation, Payment, Saga, appearan
 from checkout.payments.models.payment import new_reference
 from checkout.payments.objects.attempt import latest_attempt
 from checkout.payments.sagas import provider_events
+from checkout.payments.sagas.asking import Asking, AskingData
 from checkout.payments.sagas.movement import move_payment_if_allowed, push_state
 from checkout.payments.sagas.operations.data import OperationData
 from checkout.payments.sagas.operations.opening import is_contradicted
@@ -34,7 +35,6 @@ from checkout.payments.sagas.purchase.data import At, PurchaseData, with_taken
 from checkout.payments.sagas.purchase.flow import Purchase
 from checkout.payments.sagas.settlement import returned_money
 from checkout.payments.sagas.settlement.doubted_refusals import doubt_refusal
-from checkout.payments.sagas.settlement.review import Review, ReviewData
 from checkout.payments.sagas.settlement.settle import settle
 from checkout.payments.sagas.settlement.settleable import contradicting_attempt
 from checkout.payments.sagas.signals import Signal
@@ -168,9 +168,9 @@ def review_payment(command: ReviewPayment, message: Message) -> None:
     if payment.state != PaymentState.CONFLICTED:
         return
     attempt = contradicting_attempt(payment)
-    data = ReviewData(payment=payment.reference, attempt=attempt.order_code)
+    data = AskingData(payment=payment.reference, attempt=attempt.order_code)
     parent = locked_saga(Purchase.kind, attempt.order_code)
-    orchestrator.start(Review.kind, message.envelope.message_id, attempt, data, message, parent=parent)
+    orchestrator.start(Asking.kind, message.envelope.message_id, attempt, data, message, parent=parent)
 
 
 @service.handles(PassDeadline)

@@ -1,7 +1,7 @@
 """The signals that move sagas: things that happen, and that no command asked for."""
 
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Self
 
 
 class Signal(StrEnum):
@@ -39,23 +39,6 @@ class Signal(StrEnum):
     DENIED = "denied"
     BOOKED = "booked"
 
-    # A saga tells the one that started it how it goes on.
-    CAPTURE_ACCEPTED = "capture_accepted"
-    CAPTURE_DELAYED = "capture_delayed"
-    CAPTURE_DONE = "capture_done"
-    CAPTURE_REFUSED = "capture_refused"
-    CAPTURE_PARKED = "capture_parked"
-    VOID_ACCEPTED = "void_accepted"
-    VOID_DELAYED = "void_delayed"
-    VOID_DONE = "void_done"
-    VOID_REFUSED = "void_refused"
-    VOID_PARKED = "void_parked"
-    REFUND_ACCEPTED = "refund_accepted"
-    REFUND_DELAYED = "refund_delayed"
-    REFUND_DONE = "refund_done"
-    REFUND_REFUSED = "refund_refused"
-    REFUND_PARKED = "refund_parked"
-
     # A review, or a decision of staff, ended the conflict over the payment.
     REVIEW_HELD = "review_held"
     REVIEW_RELEASED = "review_released"
@@ -77,11 +60,6 @@ class Signal(StrEnum):
     GIVEN_BACK = "given_back"
 
     @classmethod
-    def of(cls, kind: str, news: "News") -> Self:
-        """Return the signal by which a saga of ``kind`` tells its news."""
-        return cls(f"{kind}_{news}")
-
-    @classmethod
     def of_event(cls, kind: str) -> "Signal":
         """Return the signal of a notified event; ``OTHER`` for a kind that no saga takes."""
         return next((each for each in HINTS if each == kind), Signal.OTHER)
@@ -99,6 +77,16 @@ class News(StrEnum):
     REFUSED = "refused"
     PARKED = "parked"
 
+
+@dataclass(frozen=True, slots=True)
+class ChildResult:
+    """The news of a saga of this ``kind`` to the one that started it."""
+
+    kind: str
+    news: News
+
+
+Heard = Signal | ChildResult
 
 # Signals of notifications that may say how an open attempt has ended, and of its becoming conflicted.
 HINTS = (

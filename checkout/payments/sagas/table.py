@@ -19,7 +19,7 @@ from checkout.messages import Answer, Command
 from checkout.payments.sagas.definition import Ask, DataT, Decision, End, Start
 from checkout.payments.sagas.pauses import OVERDUE
 from checkout.payments.sagas.repeating import asked_again
-from checkout.payments.sagas.signals import Signal
+from checkout.payments.sagas.signals import Heard
 from messaging.envelope import Reply
 
 
@@ -78,7 +78,7 @@ class Step(Generic[DataT]):
     on: Mapping[StrEnum, AfterAnswer[DataT]] = field(default_factory=dict)
     failed: Callable[[DataT, Reply], Decision[DataT]] | None = None
     unknown: AfterSignal[DataT] | None = None
-    hears: Mapping[Signal, AfterSignal[DataT]] = field(default_factory=dict)
+    hears: Mapping[Heard, AfterSignal[DataT]] = field(default_factory=dict)
     undo: str = ""
     is_owed: bool = False
 
@@ -164,7 +164,7 @@ class TableSaga(ABC, Generic[DataT]):
             return self._complete(row.failed(data, reply))
         return self.on_deadline(step, data)
 
-    def on_signal(self, step: str, data: DataT, signal: Signal) -> Decision[DataT] | None:
+    def on_signal(self, step: str, data: DataT, signal: Heard) -> Decision[DataT] | None:
         """Do what the row says of the signal, or ignore it."""
         follows = self.rows[step].hears.get(signal)
         return None if follows is None else self._after_signal(data, follows)

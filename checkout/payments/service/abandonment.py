@@ -2,12 +2,13 @@
 
 from functools import partial
 
+from checkout.payments.books.ours import has_told_of_money
 from checkout.payments.calls import may_be_carried_out_yet, may_be_completed
 from checkout.payments.messages import AbandonPayment, ProviderAnswered
 from checkout.payments.models import Attempt
 from checkout.payments.providers.base import Modification, Outcome, ProviderResult, Verb
 from checkout.payments.service.attempt_outcome import answer_of
-from checkout.payments.service.facts import answer_fact, has_told_of_money
+from checkout.payments.service.facts import answer_fact
 from checkout.payments.service.provider_call import CallResult, Intent, Send, provider_call, stored_outcome
 from checkout.payments.service.service import service
 from checkout.states import AttemptState

@@ -5,8 +5,7 @@ from functools import partial
 
 from checkout.conf import conf
 from checkout.money import Money
-from checkout.payments.books.adoption import adopt, key_of_claim
-from checkout.payments.books.apply import make_after_all, note_release
+from checkout.payments.books.apply import adopt, key_of_claim, make_after_all, note_release
 from checkout.payments.books.compare_events import (
     NAMES,
     Event,
@@ -15,17 +14,17 @@ from checkout.payments.books.compare_events import (
     refund_made_after_all,
 )
 from checkout.payments.books.events import kind_by_issuer
-from checkout.payments.books.ours import Ours, ours_of
+from checkout.payments.books.money_at_risk import count_claims, questions_about
+from checkout.payments.books.ours import Ours, may_order_exist, ours_of
 from checkout.payments.books.theirs import Answer
 from checkout.payments.books.verdicts import Conclusion, Verdict
 from checkout.payments.calls import CallsInFlight, under_way
 from checkout.payments.messages import CheckClaim, ClaimChecked, ClaimOutcome
 from checkout.payments.models import Attempt
 from checkout.payments.providers.base import EventKind, ProviderResult
-from checkout.payments.sagas.settlement.money_at_risk import count_claims, questions_about
 from checkout.payments.service.attempt_outcome import conflict
 from checkout.payments.service.attempts import attempt_of
-from checkout.payments.service.facts import fact_of, may_order_exist
+from checkout.payments.service.facts import fact_of
 from checkout.payments.service.provider_call import CallResult, provider_inquiry
 from checkout.payments.service.service import service
 from checkout.privacy.scrubbing import scrub_text

@@ -1,22 +1,12 @@
-"""The facts that record a provider's answers, for staff and for later conclusions."""
+"""The facts that record a provider's answers, for staff and for later conclusions (``books.ours``)."""
 
 from collections.abc import Mapping
 
-from checkout.payments.books.events import IMPLY_MONEY
-from checkout.payments.calls import CallsInFlight, may_be_completed
-from checkout.payments.messages import ProviderAnswered, ProviderOutcome
+from checkout.payments.messages import ProviderAnswered
 from checkout.payments.models import Attempt, Fact
-from checkout.payments.models.payment import NOTIFIED
-from checkout.payments.providers.base import ProviderResult, Verb
+from checkout.payments.providers.base import ProviderResult
 from checkout.privacy.scrubbing import scrub_text
 from checkout.states import Actor
-
-# The kinds of the facts of answers that say that money is held, also if it is other money than ours.
-MONEY_ANSWERED = [
-    f"{verb}_{outcome}"
-    for verb in (Verb.AUTHORISE, Verb.COMPLETE_CHALLENGE, Verb.INQUIRE)
-    for outcome in (ProviderOutcome.APPROVED, ProviderOutcome.CONFLICTED)
-]
 
 
 def fact_of(attempt: Attempt, kind: str, data: Mapping[str, str], result: ProviderResult) -> Fact:
@@ -49,25 +39,6 @@ def answer_fact(
     if answer.outcome.value != result.outcome.value:
         data["taken_as"] = answer.outcome
     return fact_of(attempt, kind, data, result)
-
-
-def has_told_of_money(attempt: Attempt) -> bool:
-    """Return True if the provider has said that money is held, in an answer or a proven notification.
-
-    It decides nothing, but it contradicts an answer of the provider that there is no such order. A statement
-    that names another amount, or another merchant, is a reason for doubt, too.
-    """
-    told = [f"{NOTIFIED}{kind}" for kind in IMPLY_MONEY]
-    return Fact.objects.filter(attempt=attempt, kind__in=[*told, *MONEY_ANSWERED]).exists()
-
-
-def may_order_exist(before: CallsInFlight, attempt: Attempt) -> bool:
-    """Return True if the order may exist, or come to exist, although the provider denies knowing it.
-
-    ``before`` has the attempt's requests as they stood when the provider was asked. Some orders show only
-    hours later.
-    """
-    return not before.is_over(attempt) or may_be_completed(attempt) or has_told_of_money(attempt)
 
 
 def _in_words(result: ProviderResult) -> str:

@@ -5,13 +5,14 @@ from functools import partial
 
 from django.utils import timezone
 
+from checkout.payments.books.ours import may_order_exist
 from checkout.payments.calls import CallsInFlight, under_way
 from checkout.payments.messages import InquirePayment
 from checkout.payments.models import Attempt
 from checkout.payments.providers.base import Outcome, ProviderResult, RefusalReason, Verb
 from checkout.payments.service.attempt_outcome import answer_of, apply_to_attempt
 from checkout.payments.service.attempts import attempt_of
-from checkout.payments.service.facts import answer_fact, may_order_exist
+from checkout.payments.service.facts import answer_fact
 from checkout.payments.service.provider_call import CallResult, commit_conclusion, not_sent, provider_inquiry
 from checkout.payments.service.service import service
 from checkout.states import AttemptState

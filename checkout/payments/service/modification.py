@@ -5,7 +5,9 @@ from functools import partial
 from checkout.money import Money
 from checkout.payments.books.apply import apply
 from checkout.payments.books.compare_operations import compare_reply
+from checkout.payments.books.money_at_risk import is_of_disputed_money, refuse_refund
 from checkout.payments.books.ours import our_operation
+from checkout.payments.books.portal import is_perhaps_done_there
 from checkout.payments.books.verdicts import Conclusion, Verdict
 from checkout.payments.calls import TO_BE_SENT, is_clean
 from checkout.payments.messages import (
@@ -17,9 +19,6 @@ from checkout.payments.messages import (
 )
 from checkout.payments.models import Attempt, Operation, ProviderCall
 from checkout.payments.providers.base import Modification, Outcome, ProviderResult, Verb
-from checkout.payments.sagas.portal import is_perhaps_done_there
-from checkout.payments.sagas.settlement.money_at_risk import is_of_disputed_money, refuse_refund
-from checkout.payments.service.answers import answer_of
 from checkout.payments.service.attempt_outcome import conflict
 from checkout.payments.service.facts import answer_fact
 from checkout.payments.service.provider_call import CallResult, Intent, Send, provider_call
@@ -29,6 +28,22 @@ from checkout.privacy.scrubbing import scrub_text
 from checkout.states import OPEN_ATTEMPTS, AttemptState
 from messaging.compiled_queries import Compiled
 from messaging.worker.service import CommandRejected, Message
+
+State = Operation.State
+
+_OUTCOMES = {
+    State.DONE: ProviderOutcome.APPROVED,
+    State.PENDING: ProviderOutcome.PENDING,
+    State.REFUSED: ProviderOutcome.REFUSED,
+    State.REQUESTED: ProviderOutcome.NOT_SENT,
+    State.UNKNOWN: ProviderOutcome.UNKNOWN,
+}
+
+
+def answer_of(operation: Operation, *, event: str = "") -> ProviderAnswered:
+    """Return the operation's state as the answer to a command about it. ``event`` is the provider's word."""
+    outcome = _OUTCOMES[State(operation.state)]
+    return ProviderAnswered(outcome=outcome, event=event, refusal_reason=operation.refusal_reason)
 
 
 @service.handles(CapturePayment, transactional=False, admits_itself=True)
@@ -169,7 +184,7 @@ def _apply(attempt: Attempt, operation: Operation, result: ProviderResult) -> Pr
     apply(attempt.payment, operation, verdict)
     if verdict.conclusion == Conclusion.CONTRADICTION:
         return conflict(attempt, result)
-    if operation.state == Operation.State.REQUESTED:
+    if operation.state == State.REQUESTED:
         return ProviderAnswered(
             outcome=ProviderOutcome(result.outcome), event=result.event, why=_sentence(result)
         )

@@ -17,6 +17,7 @@ from checkout.payments.books.compare_authorisations import is_for_another_paymen
 from checkout.payments.books.compare_operations import compare_answer, may_change
 from checkout.payments.books.events import FOLLOW_CAPTURE
 from checkout.payments.books.ours import Ours, ours_of
+from checkout.payments.books.portal import is_perhaps_done_there
 from checkout.payments.books.theirs import Answer
 from checkout.payments.books.verdicts import Conclusion, Verdict
 from checkout.payments.calls import (
@@ -31,10 +32,9 @@ from checkout.payments.messages import InquireOperation, ProviderAnswered, Provi
 from checkout.payments.models import Attempt, Operation, ProviderCall
 from checkout.payments.models.messages import send_to_checkout
 from checkout.payments.providers.base import EventKind, ProviderResult
-from checkout.payments.sagas.portal import is_perhaps_done_there
-from checkout.payments.service.answers import answer_of
 from checkout.payments.service.attempt_outcome import conflict
 from checkout.payments.service.facts import answer_fact
+from checkout.payments.service.modification import answer_of
 from checkout.payments.service.provider_call import CallResult, commit_conclusion, provider_inquiry
 from checkout.payments.service.service import service
 from messaging.outbox.clock import server_time_now

@@ -29,6 +29,8 @@ from checkout.errors import (
     ProviderReplyInvalid,
     ProviderUnavailable,
 )
+from checkout.payments.books.apply import compare_books_again
+from checkout.payments.books.compare_sums import is_beyond_ours
 from checkout.payments.calls import (
     MODIFICATIONS,
     TO_BE_SENT_AGAIN,
@@ -50,9 +52,8 @@ from checkout.payments.providers.base import (
 )
 from checkout.payments.providers.registry import get_provider
 from checkout.payments.service.attempts import attempt_under_lock
-from checkout.payments.service.beyond_ours import compare_if_beyond_ours
 from checkout.payments.service.service import service
-from checkout.payments.totals import WITHOUT_END, operations_under_lock
+from checkout.payments.totals import WITHOUT_END, operations_under_lock, sums_of_attempt
 from checkout.tallies import provider_calls
 from messaging import crash_points, traces
 from messaging.compiled_queries import Compiled, batch, insert_in_batch, update_in_batch
@@ -159,7 +160,8 @@ def provider_inquiry(
 
     def record(locked: Attempt) -> CallResult:
         conclusion = conclude(locked, result)
-        compare_if_beyond_ours(locked, result)
+        if is_beyond_ours(locked.payment.amount, lambda: sums_of_attempt(locked).charged_back, result):
+            compare_books_again(locked)
         return conclusion
 
     commit_conclusion(message, attempt, record)

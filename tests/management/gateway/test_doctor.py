@@ -23,7 +23,7 @@ from checkout.payments.models import (
     Reconciliation,
     Saga,
 )
-from checkout.reconciliation.period import time_to_compare, time_to_list
+from checkout.reconciliation.schedule import time_to_compare, time_to_list
 from checkout.webhooks.models import Delivery, WebhookEndpoint
 from messaging.outbox.models import enqueue
 from tests.management.gateway.conftest import Gateway, as_json

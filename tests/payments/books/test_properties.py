@@ -1,17 +1,27 @@
 """Properties that hold for every pair of ledgers, tried on random ones."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from random import Random
 
 import pytest
 
 from checkout.payments.books.compare_events import compare_dispute, compare_event, explains
+from checkout.payments.books.compare_notifications import CLAIMS, claim_of
 from checkout.payments.books.compare_operations import compare_answer, compare_reply, may_change
+from checkout.payments.books.compare_sums import (
+    AttemptSums,
+    Bounds,
+    compare_position,
+    compare_review,
+    untold_sums,
+)
 from checkout.payments.books.ours import OF_ANOTHER_AMOUNT, OurOperation, Ours
 from checkout.payments.books.verdicts import Conclusion, Verdict
-from checkout.payments.models import Operation
-from checkout.payments.providers.base import EventKind
-from tests.payments.books.pairs import Order, Pair, any_order, any_pair
+from checkout.payments.models import Difference, Operation
+from checkout.payments.providers.base import EventKind, WholePosition
+from checkout.states import ENDED_WITHOUT_MONEY, AttemptState
+from tests.payments.books.pairs import OWED, Order, Pair, any_order, any_pair
 
 Kind, State = Operation.Kind, Operation.State
 
@@ -58,6 +68,57 @@ def test_each_pair_gets_a_verdict_for_each_operation_and_event(pairs):
             explains(pair.ours, pair.event)
             verdict = compare_event(pair.ours, pair.before, pair.event, pair.answer, may_exist=False)
             assert verdict.row
+
+
+def read(ours: Ours) -> Callable[[], Ours]:
+    return lambda: ours
+
+
+def test_each_event_is_known_or_leads_to_one_question(pairs):
+    """Of an attempt that has ended without money, only the money is asked about."""
+    for pair in pairs:
+        claim = claim_of(pair.event, pair.ours.state, read(pair.ours), is_capture_included=False)
+        is_ended = pair.ours.state in ENDED_WITHOUT_MONEY
+        possible = {EventKind.AUTHORISED} if is_ended else CLAIMS
+        assert claim == "" or claim in possible, pair
+
+
+def test_a_review_adopts_nothing_unless_one_sum_alone_differs_and_has_room(pairs):
+    concluded = set()
+    for pair in pairs:
+        verdict, gap = compare_review(
+            pair.ours, pair.answer, may_exist=False, is_for_another=False, is_alone=True
+        )
+        concluded.add(verdict.conclusion)
+        assert verdict.row
+        assert bool(verdict.why) == (verdict.conclusion in (Conclusion.CONTRADICTION, Conclusion.OPEN))
+        assert (gap is not None) == (verdict.conclusion == Conclusion.ADOPTED)
+        if gap is not None:
+            assert pair.ours.state == AttemptState.AUTHORISED, pair
+            assert 0 < gap.minor == verdict.minor <= gap.left, pair
+    assert concluded >= {Conclusion.CONFIRMED, Conclusion.REFUSED, Conclusion.ADOPTED}
+
+
+def test_told_sums_agree_with_ours_exactly_if_they_are_within_their_bounds(pairs):
+    for pair in pairs:
+        position = pair.answer.result.position
+        if not isinstance(position, WholePosition):
+            continue
+        captures, refunds = pair.ours.range(Kind.CAPTURE), pair.ours.range(Kind.REFUND)
+        ours = AttemptSums(
+            authorised=Bounds(0, OWED.minor),
+            captured=Bounds(captures.least, captures.most),
+            refunded=Bounds(refunds.least, refunds.most),
+            charged_back=0,
+        )
+        compared = compare_position("order", OWED.currency, ours, position, is_disputed=False)
+        agree = {each.kind: each.agrees for each in compared}
+        assert agree[Difference.Kind.CAPTURED] == (captures.least <= position.captured.minor <= captures.most)
+        is_refunded = refunds.least <= position.refunded.minor <= refunds.most
+        assert agree[Difference.Kind.REFUNDED] == is_refunded
+        untold = {each.kind for each in untold_sums("order", ours, position)}
+        assert untold.isdisjoint(agree)
+        assert (Difference.Kind.CHARGED_BACK in untold) == (position.charged_back is None)
 
 
 def test_no_answer_makes_a_booked_operation_undecided_or_sends_it_again(pairs):

@@ -2,11 +2,11 @@
 
 import pytest
 
+from checkout.payments.books.compare_sums import compare_unknown_order
 from checkout.payments.objects.advice import advice_for
 from checkout.payments.providers.base import EventKind, Outcome, RefusalReason, Verb
 from checkout.payments.providers.worldpay_wpg.notifications import parse_notification
 from checkout.payments.providers.worldpay_wpg.parse import parse_listing, parse_reply
-from checkout.reconciliation.comparison import compare_unknown_order
 from tests.payments.providers.worldpay_messages import journal, notification, paid, payment
 
 

@@ -5,8 +5,14 @@ from typing import Any, Self
 from checkout.ledger.messages import PostEntries
 from checkout.messages import Body, Command
 from checkout.payments.sagas.definition import Decision, SagaDefinition
-from checkout.payments.sagas.signals import Signal
+from checkout.payments.sagas.signals import ChildResult, Heard, News, Signal
 from messaging.envelope import Reply
+
+
+def heard(name: str) -> Heard:
+    """Return the signal of this name, or the result of a saga that was started, such as capture_done."""
+    kind, _, news = name.rpartition("_")
+    return ChildResult(kind, News(news)) if kind in ("capture", "void", "refund") else Signal(name)
 
 
 class Conversation:
@@ -62,7 +68,7 @@ class Conversation:
         return self._hear(self.definition.on_reply(self.decision.step, self.decision.data, reply))
 
     def told(self, signal: str) -> Self:
-        decision = self.definition.on_signal(self.decision.step, self.decision.data, Signal(signal))
+        decision = self.definition.on_signal(self.decision.step, self.decision.data, heard(signal))
         assert decision is not None, f"{signal} means nothing at {self.decision.step}"
         return self._hear(decision)
 
@@ -76,7 +82,7 @@ class Conversation:
         return self.waits_for_a_signal()
 
     def signals(self, name: str) -> Self:
-        assert (self.decision.notify_parent or "") == name
+        assert self.decision.notify_parent == (heard(name) if name else None)
         return self
 
     def resumed(self) -> Self:
@@ -89,7 +95,7 @@ class Conversation:
         return self
 
     def ignores(self, signal: str) -> Self:
-        assert self.definition.on_signal(self.decision.step, self.decision.data, Signal(signal)) is None
+        assert self.definition.on_signal(self.decision.step, self.decision.data, heard(signal)) is None
         return self
 
     def waited_too_long(self) -> Self:

@@ -17,13 +17,12 @@ from msgspec.structs import replace as with_changes
 from checkout.messages import Body
 from checkout.payments.messages import ClaimOutcome, ProviderOutcome, ReviewOutcome
 from checkout.payments.sagas import DEFINITIONS
+from checkout.payments.sagas.asking import AskingData
 from checkout.payments.sagas.definition import Decision, End, SagaDefinition
 from checkout.payments.sagas.operations.data import OperationData
 from checkout.payments.sagas.purchase.data import PurchaseData
 from checkout.payments.sagas.purchase.flow import Purchase
-from checkout.payments.sagas.settlement.review import ReviewData
-from checkout.payments.sagas.settlement.verification import VerificationData
-from checkout.payments.sagas.signals import Signal
+from checkout.payments.sagas.signals import ChildResult, News, Signal
 from messaging.envelope import Reply
 from messaging.errors import MalformedMessage
 from tests.support.loyalty.purchase_steps import STEPS
@@ -41,6 +40,8 @@ REPLIES = (
     Reply.failure("order_confirmed", "Its stock is not given back.", retryable=False),
     Reply.malformed("It is no answer."),
 )
+# What a saga may tell the one that started it.
+RESULTS = [ChildResult(kind, news) for kind in ("capture", "void", "refund") for news in News]
 # Steps that wait for another saga, which has its own deadlines, or sends a signal when it is parked.
 WAITS_FOR_A_CHILD = {"purchase": {"capture", "void"}}
 MOST_SITUATIONS = 200_000
@@ -57,10 +58,10 @@ def data_of(kind: str, definition: SagaDefinition[Any]) -> Iterable[Body]:
                 yield PurchaseData(**ORDER, **about, captures=captures, has_card=has_card)  # type: ignore[arg-type]
     elif definition.data_type is OperationData:
         yield OperationData(**ORDER, operation="op_1")  # type: ignore[arg-type]
-    elif definition.data_type is VerificationData:
-        yield VerificationData(payment="pay_1", attempt="pay_1-1", claim="expired")
-    elif definition.data_type is ReviewData:
-        yield ReviewData(payment="pay_1", attempt="pay_1-1")
+    elif definition.data_type is AskingData:
+        yield AskingData(payment="pay_1", attempt="pay_1-1", claim="expired")
+        yield AskingData(payment="pay_1", attempt="pay_1-1")
+        yield AskingData(payment="pay_1", attempt="pay_1-1")
     else:
         raise NotImplementedError(f"say here with what data a saga of kind {kind} begins")
 
@@ -109,7 +110,7 @@ def followers(
         yield definition.on_deadline(step, data)
     if decision.end is End.PARKED:
         yield definition.on_resume(step, data)
-    for signal in Signal:
+    for signal in (*Signal, *RESULTS):
         heard = definition.on_signal(step, data, signal)
         if heard is not None and not stays(decision, heard):
             yield heard

@@ -7,11 +7,9 @@ from typing import Any
 import pytest
 
 from checkout.conf import conf
-from checkout.payments.sagas.operations.capture import Capture
 from checkout.payments.sagas.operations.data import OperationData
 from checkout.payments.sagas.operations.flow import OperationSaga
-from checkout.payments.sagas.operations.refund import Refund
-from checkout.payments.sagas.operations.void import Void
+from checkout.payments.sagas.operations.kinds import Capture, Refund, Void
 from checkout.payments.sagas.pauses import UNDECIDED_ANSWERS
 from tests.payments.sagas.conversation import Conversation
 

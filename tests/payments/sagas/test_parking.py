@@ -3,10 +3,8 @@
 import pytest
 
 from checkout.conf import conf
-from checkout.payments.sagas.operations.capture import Capture
 from checkout.payments.sagas.operations.data import OperationData
-from checkout.payments.sagas.operations.refund import Refund
-from checkout.payments.sagas.operations.void import Void
+from checkout.payments.sagas.operations.kinds import Capture, Refund, Void
 from checkout.payments.sagas.pauses import DENIALS, UNREACHED_FOR, next_try
 from tests.payments.sagas.conversation import Conversation
 

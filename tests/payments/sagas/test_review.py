@@ -2,13 +2,13 @@
 
 import pytest
 
-from checkout.payments.sagas.settlement.review import Review, ReviewData
+from checkout.payments.sagas.asking import Asking, AskingData
 from tests.payments.sagas.conversation import Conversation
 from tests.payments.sagas.test_purchase import CAPTURE, an_accepted_purchase, an_authorised_purchase
 
 
 def a_review() -> Conversation:
-    saga = Conversation(Review(), ReviewData(payment="pay_1", attempt="pay_1-1"))
+    saga = Conversation(Asking(), AskingData(payment="pay_1", attempt="pay_1-1"))
     return saga.asks("payments.review", payment="pay_1", attempt="pay_1-1")
 
 

@@ -1,4 +1,4 @@
-"""Parked verifications, whose notifications the provider's answers neither confirm nor deny."""
+"""Parked questions, whose notifications the provider's answers neither confirm nor deny."""
 
 from typing import Any
 
@@ -34,13 +34,13 @@ def captured(attempt: Attempt, minor: int = 1000) -> Attempt:
 
 
 def claimed(attempt: Attempt, claim: str = CHARGED_BACK, minor: int | None = 300, **told: Any) -> Saga:
-    """Return the parked verification of a claim, after an unclear answer of the provider."""
+    """Return the parked question of a claim, after an unclear answer of the provider."""
     told = {"minor": minor, "currency": "GBP", "event_id": "e-1", **told}
     event = ApplyProviderEvent(
         payment=attempt.payment.reference, attempt=attempt.order_code, kind=claim, **told
     )
     deliver(service, command(event))
-    saga = Saga.objects.filter(kind="verification").latest("pk")
+    saga = Saga.objects.filter(kind="asking").latest("pk")
     answered(saga, outcome="unclear", why="Nobody tells how much.")
     assert saga.status == Saga.Status.PARKED
     return saga

@@ -12,9 +12,9 @@ from checkout.ledger.messages import PostEntries
 from checkout.ledger.models import LedgerEntry
 from checkout.money import Money
 from checkout.payments import service as payments
+from checkout.payments.books.figures import TheirBooks, reckon, state_after
 from checkout.payments.models import Attempt, Operation, OutboxMessage, Payment, Saga
 from checkout.payments.sagas.service import service
-from checkout.payments.sagas.settlement.reckoning import TheirBooks, reckon, state_after
 from checkout.states import PaymentState
 from messaging.envelope import Envelope
 from tests.payments.service.asking import operation_on, settle

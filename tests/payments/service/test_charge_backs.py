@@ -286,7 +286,7 @@ def test_two_charge_backs_that_are_told_at_once_are_asked_about_each(captured):
             event_id=event_id,
         )
         deliver(checkout.service, command(event))
-    asked = Saga.objects.filter(kind="verification").order_by("pk")
+    asked = Saga.objects.filter(kind="asking").order_by("pk")
     assert [saga.data["event_id"] for saga in asked] == ["e-1", "e-2"]
 
 

@@ -36,7 +36,7 @@ def charged_back(attempt: Attempt, minor: int) -> None:
 
 def open_claim(attempt: Attempt) -> Saga:
     return Saga.objects.create(
-        kind="verification",
+        kind="asking",
         key="charged_back:1",
         payment=attempt.payment,
         attempt=attempt,

@@ -24,7 +24,7 @@ ROUNDS = pytest.mark.parametrize("turn", range(4))
 
 @pytest.fixture
 def saga(attempt: Attempt) -> Saga:
-    """Return the parked verification of a charge-back, for a payment with 10.00 GBP captured."""
+    """Return the parked question of a charge-back, for a payment with 10.00 GBP captured."""
     return claimed(captured(attempt))
 
 
@@ -71,7 +71,7 @@ def test_of_two_claims_that_are_booked_at_once_the_second_is_looked_at_again(sag
     decisions = [to_settle_claim(each, is_true=True, amount=gbp(600)) for each in (saga, other)]
     at_once(*map(delivered, decisions))
     assert booked() == [("charge_back", 600)]
-    assert Saga.objects.filter(kind="verification", status=Saga.Status.PARKED).count() == 1
+    assert Saga.objects.filter(kind="asking", status=Saga.Status.PARKED).count() == 1
 
 
 @ROUNDS

@@ -1,4 +1,4 @@
-"""Verification with the provider of notifications that no operation of ours explains."""
+"""Questions to the provider about notifications that no operation of ours explains."""
 
 import pytest
 

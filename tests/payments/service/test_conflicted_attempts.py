@@ -2,9 +2,9 @@
 
 import pytest
 
-from checkout.payments.checkout_messages import ResumeSaga
+from checkout.payments.books.compare_notifications import CLAIMS
+from checkout.payments.checkout_messages import ResumeSaga, ReviewPayment
 from checkout.payments.models import Attempt, Operation, Payment, Saga
-from checkout.payments.sagas.provider_events import CLAIMS
 from checkout.payments.sagas.service import service
 from checkout.states import PaymentState
 from tests.payments.service.asking import operation_on, settle
@@ -36,9 +36,15 @@ def test_of_a_conflicted_attempt_only_what_an_issuer_did_is_verified(contradicte
     )
 
 
+def test_a_hint_of_a_charge_back_is_asked_about_while_staff_have_the_payment_asked_about(contradicted):
+    deliver(service, command(ReviewPayment(payment=contradicted.payment.reference)))
+    told = notified(contradicted, "charged_back", is_proven=False)
+    assert [sent.type for sent in told.commands] == ["payments.check_claim"]
+
+
 def test_a_charge_back_of_a_conflicted_attempt_waits_for_staff_until_there_is_room_for_it(contradicted):
     notified(contradicted, "charged_back")
-    saga = Saga.objects.get(kind="verification")
+    saga = Saga.objects.get(kind="asking")
     answered(saga, outcome="unclear", why="More than is taken.")
     assert (saga.status, state()) == (Saga.Status.PARKED, PaymentState.CONFLICTED)
     deliver(service, command(ResumeSaga(saga=saga.pk, version=saga.version)))
@@ -49,7 +55,7 @@ def test_a_charge_back_of_a_conflicted_attempt_waits_for_staff_until_there_is_ro
 def test_a_charge_back_is_booked_and_leaves_a_payment_in_conflict_to_its_review(contradicted):
     settle(operation_on(contradicted, Operation.Kind.CAPTURE), Operation.State.DONE)
     notified(contradicted, "charged_back")
-    answered(Saga.objects.get(kind="verification"), outcome="booked")
+    answered(Saga.objects.get(kind="asking"), outcome="booked")
     operation = operation_on(contradicted, Operation.Kind.CHARGE_BACK, 300)
     settle(operation, Operation.State.DONE)
     started(operation)

@@ -65,7 +65,7 @@ def test_no_card_is_tried_while_the_provider_is_asked_if_it_holds_money_after_al
 
 def test_nor_while_staff_look_it_up(denied_order):
     notified(denied_order, "captured")
-    Saga.objects.filter(kind="verification").update(status=Saga.Status.PARKED)
+    Saga.objects.filter(kind="asking").update(status=Saga.Status.PARKED)
     try_again(denied_order)
     assert Attempt.objects.count() == 1
     assert seen(denied_order) == {PaymentState.CONFIRMING}
@@ -73,7 +73,7 @@ def test_nor_while_staff_look_it_up(denied_order):
 
 def test_another_card_may_be_tried_once_it_is_denied_again(denied_order):
     notified(denied_order, "authorised")
-    denied(Saga.objects.get(kind="verification"))
+    denied(Saga.objects.get(kind="asking"))
     assert seen(denied_order) == {PaymentState.REFUSED}
     assert Payment.objects.get().refusal_reason == "issuer_unavailable"
     assert isinstance(try_again(denied_order).command, SubmitPayment)
@@ -81,7 +81,7 @@ def test_another_card_may_be_tried_once_it_is_denied_again(denied_order):
 
 def test_a_payment_whose_money_was_found_stays_in_doubt(denied_order):
     notified(denied_order, "authorised")
-    answered(Saga.objects.get(kind="verification"), outcome="confirmed")
+    answered(Saga.objects.get(kind="asking"), outcome="confirmed")
     assert seen(denied_order) == {PaymentState.CONFLICTED}
 
 
@@ -124,7 +124,7 @@ def test_a_refusal_of_the_second_one_is_in_doubt_as_long_as_the_first_one_is(den
     answered(purchase, decision="reject")
     assert seen(denied_order) == {PaymentState.CONFIRMING}
     assert Event.objects.latest("pk").data["object"]["last_error"] is None
-    denied(Saga.objects.get(kind="verification"))
+    denied(Saga.objects.get(kind="asking"))
     assert seen(denied_order) == {PaymentState.REFUSED}
     assert Payment.objects.get().refusal_reason == "not_permitted"
 
@@ -133,7 +133,7 @@ def test_a_denial_of_the_first_one_leaves_a_second_one_under_way_alone(denied_or
     begin_again(denied_order)
     notified(denied_order, "authorised")
     Payment.objects.update(state=PaymentState.CONFIRMING)
-    denied(Saga.objects.get(kind="verification"))
+    denied(Saga.objects.get(kind="asking"))
     assert seen(denied_order) == {PaymentState.CONFIRMING}
 
 
@@ -143,7 +143,7 @@ def test_while_one_of_two_is_in_doubt_the_payment_is(denied_order):
     Payment.objects.update(state=PaymentState.REFUSED)
     notified(denied_order, "authorised")
     notified(second, "authorised")
-    first, other = Saga.objects.filter(kind="verification").order_by("pk")
+    first, other = Saga.objects.filter(kind="asking").order_by("pk")
     denied(first)
     assert seen(denied_order) == {PaymentState.CONFIRMING}
     denied(other)

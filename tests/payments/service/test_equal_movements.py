@@ -85,7 +85,7 @@ def test_a_refund_that_is_made_a_second_time_on_one_day_is_asked_about(captured)
     fail_refund(captured.payment, refund)
     [again] = told(captured, "REFUNDED", 300, refund.reference)
     deliver(checkout, command(again))
-    assert Saga.objects.get(kind="verification").data["operation"] == refund.reference
+    assert Saga.objects.get(kind="asking").data["operation"] == refund.reference
     refund.refresh_from_db()
     assert refund.state == State.REFUSED
 
@@ -99,7 +99,7 @@ def test_a_charge_back_that_is_told_again_is_asked_about_and_booked_if_the_sums_
     assert [each.kind for each in again] == ["charged_back"]
     books.orders[captured.order_code].charged_back = Money(600, "GBP")
     deliver(checkout, command(again[0]))
-    assert Saga.objects.filter(kind="verification").count() == 2
+    assert Saga.objects.filter(kind="asking").count() == 2
     assert checked(captured, 300, CHARGED_BACK) == "booked"
     assert [each.amount_minor for each in Operation.objects.filter(kind=CHARGE_BACK)] == [300, 300]
 
@@ -109,7 +109,7 @@ def test_without_sums_staff_say_if_a_charge_back_that_is_told_again_is_one_or_tw
     for _ in range(2):
         for each in told(captured, "CHARGED_BACK", 300):
             deliver(checkout, command(each))
-    assert Saga.objects.filter(kind="verification").count() == 2
+    assert Saga.objects.filter(kind="asking").count() == 2
     assert checked(captured, 300, CHARGED_BACK) == "booked"
     assert checked(captured, 300, CHARGED_BACK) == "unclear"
     assert Operation.objects.filter(kind=CHARGE_BACK).count() == 1

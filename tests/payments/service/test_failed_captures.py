@@ -46,7 +46,7 @@ def test_the_provider_is_asked_about_the_capture_under_way(authorised, names_it,
     notified(authorised, "capture_failed", capture.reference if names_it else "", is_proven=is_proven)
     saga.refresh_from_db()
     assert saga.step == "inquire"
-    assert not Saga.objects.filter(kind="verification").exists()
+    assert not Saga.objects.filter(kind="asking").exists()
 
 
 def test_another_capture_is_not_asked_about(authorised):
@@ -78,7 +78,7 @@ def test_the_failure_of_an_earlier_capture_is_not_that_of_the_next(authorised, w
 
 
 def checked(saga: Saga) -> str:
-    """Let the payments service answer the verification's question."""
+    """Let the payments service answer the question."""
     told = {name: saga.data[name] for name in ("payment", "attempt", "claim", "operation")}
     delivered = deliver(service, command(CheckClaim(**told, minor=None, currency="", is_proven=True)))
     reply_to(saga, delivered.reply)
@@ -88,7 +88,7 @@ def checked(saga: Saga) -> str:
 def test_the_failure_of_a_capture_that_is_done_is_a_contradiction_once_it_is_confirmed(authorised, worldpay):
     capture = operation(authorised, CAPTURE, OWED)
     notified(authorised, "capture_failed", capture.reference)
-    saga = Saga.objects.get(kind="verification")
+    saga = Saga.objects.get(kind="asking")
     worldpay("CAPTURE_FAILED")
     assert checked(saga) == "confirmed"
     assert state_of(authorised) == PaymentState.CONFLICTED
@@ -107,16 +107,16 @@ def test_a_failure_that_the_provider_does_not_confirm_changes_nothing(
     before = state_of(authorised)
     notified(authorised, "capture_failed", capture.reference)
     worldpay(event, kept)
-    assert checked(Saga.objects.get(kind="verification")) == outcome
+    assert checked(Saga.objects.get(kind="asking")) == outcome
     assert state_of(authorised) == before
 
 
 def test_the_failure_of_a_capture_in_the_portal_contradicts_nothing(authorised):
     assert notified(authorised, "capture_failed").commands == []
-    assert not Saga.objects.filter(kind="verification").exists()
+    assert not Saga.objects.filter(kind="asking").exists()
 
 
 def test_the_failure_of_a_capture_of_an_attempt_without_money_is_looked_into(attempt):
     Attempt.objects.update(state=AttemptState.REFUSED)
     notified(attempt, EventKind.CAPTURE_FAILED)
-    assert Saga.objects.get(kind="verification").data["claim"] == "authorised"
+    assert Saga.objects.get(kind="asking").data["claim"] == "authorised"

@@ -26,15 +26,15 @@ def _time_stands_still(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def waits_of_questions(attempt: Attempt, times: int) -> list[float | None]:
     """Send hints, denying each resulting question. Return each question's wait, or None if none was asked."""
-    verifications = Saga.objects.filter(kind="verification")
+    questions = Saga.objects.filter(kind="asking")
     waits: list[float | None] = []
     for _ in range(times):
-        before = verifications.count()
+        before = questions.count()
         notified(attempt, "expired", is_proven=False)
-        if verifications.count() == before:
+        if questions.count() == before:
             waits.append(None)
             continue
-        saga = verifications.latest("pk")
+        saga = questions.latest("pk")
         waits.append(saga.data["waits_seconds"])
         answered(saga, outcome="denied")
     return waits

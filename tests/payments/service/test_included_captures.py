@@ -69,10 +69,10 @@ def charged_back(attempt: Attempt) -> None:
     deliver(service, command(event))
 
 
-def answered_by_the_provider(attempt: Attempt, verification: Saga, books: Books) -> None:
-    """Let the payments service ask what was charged back, and the verification take its answer."""
+def answered_by_the_provider(attempt: Attempt, asking: Saga, books: Books) -> None:
+    """Let the payments service ask what was charged back, and the saga that asks take its answer."""
     books.orders[attempt.order_code].charged_back = Money(500, "GBP")
-    data = verification.data
+    data = asking.data
     question = CheckClaim(
         payment=attempt.payment.reference,
         attempt=attempt.order_code,
@@ -83,7 +83,7 @@ def answered_by_the_provider(attempt: Attempt, verification: Saga, books: Books)
         event_id=data["event_id"],
         is_proven=True,
     )
-    answered(verification, **deliver(payments, command(question)).result)
+    answered(asking, **deliver(payments, command(question)).result)
 
 
 def test_it_is_recorded_with_the_authorisation_as_accepted(included, books: Books):
@@ -124,7 +124,7 @@ def test_its_flow_begins_as_accepted_and_the_purchase_goes_on_at_once(included, 
 def test_a_notification_of_it_before_its_flow_begins_is_explained_and_settles_it(included, purchase):
     authorise(included, "approve")
     captured_is_told(included)
-    assert not Saga.objects.filter(kind="verification").exists()
+    assert not Saga.objects.filter(kind="asking").exists()
     approved(purchase)
     assert (capture().step, capture().status) == ("finished", "completed")
     assert (purchase.step, purchase.status) == ("confirm_order", "running")
@@ -236,7 +236,7 @@ def test_its_refusal_after_staff_found_the_authorisation_held_leaves_the_order_u
     operation = operation_on(included, Operation.Kind.CAPTURE)
     Operation.objects.update(reference=NAME, state=Operation.State.PENDING)
     operation.refresh_from_db()
-    answered(Saga.objects.get(kind="review"), outcome="held")
+    answered(Saga.objects.get(kind="asking", step="review"), outcome="held")
     purchase.refresh_from_db()
     answered(purchase)
     assert (purchase.step, purchase.status) == ("finished", "completed")
@@ -254,28 +254,28 @@ def test_a_charge_back_before_the_authorisation_is_known_waits_for_it_and_is_boo
     authorise(included, "unknown")
     answered(purchase, outcome="unknown")
     charged_back(included)
-    verification = Saga.objects.get(kind="verification")
-    answered_by_the_provider(included, verification, books)
-    assert verification.status == "running"
+    asking = Saga.objects.get(kind="asking")
+    answered_by_the_provider(included, asking, books)
+    assert asking.status == "running"
     let_settle(included)
     inquire(included)
     approved(purchase)
     captured_is_told(included)
-    answered_by_the_provider(included, verification, books)
-    assert verification.status == "completed"
+    answered_by_the_provider(included, asking, books)
+    assert asking.status == "completed"
     assert Operation.objects.get(kind="charge_back").amount_minor == 500
 
 
 @pytest.mark.parametrize("is_proven", [True, False])
 def test_what_is_not_captured_with_its_authorisation_is_not_charged_back_before_it(attempt, is_proven):
     notified(attempt, "charged_back", is_proven=is_proven)
-    assert not Saga.objects.filter(kind="verification").exists()
+    assert not Saga.objects.filter(kind="asking").exists()
 
 
 def test_a_charge_back_that_anybody_may_have_told_is_not_asked_about_before_the_authorisation(
     included, purchase
 ):
     notified(included, "charged_back", is_proven=False)
-    assert not Saga.objects.filter(kind="verification").exists()
+    assert not Saga.objects.filter(kind="asking").exists()
     notified(included, "charged_back")
-    assert Saga.objects.filter(kind="verification").exists()
+    assert Saga.objects.filter(kind="asking").exists()

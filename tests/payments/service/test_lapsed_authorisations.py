@@ -36,7 +36,7 @@ def purchase(attempt: Attempt) -> Saga:
 def confirmed(attempt: Attempt) -> list[str]:
     """Let the provider notify that the authorisation has expired, and confirm it. Return the commands."""
     notified(attempt, "expired")
-    return commands_of(answered(Saga.objects.get(kind="verification"), outcome="confirmed", event="EXPIRED"))
+    return commands_of(answered(Saga.objects.get(kind="asking"), outcome="confirmed", event="EXPIRED"))
 
 
 def test_an_authorisation_that_has_lapsed_cancels_its_order(attempt: Attempt, purchase: Saga):
@@ -82,18 +82,18 @@ def test_an_authorisation_lapses_once_what_was_asked_for_meanwhile_is_refused(
     Payment.objects.update(state=sums_of(Payment.objects.get()).state)
     books.orders[attempt.order_code].state = OrderState.EXPIRED
     notified(attempt, "expired")
-    verification = Saga.objects.get(kind="verification")
-    is_asked_about(attempt, verification)
-    assert verification.status == Saga.Status.RUNNING
+    question = Saga.objects.get(kind="asking")
+    is_asked_about(attempt, question)
+    assert question.status == Saga.Status.RUNNING
     Operation.objects.filter(pk=operation.pk).update(state=Operation.State.REFUSED)
     Payment.objects.update(state=PaymentState.AUTHORISED)
-    is_asked_about(attempt, verification)
+    is_asked_about(attempt, question)
     purchase.refresh_from_db()
     assert (purchase.step, purchase.status) == ("cancel_order", "running")
     assert state_of(attempt) == PaymentState.EXPIRED
 
 
-def is_asked_about(attempt: Attempt, verification: Saga) -> None:
-    """Let the payments service answer the verification's question."""
+def is_asked_about(attempt: Attempt, question: Saga) -> None:
+    """Let the payments service answer the question."""
     body = CheckClaim(payment=attempt.payment.reference, attempt=attempt.order_code, claim="expired")
-    reply_to(verification, deliver(payments.service, command(body)).reply)
+    reply_to(question, deliver(payments.service, command(body)).reply)

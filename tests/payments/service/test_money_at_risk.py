@@ -45,7 +45,7 @@ def asked(attempt: Attempt, minor: int | None = 300, number: int = 1, **how: Any
     """Have a charge-back notified, and return the saga that asks the provider about it."""
     for envelope in told(attempt, minor, number, **how):
         deliver(checkout, envelope)
-    return Saga.objects.filter(kind="verification").latest("pk")
+    return Saga.objects.filter(kind="asking").latest("pk")
 
 
 def refundable(attempt: Attempt) -> int:

@@ -34,7 +34,7 @@ def told(attempt: Attempt, event: str, *, is_proven: bool = False, **changes: ob
 
 
 def question() -> Saga:
-    return Saga.objects.filter(kind="verification").latest("pk")
+    return Saga.objects.filter(kind="asking").latest("pk")
 
 
 def ask_the_provider() -> None:

@@ -88,10 +88,10 @@ def saga_of(attempt, kind, status, step="check", key="1"):
 @pytest.mark.parametrize(
     ("kind", "status", "step", "why"),
     [
-        ("review", "running", "review", "just being asked"),
-        ("review", "parked", "review", "review has stopped"),
-        ("verification", "running", "check", "if a notification is true"),
-        ("verification", "parked", "check", "Settle that first"),
+        ("asking", "running", "review", "just being asked"),
+        ("asking", "parked", "review", "review has stopped"),
+        ("asking", "running", "check", "if a notification is true"),
+        ("asking", "parked", "check", "Settle that first"),
         ("purchase", "running", "authorise", "purchase is still under way"),
     ],
 )
@@ -102,9 +102,9 @@ def test_what_is_being_asked_or_waits_for_staff_comes_first(aside, kind, status,
 
 @pytest.mark.parametrize("claim", ["charged_back", "charge_back_reversed"])
 def test_a_charge_back_that_our_books_have_no_room_for_is_settled_with_the_payment(aside, claim):
-    verification = saga_of(aside, "verification", "parked")
-    verification.data = {"claim": claim}
-    verification.save()
+    question = saga_of(aside, "asking", "parked")
+    question.data = {"claim": claim}
+    question.save()
     settled(aside, books_with(1250, charged_back=500))
     assert ("charge_back", 500, State.DONE) in found()
 
@@ -112,34 +112,34 @@ def test_a_charge_back_that_our_books_have_no_room_for_is_settled_with_the_payme
 def test_a_charge_back_of_more_than_our_books_have_captured_is_settled_with_the_payment(aside):
     """Neither could be settled before the other: somebody had captured the rest in the provider's portal."""
     posted(aside, Kind.CAPTURE, 700)
-    verification = saga_of(conflicted(aside), "verification", "parked")
-    verification.data = {"claim": "charged_back", "minor": 701}
-    verification.save()
+    question = saga_of(conflicted(aside), "asking", "parked")
+    question.data = {"claim": "charged_back", "minor": 701}
+    question.save()
     assert settled(aside, books_with(1250, charged_back=701)).state == P.CHARGED_BACK
     assert {("capture", 550, State.DONE), ("charge_back", 701, State.DONE)} <= set(found())
 
 
 def test_a_charge_back_that_our_books_have_room_for_is_settled_first(taken):
-    verification = saga_of(taken, "verification", "parked")
-    verification.data = {"claim": "charged_back"}
-    verification.save()
+    question = saga_of(taken, "asking", "parked")
+    question.data = {"claim": "charged_back"}
+    question.save()
     refused(taken, books_with(1250, charged_back=500), "Settle that first")
 
 
 def test_the_charge_back_of_another_attempt_waits_for_that_attempt(taken):
     """It cannot be booked before, and the attempts without money are settled first."""
     other = another(taken, A.CONFLICTED)
-    verification = saga_of(other, "verification", "parked")
-    verification.data = {"claim": "charged_back", "minor": 500}
-    verification.save()
+    question = saga_of(other, "asking", "parked")
+    question.data = {"claim": "charged_back", "minor": 500}
+    question.save()
     assert settled(taken, NOTHING).state == P.CONFLICTED
     assert settled(other, books_with(1250, charged_back=500)).state == P.CHARGED_BACK
 
 
 def test_the_charge_back_of_another_attempt_that_has_room_for_it_is_settled_first(taken):
-    verification = saga_of(taken, "verification", "parked")
-    verification.data = {"claim": "charged_back", "minor": 500}
-    verification.save()
+    question = saga_of(taken, "asking", "parked")
+    question.data = {"claim": "charged_back", "minor": 500}
+    question.save()
     refused(another(taken, A.CONFLICTED), NOTHING, "Settle that first")
 
 

@@ -125,7 +125,7 @@ def test_a_capture_that_was_refunded_since_is_confirmed_although_only_a_hint_tel
     )
     Payment.objects.update(state=PaymentState.AUTHORISED)
     deliver(checkout, command(event))
-    assert Saga.objects.filter(kind="verification").exists()
+    assert Saga.objects.filter(kind="asking").exists()
     told = CheckClaim(
         payment=event.payment,
         attempt=event.attempt,
@@ -157,7 +157,7 @@ def test_a_capture_that_has_a_void_refused_and_is_none_of_ours_is_asked_about(
     assert inquire_operation(ours) == "refused"
     sent = OutboxMessage.objects.get(type="checkout.apply_provider_event")
     deliver(checkout, Envelope(type=sent.type, body=sent.body.encode(), message_id=sent.message_id))
-    saga = Saga.objects.filter(kind="verification").first()
+    saga = Saga.objects.filter(kind="asking").first()
     assert (saga is not None) is is_asked
     if saga is not None:
         answered(saga, outcome=checked(authorised, None, claim="captured"))

@@ -146,7 +146,7 @@ def test_the_provider_is_asked_about_such_a_movement_and_confirms_that_it_is_non
     ours = tried_in_vain(operation_on(authorised, Kind.REFUND, 500), scenarios)
     order.refunded = gbp(500)
     told(authorised, "REFUNDED", 500)
-    saga = Saga.objects.get(kind="verification")
+    saga = Saga.objects.get(kind="asking")
     assert (saga.data["claim"], saga.data["minor"]) == ("refunded", 500)
     assert checked(authorised, 500) == "confirmed"
     ours.refresh_from_db()

@@ -75,7 +75,7 @@ def notified(
     event_id: str = "e-1",
     currency: str = "GBP",
 ) -> Saga | None:
-    """Have an event told that names no operation, and return the first verification, if there is any."""
+    """Have an event told that names no operation, and return the first question, if there is any."""
     event = ApplyProviderEvent(
         payment=attempt.payment.reference,
         attempt=attempt.order_code,
@@ -86,7 +86,7 @@ def notified(
         event_id=event_id,
     )
     deliver(checkout, command(event))
-    return Saga.objects.filter(kind="verification").order_by("pk").first()
+    return Saga.objects.filter(kind="asking").order_by("pk").first()
 
 
 @pytest.mark.parametrize(("kind", "ours"), [("captured", 1250), ("refunded", 300)])
@@ -205,6 +205,6 @@ def test_one_of_another_amount_is_not_forgotten_in_the_question_about_a_refund_t
     assert first is not None
     answered(first, outcome=checked(refunded_in_part, 950))
     assert first.data["answer"] == "booked"
-    (other,) = Saga.objects.filter(kind="verification").exclude(pk=first.pk)
+    (other,) = Saga.objects.filter(kind="asking").exclude(pk=first.pk)
     answered(other, outcome=checked(refunded_in_part, 300), why="None of ours is of 3.00 GBP.")
     assert other.status == Saga.Status.PARKED

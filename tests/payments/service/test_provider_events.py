@@ -133,10 +133,10 @@ def test_a_parked_operation_hears_of_its_end(authorised):
 def test_a_failure_that_names_no_refund_is_verified_when_every_refund_is_done(authorised):
     operation, _ = accepted(authorised, REFUND)
     notified(authorised, "refund_failed")
-    assert not Saga.objects.filter(kind="verification").exists(), "the refund's own saga asks"
+    assert not Saga.objects.filter(kind="asking").exists(), "the refund's own saga asks"
     settle(operation, State.DONE)
     notified(authorised, "refund_failed")
-    assert Saga.objects.get(kind="verification").data["claim"] == "refund_failed"
+    assert Saga.objects.get(kind="asking").data["claim"] == "refund_failed"
 
 
 CLAIMS = [
@@ -164,7 +164,7 @@ def test_what_nothing_explains_is_verified_and_moves_nothing_before(authorised, 
 def test_the_same_claim_is_verified_once_at_a_time(authorised, claim):
     notified(authorised, claim)
     assert notified(authorised, claim).commands == []
-    saga = Saga.objects.get(kind="verification")
+    saga = Saga.objects.get(kind="asking")
     denied(saga)
     assert [envelope.type for envelope in notified(authorised, claim).commands] == ["payments.check_claim"]
 
@@ -179,7 +179,7 @@ def test_the_same_claim_is_verified_once_at_a_time(authorised, claim):
 )
 def test_what_the_provider_confirms_moves_the_payment(authorised, claim, after):
     notified(authorised, claim)
-    answered(Saga.objects.get(kind="verification"), outcome="confirmed")
+    answered(Saga.objects.get(kind="asking"), outcome="confirmed")
     assert state_of(authorised) == after
 
 
@@ -249,7 +249,7 @@ def test_what_is_said_to_be_done_and_we_hold_as_refused_is_verified_whatever_els
     asked = msgspec.json.decode(envelope.body, type=CheckClaim)
     assert (asked.claim, asked.operation) == (event, refused.reference)
     assert notified(authorised, event, refused.reference).commands == [], "once at a time"
-    answered(Saga.objects.get(kind="verification"), outcome="confirmed")
+    answered(Saga.objects.get(kind="asking"), outcome="confirmed")
     assert state_of(authorised) == PaymentState.CONFLICTED
 
 
@@ -296,7 +296,7 @@ def test_money_for_an_attempt_that_had_ended_is_for_staff_when_the_provider_conf
     [envelope] = notified(attempt, kind).commands
     assert msgspec.json.decode(envelope.body, type=CheckClaim).claim == "authorised"
     assert state_of(attempt) == PaymentState.AUTHORISED
-    answered(Saga.objects.get(kind="verification"), outcome="confirmed")
+    answered(Saga.objects.get(kind="asking"), outcome="confirmed")
     assert state_of(attempt) == PaymentState.CONFLICTED
 
 
@@ -306,7 +306,7 @@ def test_money_for_a_payment_that_was_cancelled_is_for_staff_when_the_provider_c
     Payment.objects.filter(pk=attempt.payment_id).update(state=PaymentState.CANCELLED)
     notified(attempt, "captured")
     assert state_of(attempt) == PaymentState.CANCELLED
-    answered(Saga.objects.get(kind="verification"), outcome="confirmed")
+    answered(Saga.objects.get(kind="asking"), outcome="confirmed")
     assert state_of(attempt) == PaymentState.CONFLICTED
 
 
@@ -351,7 +351,7 @@ def test_hints_about_one_attempt_are_verified_one_at_a_time_whatever_they_claim(
     asked = [hinted(authorised, claim) for claim in CLAIMS for _ in range(5)]
     assert asked == [["payments.check_claim"], *[[]] * (5 * len(CLAIMS) - 1)]
     assert commands_of(notified(authorised, "charged_back")) == ["payments.check_claim"], "it is proven"
-    for saga in Saga.objects.filter(kind="verification"):
+    for saga in Saga.objects.filter(kind="asking"):
         denied(saga)
     before = Saga.objects.count()
     assert hinted(authorised, "expired") == [], "the next question waits for its turn"
@@ -362,7 +362,7 @@ def test_hints_about_one_attempt_are_verified_one_at_a_time_whatever_they_claim(
 @pytest.mark.parametrize("status", [Saga.Status.RUNNING, Saga.Status.PARKED])
 def test_what_a_hint_has_asked_holds_back_nothing_that_is_proven(authorised, claim, status):
     assert hinted(authorised, claim) == ["payments.check_claim"]
-    Saga.objects.filter(kind="verification").update(status=status)
+    Saga.objects.filter(kind="asking").update(status=status)
     assert commands_of(notified(authorised, claim)) == ["payments.check_claim"]
     assert commands_of(notified(authorised, claim)) == [], "once at a time"
     assert hinted(authorised, claim) == []

@@ -43,7 +43,7 @@ def test_money_that_an_issuer_may_have_taken_by_an_open_claim_is_no_sign_either(
     mine = refund(captured, 529)
     is_said_to_have_failed(mine)
     claim = Saga.objects.create(
-        kind="verification",
+        kind="asking",
         key="charged_back:1",
         payment=captured.payment,
         attempt=captured,

@@ -50,7 +50,7 @@ def test_only_the_saga_of_the_refund_that_is_named_asks_and_nothing_is_moved(ref
     other.refresh_from_db()
     assert (saga.step, saga.status) == ("inquire", Saga.Status.RUNNING)
     assert other.status == Saga.Status.COMPLETED
-    assert not Saga.objects.filter(kind="verification").exists()
+    assert not Saga.objects.filter(kind="asking").exists()
     assert state_of(refunded) == PaymentState.PARTIALLY_REFUNDED
 
 

@@ -193,7 +193,7 @@ def test_the_notified_end_of_the_rest_leaves_the_payment_as_it_is(authorised, wo
     operation(authorised, CAPTURE, 800)
     Payment.objects.update(state=PaymentState.PARTIALLY_CAPTURED)
     notified(authorised, event)
-    for saga in Saga.objects.filter(kind="verification"):
+    for saga in Saga.objects.filter(kind="asking"):
         answered(saga, outcome="confirmed", event=event.upper())
     authorised.payment.refresh_from_db()
     assert authorised.payment.state == PaymentState.PARTIALLY_CAPTURED
@@ -233,7 +233,7 @@ def test_money_may_be_that_of_a_capture_of_ours_which_is_just_being_sent(authori
 def test_a_notified_cancellation_is_asked_about_while_nothing_is_captured(authorised):
     operation(authorised, CAPTURE, 800, State.PENDING)
     notified(authorised, "cancelled")
-    assert Saga.objects.get(kind="verification").data["claim"] == EventKind.CANCELLED
+    assert Saga.objects.get(kind="asking").data["claim"] == EventKind.CANCELLED
 
 
 @pytest.mark.parametrize("event", ["CAPTURED", "CANCELLED", "EXPIRED"])

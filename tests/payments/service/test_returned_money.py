@@ -160,7 +160,7 @@ def test_a_review_that_finds_all_of_it_gone_back_confirms_nothing(purchase: Saga
         Saga.objects.filter(pk=purchase.pk).update(step=step, status=status)
         conflicted(purchase.attempt, AttemptState.AUTHORISED)
         deliver(service, command(ReviewPayment(payment=purchase.payment.reference)))
-        review = Saga.objects.filter(kind="review").latest("pk")
+        review = Saga.objects.filter(kind="asking", step="review").latest("pk")
         answered(review, outcome="held")
         assert Payment.objects.get().state == PaymentState.CHARGED_BACK
         orders_reviewed()

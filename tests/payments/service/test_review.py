@@ -161,7 +161,7 @@ def test_money_that_an_issuer_has_taken_does_not_become_a_refund(authorised, boo
     order.last_event = EventKind.CHARGED_BACK
     assert reviewed(authorised) == "stands"
     order.last_event = EventKind.SETTLED
-    key = {"kind": "verification", "key": "charged_back:1", "step": "check"}
+    key = {"kind": "asking", "key": "charged_back:1", "step": "check"}
     about = {"payment": authorised.payment, "attempt": authorised, "data": {"claim": "charged_back"}}
     claim = Saga.objects.create(**key, **about)
     assert reviewed(authorised) == "stands"
@@ -327,7 +327,7 @@ def test_staff_ask_once_and_say_why(aside):
     assert [sent.type for sent in asked_by_staff(aside)] == ["payments.review"]
     fact = Fact.objects.get(kind="review_requested_by")
     assert fact.data == {"by": "ada", "reason": "The provider called"}
-    assert Saga.objects.get().kind == "review"
+    assert Saga.objects.get().step == "review"
     with pytest.raises(OperationRejected, match="just being asked"):
         review_payment(aside.payment.reference, by="bob", reason="me too")
 

@@ -2,8 +2,8 @@
 
 import pytest
 
+from checkout.payments.books.figures import TheirBooks
 from checkout.payments.models import Attempt, Event, Fact, Operation, OutboxMessage, Payment, Saga
-from checkout.payments.sagas.settlement.reckoning import TheirBooks
 from checkout.states import PaymentState
 from tests.payments.service.contradicting import (
     HELD,

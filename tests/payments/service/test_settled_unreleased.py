@@ -9,9 +9,9 @@ import json
 import pytest
 
 from checkout.payments.actions import resume_saga
+from checkout.payments.books.figures import TheirBooks
 from checkout.payments.models import Attempt, Operation, OutboxMessage, Payment, Saga
 from checkout.payments.sagas.service import service
-from checkout.payments.sagas.settlement.reckoning import TheirBooks
 from checkout.payments.totals import sums_of
 from checkout.states import AttemptState, PaymentState
 from messaging.envelope import Reply

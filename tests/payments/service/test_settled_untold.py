@@ -2,10 +2,10 @@
 
 import pytest
 
+from checkout.payments.books.figures import TheirBooks
 from checkout.payments.checkout_messages import PassDeadline, SubmitPayment
 from checkout.payments.models import Attempt, Fact, Operation, Saga
 from checkout.payments.sagas.service import service
-from checkout.payments.sagas.settlement.reckoning import TheirBooks
 from checkout.states import PaymentState
 from tests.payments.service import settling
 from tests.payments.service.asking import authorise, operation_on

@@ -9,13 +9,13 @@ from collections.abc import Callable
 import pytest
 
 from checkout.payments import service as payments
+from checkout.payments.books.figures import TheirBooks
 from checkout.payments.checkout_messages import ReviewPayment
 from checkout.payments.events import move_attempt
 from checkout.payments.messages import ReviewAttempt, ReviewOutcome
 from checkout.payments.models import Attempt, Fact, Operation, Payment, Saga
 from checkout.payments.objects.payment import payment_object, payment_objects
 from checkout.payments.sagas.service import service
-from checkout.payments.sagas.settlement.reckoning import TheirBooks
 from checkout.payments.sagas.settlement.settleable import contradicting_attempt
 from checkout.payments.totals import sums_of
 from checkout.states import Actor, AttemptState, PaymentState
@@ -87,7 +87,7 @@ def place_of(purchase: Saga) -> tuple[str, str]:
 def confirmed(attempt: Attempt, claim: str, answer: str = "confirmed") -> None:
     """Record that the provider has confirmed a claim about an attempt, or that staff have booked it."""
     Saga.objects.create(
-        kind="verification",
+        kind="asking",
         key=f"{claim}:1",
         payment=attempt.payment,
         attempt=attempt,
@@ -108,7 +108,7 @@ def confirmed(attempt: Attempt, claim: str, answer: str = "confirmed") -> None:
 def released_by_review(attempt: Attempt) -> Payment:
     """Have the provider asked about the conflicted attempt, of which it holds nothing any more."""
     deliver(service, command(ReviewPayment(payment=attempt.payment.reference)))
-    review = Saga.objects.get(kind="review")
+    review = Saga.objects.get(kind="asking", step="review")
     asked = command(ReviewAttempt(payment=attempt.payment.reference, attempt=attempt.order_code))
     reply_to(review, deliver(payments.service, asked).reply)
     return Payment.objects.get(pk=attempt.payment_id)
@@ -233,7 +233,7 @@ def test_an_authorisation_that_has_expired_holds_nothing_but_what_was_captured_o
     else:
         standing(second, "cancel_order", Status.COMPENSATED)
     Saga.objects.create(
-        kind="verification",
+        kind="asking",
         key="expired:1",
         payment=second.payment,
         attempt=second.attempt,
@@ -313,6 +313,6 @@ def test_a_review_does_not_end_a_contradiction_that_another_attempt_has_begun_me
     reviewed = AttemptState.AUTHORISED if outcome == ReviewOutcome.HELD else AttemptState.REFUSED
     Attempt.objects.filter(pk=first.attempt_id).update(state=reviewed)
     Attempt.objects.filter(pk=other.pk).update(state=AttemptState.CONFLICTED)
-    answered(Saga.objects.get(kind="review"), outcome=outcome)
+    answered(Saga.objects.get(kind="asking", step="review"), outcome=outcome)
     assert Payment.objects.get().state == PaymentState.CONFLICTED
     assert place_of(first) == ("release_stock", Status.COMPENSATED)

@@ -282,7 +282,7 @@ def test_another_operation_of_the_same_payment_is_begun_although_one_has_begun(r
 
 def test_a_saga_of_another_kind_is_not_the_operations(refund):
     start(refund)
-    Saga.objects.update(kind="verification")
+    Saga.objects.update(kind="asking")
     assert begun_now() == [refund.reference]
 
 

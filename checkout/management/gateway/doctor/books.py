@@ -18,7 +18,7 @@ from checkout.payments.models import (
     Reconciliation,
 )
 from checkout.payments.models.reconciliation import OPEN_DIFFERENCE
-from checkout.reconciliation.period import time_to_compare, time_to_list
+from checkout.reconciliation.schedule import time_to_compare, time_to_list
 
 MARGIN = timedelta(seconds=30)
 START_RELAY = "Start manage.py run_relay, or see its log."

@@ -30,7 +30,7 @@ def review_payment(reference: str, *, by: str, reason: str) -> None:
     payment = get_payment_for_update(reference)
     if payment.state != PaymentState.CONFLICTED:
         raise IllegalTransition(f"A payment that is {payment.state} contradicts nothing.")
-    if payment.sagas.filter(kind="review", status=Saga.Status.RUNNING).exists():
+    if payment.sagas.filter(kind="asking", step="review", status=Saga.Status.RUNNING).exists():
         raise OperationRejected("The provider is just being asked. Wait for its answer.")
     data = {"by": by, "reason": scrub_note(reason)}
     Fact.objects.create(payment=payment, source=Actor.STAFF, kind="review_requested_by", data=data)

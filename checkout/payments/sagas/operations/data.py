@@ -23,10 +23,6 @@ class At(StrEnum):
 UNTOLD = (At.AWAIT_PROVIDER, At.INQUIRE, At.CONFLICTED)
 
 
-# The fact of what staff said of an operation.
-OPERATION_SETTLED = "operation_settled_by"
-
-
 class OperationData(Body, frozen=True, forbid_unknown_fields=False):
     """The data of the saga of one operation.
 

@@ -30,7 +30,7 @@ from checkout.payments.sagas.pauses import (
     notification_wait,
     provider_wait,
 )
-from checkout.payments.sagas.signals import News, Signal
+from checkout.payments.sagas.signals import ChildResult, Heard, News, Signal
 from checkout.payments.sagas.table import AfterSignal, Go, Step, TableSaga, again
 from messaging.envelope import Reply
 
@@ -66,7 +66,7 @@ class OperationSaga(TableSaga[OperationData]):
     def table(self) -> Sequence[Step[OperationData]]:
         """The steps."""
         # A notification about the operation, or the decision of staff on a parked one, ends what is open.
-        told: Mapping[Signal, AfterSignal[OperationData]] = {
+        told: Mapping[Heard, AfterSignal[OperationData]] = {
             Signal.DONE: self.done_unless_booked,
             Signal.REFUSED: self.refused,
             Signal.ARRIVED: self.arrived,
@@ -172,7 +172,7 @@ class OperationSaga(TableSaga[OperationData]):
             step=self.kind,
             data=counted,
             delay_seconds=delay_seconds,
-            notify_parent=self.signal_of(News.DELAYED),
+            notify_parent=self.result(News.DELAYED),
         )
 
     def pending(self, data: OperationData, answer: ProviderAnswered) -> OperationDecision:
@@ -226,7 +226,7 @@ class OperationSaga(TableSaga[OperationData]):
             data=data,
             delay_seconds=delay_seconds,
             recalculate=True,
-            notify_parent=None if data.is_accepted else self.signal_of(News.DELAYED),
+            notify_parent=None if data.is_accepted else self.result(News.DELAYED),
         )
 
     def undecided(self, data: OperationData) -> OperationDecision:
@@ -266,7 +266,7 @@ class OperationSaga(TableSaga[OperationData]):
         return replace(
             decision,
             recalculate=True,
-            notify_parent=self.signal_of(News.ACCEPTED),
+            notify_parent=self.result(News.ACCEPTED),
             side_commands=self.acceptance_of(data),
         )
 
@@ -290,13 +290,11 @@ class OperationSaga(TableSaga[OperationData]):
     def finished(self, data: OperationData) -> OperationDecision:
         if data.is_doubted:
             return self.ask(data)
-        return Go(step=At.FINISHED, data=data, recalculate=True, notify_parent=self.signal_of(News.DONE))
+        return Go(step=At.FINISHED, data=data, recalculate=True, notify_parent=self.result(News.DONE))
 
     def refused(self, data: OperationData) -> OperationDecision:
         """Book back what was booked too early, if anything was."""
-        decision = Go(
-            step=At.REFUSED, data=data, recalculate=True, notify_parent=self.signal_of(News.REFUSED)
-        )
+        decision = Go(step=At.REFUSED, data=data, recalculate=True, notify_parent=self.result(News.REFUSED))
         posting = self.posted_when_undone if data.is_booked else self.posted_when_refused
         if posting is None or not (data.is_booked or data.is_accepted):
             return decision
@@ -310,13 +308,13 @@ class OperationSaga(TableSaga[OperationData]):
     # Any step
 
     def parked(self, step: str, data: OperationData, why: str) -> OperationDecision:
-        notice = self.signal_of(News.PARKED)
+        notice = self.result(News.PARKED)
         return OperationDecision(
             step=step, data=data, recalculate=True, notify_parent=notice, end=End.PARKED, why=why
         )
 
-    def signal_of(self, news: News) -> Signal:
-        return Signal.of(self.kind, news)
+    def result(self, news: News) -> ChildResult:
+        return ChildResult(self.kind, news)
 
 
 def _doubted(data: OperationData) -> OperationData:

@@ -4,11 +4,11 @@ The payment must be locked.
 """
 
 from checkout.money import Money
+from checkout.payments.books.portal import is_perhaps_done_there
 from checkout.payments.calls import is_clean
 from checkout.payments.locking import invalidate_rows
 from checkout.payments.models import Operation, Payment, Saga
 from checkout.payments.sagas.operations.opening import operation_of
-from checkout.payments.sagas.portal import is_perhaps_done_there
 from checkout.payments.totals import Sums, sums_of
 from messaging.compiled_queries import update_in_batch
 

@@ -14,6 +14,7 @@ import structlog
 from django.utils import timezone
 
 from checkout.messages import Body, Command
+from checkout.payments.books.money_at_risk import follow_question
 from checkout.payments.locking import locked_payment_of
 from checkout.payments.models import Attempt, Fact, Payment, Saga, SagaStep
 from checkout.payments.sagas import DEFINITIONS
@@ -24,9 +25,8 @@ from checkout.payments.sagas.orchestration import in_place, question_ids
 from checkout.payments.sagas.orchestration.locking import numbered_saga, saga_waiting_for
 from checkout.payments.sagas.purchase.data import advice_about
 from checkout.payments.sagas.settlement.doubted_refusals import doubt_refusal, refuse_again
-from checkout.payments.sagas.settlement.money_at_risk import follow_question
 from checkout.payments.sagas.settlement.own_money import news_of_own_money
-from checkout.payments.sagas.signals import News, Signal
+from checkout.payments.sagas.signals import ChildResult, Heard, News, Signal
 from checkout.payments.sagas.waiters import reply_to_waiters
 from checkout.payments.totals import SETTLED
 from checkout.privacy.scrubbing import scrub_text
@@ -82,9 +82,9 @@ def start(
     if saga.status == Saga.Status.PARKED:
         resume(saga, message, payment)
     elif saga.status in _ENDED:
-        signal(parent, Signal.of(kind, _ENDED[saga.status]), message, payment)
+        signal(parent, ChildResult(kind, _ENDED[saga.status]), message, payment)
     elif saga.data.get("is_accepted"):
-        signal(parent, Signal.of(kind, News.ACCEPTED), message, payment)
+        signal(parent, ChildResult(kind, News.ACCEPTED), message, payment)
     return saga
 
 
@@ -128,7 +128,7 @@ def _tell_what_overtook(saga: Saga, message: Message, payment: Payment) -> None:
         signal(saga, Signal(operation.state), message, payment)
 
 
-def signal(saga: Saga, name: Signal, message: Message, payment: Payment | None = None) -> None:
+def signal(saga: Saga, name: Heard, message: Message, payment: Payment | None = None) -> None:
     """Pass a signal to a locked saga. Most sagas ignore it, at most of their steps.
 
     ``payment`` is the saga's payment, if it has been locked already.
@@ -140,7 +140,7 @@ def signal(saga: Saga, name: Signal, message: Message, payment: Payment | None =
             _carry_out(saga, decision, message, payment)
 
 
-def takes(saga: Saga, name: Signal) -> bool:
+def takes(saga: Saga, name: Heard) -> bool:
     """Return True if a signal would move a locked saga on."""
     found = _definition_and_data(saga)
     return found is not None and found[0].on_signal(saga.step, found[1], name) is not None
@@ -274,7 +274,7 @@ def _deadline(decision: Decision[Any]) -> datetime | None:
 
 def _start(parent: Saga, child: Start, message: Message, payment: Payment) -> None:
     if opening.is_contradicted(child.data, parent.attempt_id, payment):
-        signal(parent, Signal.CAPTURE_PARKED, message, payment)
+        signal(parent, ChildResult(child.kind, News.PARKED), message, payment)
         return
     operation = opening.operation_of_child(child, parent, payment)
     saga = start(child.kind, child.key, parent, child.data, message, parent=parent, payment=payment)

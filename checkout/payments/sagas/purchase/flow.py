@@ -35,7 +35,7 @@ from checkout.payments.sagas.pauses import provider_wait, service_wait
 from checkout.payments.sagas.purchase import authorisation, fulfilment
 from checkout.payments.sagas.purchase.data import At, PurchaseData, PurchaseDecision
 from checkout.payments.sagas.purchase.own import OwnSteps
-from checkout.payments.sagas.signals import HINTS, Signal
+from checkout.payments.sagas.signals import HINTS, ChildResult, Heard, News, Signal
 from checkout.payments.sagas.table import AfterAnswer, AfterSignal, Repeated, Step, TableSaga, again
 from checkout.risk.messages import AssessRisk, RiskDecision
 
@@ -50,7 +50,7 @@ AUTHORISATION_ANSWERS: Mapping[StrEnum, AfterAnswer[PurchaseData]] = {
 
 # The next step of a purchase that was parked or given up, after its conflict has been settled. Staff also
 # decide if money that is held is captured.
-TAKEN_UP_AGAIN: Mapping[Signal, AfterSignal[PurchaseData]] = {
+TAKEN_UP_AGAIN: Mapping[Heard, AfterSignal[PurchaseData]] = {
     Signal.REVIEW_HELD: fulfilment.found_held,
     Signal.REVIEW_CAPTURED: fulfilment.found_taken,
 }
@@ -150,11 +150,11 @@ def table_with(own: OwnSteps) -> Sequence[Step[PurchaseData]]:
             name=At.CAPTURE,
             starts=fulfilment.the_capture,
             hears={
-                Signal.CAPTURE_ACCEPTED: fulfilment.authorised,
-                Signal.CAPTURE_DONE: fulfilment.authorised,
-                Signal.CAPTURE_DELAYED: fulfilment.not_known_yet(At.CAPTURE),
-                Signal.CAPTURE_REFUSED: At.VOID,
-                Signal.CAPTURE_PARKED: fulfilment.capture_parked,
+                ChildResult("capture", News.ACCEPTED): fulfilment.authorised,
+                ChildResult("capture", News.DONE): fulfilment.authorised,
+                ChildResult("capture", News.DELAYED): fulfilment.not_known_yet(At.CAPTURE),
+                ChildResult("capture", News.REFUSED): At.VOID,
+                ChildResult("capture", News.PARKED): fulfilment.capture_parked,
                 Signal.REVIEW_CAPTURED: fulfilment.found_taken,
                 **fulfilment.NOTHING_LEFT,
             },
@@ -164,12 +164,12 @@ def table_with(own: OwnSteps) -> Sequence[Step[PurchaseData]]:
             name=At.VOID,
             starts=fulfilment.the_void,
             hears={
-                Signal.VOID_ACCEPTED: fulfilment.void_accepted,
-                Signal.VOID_DELAYED: fulfilment.not_known_yet(At.VOID),
+                ChildResult("void", News.ACCEPTED): fulfilment.void_accepted,
+                ChildResult("void", News.DELAYED): fulfilment.not_known_yet(At.VOID),
                 Signal.CALLED_OFF: authorisation.called_off_at(At.VOID),
-                Signal.VOID_DONE: fulfilment.voided,
-                Signal.VOID_REFUSED: fulfilment.void_refused,
-                Signal.VOID_PARKED: fulfilment.void_parked,
+                ChildResult("void", News.DONE): fulfilment.voided,
+                ChildResult("void", News.REFUSED): fulfilment.void_refused,
+                ChildResult("void", News.PARKED): fulfilment.void_parked,
                 Signal.REVIEW_CAPTURED: fulfilment.found_taken,
                 **fulfilment.NOTHING_LEFT,
             },
@@ -184,7 +184,7 @@ def table_with(own: OwnSteps) -> Sequence[Step[PurchaseData]]:
             failed=fulfilment.order_not_confirmed,
             unknown=again(At.CONFIRM_ORDER),
             hears={
-                Signal.CAPTURE_REFUSED: fulfilment.capture_lost(At.CONFIRM_ORDER),
+                ChildResult("capture", News.REFUSED): fulfilment.capture_lost(At.CONFIRM_ORDER),
                 Signal.REVIEW_CAPTURED: fulfilment.found_taken_at(At.CONFIRM_ORDER),
                 Signal.REVIEW_NOT_CAPTURED: fulfilment.found_untaken_at(At.CONFIRM_ORDER),
                 Signal.REVIEW_GIVEN_BACK: At.CANCEL_ORDER,
@@ -224,7 +224,7 @@ def table_with(own: OwnSteps) -> Sequence[Step[PurchaseData]]:
             name=At.FINISHED,
             ends=End.COMPLETED,
             hears={
-                Signal.CAPTURE_REFUSED: fulfilment.capture_lost_at_the_end,
+                ChildResult("capture", News.REFUSED): fulfilment.capture_lost_at_the_end,
                 Signal.REVIEW_CAPTURED: fulfilment.found_taken_at(At.FINISHED),
                 Signal.REVIEW_GIVEN_BACK: fulfilment.found_taken_at(At.FINISHED),
                 Signal.HELD_ELSEWHERE: fulfilment.found_taken_at(At.FINISHED),
@@ -251,7 +251,7 @@ def table_with(own: OwnSteps) -> Sequence[Step[PurchaseData]]:
             unknown=fulfilment.confirmed_after_all,
             hears={
                 Signal.GIVEN_BACK: fulfilment.given_up_for_good,
-                Signal.VOID_DONE: fulfilment.given_up_for_good,
+                ChildResult("void", News.DONE): fulfilment.given_up_for_good,
                 Signal.LAPSED: fulfilment.given_up_for_good,
                 Signal.REVIEW_RELEASED: fulfilment.given_up_for_good,
                 Signal.REVIEW_GIVEN_BACK: fulfilment.given_up_for_good,

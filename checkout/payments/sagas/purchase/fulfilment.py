@@ -12,7 +12,7 @@ from checkout.payments.sagas.definition import End, Start
 from checkout.payments.sagas.operations.data import OperationData
 from checkout.payments.sagas.pauses import retry_delay
 from checkout.payments.sagas.purchase.data import At, PurchaseData, PurchaseDecision
-from checkout.payments.sagas.signals import Signal
+from checkout.payments.sagas.signals import ChildResult, Heard, News, Signal
 from checkout.payments.sagas.table import AfterSignal, Go
 from checkout.receipts.messages import SendReceipt
 from checkout.states import AttemptEvent, PaymentEvent
@@ -107,8 +107,8 @@ def _parked(step: At, data: PurchaseData, why: str) -> PurchaseDecision:
 
 
 # The next step of an order that is confirmed, or may be, if its money turns out to be released.
-NOT_HELD_ANY_MORE: Mapping[Signal, AfterSignal[PurchaseData]] = {
-    Signal.VOID_DONE: At.CANCEL_ORDER,
+NOT_HELD_ANY_MORE: Mapping[Heard, AfterSignal[PurchaseData]] = {
+    ChildResult("void", News.DONE): At.CANCEL_ORDER,
     Signal.REVIEW_RELEASED: At.CANCEL_ORDER,
     Signal.LAPSED: At.CANCEL_ORDER,
 }
@@ -285,7 +285,7 @@ def found_released(data: PurchaseData) -> PurchaseDecision:
 
 # No money of its own is left for a purchase that has never confirmed the order. For one that has, another
 # attempt pays for the order: whatever becomes of its own capture, the order is not unpaid.
-NOTHING_LEFT: Mapping[Signal, AfterSignal[PurchaseData]] = {
+NOTHING_LEFT: Mapping[Heard, AfterSignal[PurchaseData]] = {
     Signal.REVIEW_RELEASED: found_released,
     Signal.REVIEW_GIVEN_BACK: found_released,
     Signal.HELD_ELSEWHERE: found_released,

@@ -17,7 +17,7 @@ from checkout.payments.sagas.definition import End
 from checkout.payments.sagas.pauses import OVERDUE, service_wait
 from checkout.payments.sagas.purchase import authorisation, fulfilment
 from checkout.payments.sagas.purchase.data import UNDO, At, PurchaseData, PurchaseDecision
-from checkout.payments.sagas.signals import Signal
+from checkout.payments.sagas.signals import ChildResult, News, Signal
 from checkout.payments.sagas.table import AfterAnswer, AfterSignal, Go, Repeated, Step, again
 from messaging.envelope import Reply
 
@@ -47,7 +47,7 @@ class OwnSteps:
                 why=SETTLE_UNDONE,
                 unknown=fulfilment.finished,  # staff have settled it
                 hears={
-                    Signal.CAPTURE_REFUSED: fulfilment.capture_lost_at_the_end,
+                    ChildResult("capture", News.REFUSED): fulfilment.capture_lost_at_the_end,
                     Signal.REVIEW_CAPTURED: fulfilment.found_taken_at(At.SETTLE_UNDONE),
                     Signal.REVIEW_GIVEN_BACK: fulfilment.found_taken_at(At.SETTLE_UNDONE),
                     Signal.REVIEW_NOT_CAPTURED: fulfilment.found_untaken_at(At.SETTLE_UNDONE),
@@ -138,7 +138,7 @@ class OwnSteps:
             failed=in_place(failed),
             unknown=in_place(not_answered),
             hears={
-                Signal.CAPTURE_REFUSED: fulfilment.capture_lost(row),
+                ChildResult("capture", News.REFUSED): fulfilment.capture_lost(row),
                 Signal.REVIEW_CAPTURED: fulfilment.found_taken_at(row),
                 Signal.REVIEW_GIVEN_BACK: fulfilment.found_taken_at(row),
                 Signal.REVIEW_NOT_CAPTURED: fulfilment.found_untaken_at(row),

@@ -1,1 +1,1 @@
-"""Reviews, verifications and the decisions of staff that settle unknown outcomes."""
+"""The decisions of staff that settle what is open, and what these decisions have to look at."""

@@ -9,8 +9,7 @@ from django.db.models import Q
 
 from checkout.localised_money import localised_money
 from checkout.money import Money
-from checkout.payments.books.adoption import adopt, key_of_claim
-from checkout.payments.books.apply import make_after_all
+from checkout.payments.books.apply import adopt, key_of_claim, make_after_all
 from checkout.payments.books.compare_events import CONFIRMED_BY_STAFF, Event, refund_made_after_all
 from checkout.payments.books.events import BY_ISSUERS, kind_by_issuer
 from checkout.payments.books.ours import operations_as_ours
@@ -18,16 +17,16 @@ from checkout.payments.checkout_messages import ClaimFound
 from checkout.payments.events import move_attempt
 from checkout.payments.locking import locked_attempt_of, locked_payment_of
 from checkout.payments.models import Attempt, Operation, Saga
+from checkout.payments.models.payment import CLAIM_SETTLED
 from checkout.payments.providers.base import EventKind
+from checkout.payments.sagas.asking import (
+    CHECK,
+    Asking,
+    AskingData,
+)
 from checkout.payments.sagas.orchestration import orchestrator
 from checkout.payments.sagas.orchestration.locking import numbered_saga
 from checkout.payments.sagas.settlement.matter import Matter, seen_of_saga
-from checkout.payments.sagas.settlement.verification import (
-    CHECK,
-    CLAIM_SETTLED,
-    Verification,
-    VerificationData,
-)
 from checkout.payments.sagas.signals import Signal
 from checkout.payments.totals import operations_of, sums_of_attempt
 from checkout.states import Actor, attempt_machine
@@ -39,16 +38,16 @@ Kind = Operation.Kind
 TRUE, UNTRUE = "true", "untrue"
 _WORDS = {TRUE: "it is so", UNTRUE: "it is not so"}
 
-# Verifications of claims that staff may settle.
-CLAIM_TO_BE_SETTLED = Q(kind=Verification.kind, step=CHECK, status=Saga.Status.PARKED)
+# Questions about claims that staff may settle.
+CLAIM_TO_BE_SETTLED = Q(kind=Asking.kind, step=CHECK, status=Saga.Status.PARKED)
 
 
-def question_of(saga: Saga) -> VerificationData | None:
-    """Return the data of a verification; None for another kind of saga, or other data."""
-    if saga.kind != Verification.kind:
+def question_of(saga: Saga) -> AskingData | None:
+    """Return the data of a question about an event; None for another saga, or other data."""
+    if saga.kind != Asking.kind or not saga.data.get("claim"):
         return None
     try:
-        return typed.convert(saga.data, VerificationData)
+        return typed.convert(saga.data, AskingData)
     except msgspec.ValidationError:
         return None
 
@@ -64,7 +63,7 @@ def left_to_book(claim: str, attempt: Attempt) -> Money:
     return Money(minor, attempt.payment.currency)
 
 
-def refund_claimed(attempt: Attempt, question: VerificationData) -> Operation | None:
+def refund_claimed(attempt: Attempt, question: AskingData) -> Operation | None:
     """Return the refused refund that a claim says was made after all; None for a claim of another kind."""
     is_told = question.minor is not None and question.currency
     amount = Money(question.minor or 0, question.currency) if is_told else None
@@ -92,7 +91,7 @@ def obstacle(saga: Saga, attempt: Attempt, *, is_true: bool, amount: Money | Non
     return _obstacle_to_booking(question, attempt, amount)
 
 
-def _obstacle_to_booking(question: VerificationData, attempt: Attempt, amount: Money) -> str:
+def _obstacle_to_booking(question: AskingData, attempt: Attempt, amount: Money) -> str:
     left = left_to_book(question.claim, attempt)
     if amount.currency != left.currency:
         return f"The payment is in {left.currency}."
@@ -113,7 +112,7 @@ def _obstacle_to_booking(question: VerificationData, attempt: Attempt, amount: M
     return ""
 
 
-def _key(question: VerificationData) -> str:
+def _key(question: AskingData) -> str:
     return key_of_claim(question.claim, question.event_id, is_proven=question.is_proven)
 
 

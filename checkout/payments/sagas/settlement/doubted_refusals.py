@@ -7,8 +7,8 @@ the payment is not called refused, and nothing is sent for a later attempt.
 from checkout.payments.models import Attempt, Payment, Saga
 from checkout.payments.models.saga import UNFINISHED
 from checkout.payments.providers.base import EventKind, RefusalReason
+from checkout.payments.sagas.asking import Asking
 from checkout.payments.sagas.movement import move_payment_if_allowed
-from checkout.payments.sagas.settlement.verification import Verification
 from checkout.states import ENDED_WITHOUT_MONEY, Actor, AttemptState, PaymentState
 from messaging.compiled_queries import Compiled
 from messaging.worker.service import Message
@@ -20,7 +20,7 @@ _DENIED_AND_NOTIFIED = Compiled(
         .filter(
             payment_id=payment,
             attempt__state__in=(AttemptState.NOT_SENT, AttemptState.CONFLICTED),
-            kind=Verification.kind,
+            kind=Asking.kind,
             status__in=UNFINISHED,
             data__claim=EventKind.AUTHORISED,
             data__is_proven=True,

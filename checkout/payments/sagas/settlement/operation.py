@@ -17,8 +17,9 @@ from checkout.payments.checkout_messages import Fate, OperationFound
 from checkout.payments.events import move_operation
 from checkout.payments.locking import locked_attempt_of, locked_payment_of
 from checkout.payments.models import Attempt, Operation, Payment, ProviderCall, Saga
+from checkout.payments.models.payment import OPERATION_SETTLED
 from checkout.payments.providers.base import Outcome
-from checkout.payments.sagas.operations.data import OPERATION_SETTLED, UNTOLD
+from checkout.payments.sagas.operations.data import UNTOLD
 from checkout.payments.sagas.operations.parking import obstacle_to_sending
 from checkout.payments.sagas.orchestration import orchestrator
 from checkout.payments.sagas.orchestration.locking import locked_saga

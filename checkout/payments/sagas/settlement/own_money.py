@@ -4,12 +4,12 @@ A payment may have several attempts. Each purchase only goes on with the money o
 """
 
 from checkout.payments.models import Attempt, Saga
-from checkout.payments.sagas.signals import Signal
+from checkout.payments.sagas.signals import Heard, Signal
 from checkout.payments.totals import sums_of_attempt
 from checkout.states import AttemptState
 
 
-def news_of_own_money(saga: Saga, name: Signal) -> Signal:
+def news_of_own_money(saga: Saga, name: Heard) -> Heard:
     """Return the signal that a saga's parent gets instead of ``name``.
 
     A review finds a payment held if any of its attempts holds money. One that does is authorised. It stays so

@@ -8,26 +8,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Self
 
+from django.utils import timezone
+
 from checkout.localised_money import localised_money
-from checkout.payments.books.adoption import adopt
-from checkout.payments.books.apply import end_doubt, fail_refund
+from checkout.payments.books.apply import adopt, end_doubt, fail_refund
 from checkout.payments.books.compare_events import FOUND_BY_STAFF
-from checkout.payments.books.ours import NOT_FOUND
-from checkout.payments.checkout_messages import FiguresFound
-from checkout.payments.events import move_attempt, move_operation
-from checkout.payments.locking import locked_attempt, locked_payment_of
-from checkout.payments.models import Attempt, Fact, Operation, Payment, Saga
-from checkout.payments.models.saga import UNFINISHED
-from checkout.payments.sagas.movement import follow_sums, move_payment_if_allowed
-from checkout.payments.sagas.operations.opening import open_capture
-from checkout.payments.sagas.orchestration import orchestrator
-from checkout.payments.sagas.orchestration.locking import sagas_of_payment
-from checkout.payments.sagas.purchase.data import with_taken
-from checkout.payments.sagas.purchase.flow import Purchase
-from checkout.payments.sagas.settlement.differences import settle_differences
-from checkout.payments.sagas.settlement.matter import Matter, seen_of_payment
-from checkout.payments.sagas.settlement.reckoning import (
-    PAYMENT_SETTLED,
+from checkout.payments.books.figures import (
     SETTLEMENT_APPLIED,
     Reckoning,
     TheirBooks,
@@ -35,11 +21,28 @@ from checkout.payments.sagas.settlement.reckoning import (
     holders_beside,
     is_let_go,
     is_open_beside,
+    may_hold_money_beside,
     reckon,
     state_after,
 )
+from checkout.payments.books.ours import NOT_FOUND
+from checkout.payments.checkout_messages import FiguresFound
+from checkout.payments.events import move_attempt, move_operation
+from checkout.payments.locking import locked_attempt, locked_payment_of
+from checkout.payments.models import Attempt, Difference, Fact, Operation, Payment, PostponedComparison, Saga
+from checkout.payments.models.payment import PAYMENT_SETTLED
+from checkout.payments.models.reconciliation import OPEN_DIFFERENCE
+from checkout.payments.models.saga import UNFINISHED
+from checkout.payments.sagas.movement import follow_sums, move_payment_if_allowed
+from checkout.payments.sagas.operations.opening import open_capture
+from checkout.payments.sagas.orchestration import orchestrator
+from checkout.payments.sagas.orchestration.locking import sagas_of_payment
+from checkout.payments.sagas.purchase.data import with_taken
+from checkout.payments.sagas.purchase.flow import Purchase
+from checkout.payments.sagas.settlement.matter import Matter, seen_of_payment
 from checkout.payments.sagas.settlement.settleable import (
     NOTHING_TO_SETTLE,
+    OF_AN_ATTEMPT,
     attempts_to_settle,
     obstacle_to_settling,
 )
@@ -59,6 +62,9 @@ from messaging.compiled_queries import insert_in_batch
 from messaging.worker.service import Message
 
 Kind = Operation.Kind
+# The differences of sums that staff enter. Nothing is kept of an order whose money all went back.
+_ENTERED = (Difference.Kind.CAPTURED, Difference.Kind.REFUNDED, Difference.Kind.CHARGED_BACK)
+_NOTHING_KEPT = "Staff settled the payment: of this order, nothing is kept."
 
 
 def obstacle(attempt: Attempt, theirs: TheirBooks | None = None) -> str:
@@ -156,7 +162,7 @@ class FiguresMatter(Matter):
         reckoning = reckon(attempt, theirs)
         state, move = state_after(attempt, theirs, reckoning), _move_of(attempt, theirs)
         insert_in_batch(_applied(attempt, theirs, by))
-        settle_differences(attempt, theirs, by)
+        _settle_differences(attempt, theirs, by)
         waits = any(each.kind == Purchase.kind and each.status in UNFINISHED for each in sagas)
         if not (reckoning.has_changes or move or payment.state != state or waits):
             return
@@ -258,3 +264,29 @@ def _applied(attempt: Attempt, theirs: TheirBooks, by: str) -> Fact:
         kind=SETTLEMENT_APPLIED,
         data={"by": by, "said": theirs.in_words},
     )
+
+
+def _settle_differences(attempt: Attempt, theirs: TheirBooks, by: str) -> None:
+    """Resolve the differences of the sums that staff have entered.
+
+    The provider may not tell its sums any more, so that no comparison would. One that does opens them again.
+    A payment that was restored is locked no longer.
+
+    An order whose money all went back, because another one pays, is entered as one without a capture. Its
+    differences never end, so they count as dealt with, until another sum is found.
+    """
+    PostponedComparison.objects.filter(payment=attempt.payment_id, is_lock=True).update(is_lock=False)
+    found = Difference.objects.filter(
+        OPEN_DIFFERENCE, account=attempt.provider_account_id, order_code=attempt.order_code
+    )
+    if theirs.has_money:
+        found.filter(kind__in=_ENTERED).update(resolved_at=timezone.now())
+        return
+    sums = {difference.kind: difference.theirs_minor for difference in found}
+    captured = sums.get(Difference.Kind.CAPTURED, 0)
+    if not captured or not may_hold_money_beside(attempt):
+        return
+    if captured == sums.get(Difference.Kind.REFUNDED, 0) + sums.get(Difference.Kind.CHARGED_BACK, 0):
+        found.filter(kind__in=OF_AN_ATTEMPT).update(
+            dealt_with_at=timezone.now(), dealt_with_by=by[:150], dealt_with_note=_NOTHING_KEPT
+        )

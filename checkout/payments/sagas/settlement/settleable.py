@@ -6,17 +6,16 @@ from django.db.models import Case, Q, When
 
 from checkout.localised_money import localised_money
 from checkout.payments.books.events import BY_ISSUERS
+from checkout.payments.books.figures import SETTLEMENT_APPLIED, others_of
 from checkout.payments.books.ours import is_done_with_another_amount
 from checkout.payments.models import Attempt, Difference, Operation, Payment, Saga
 from checkout.payments.models.reconciliation import OPEN_DIFFERENCE
 from checkout.payments.models.saga import UNFINISHED
+from checkout.payments.sagas.asking import REVIEW, Asking
 from checkout.payments.sagas.operations.data import UNTOLD
 from checkout.payments.sagas.purchase.data import At
 from checkout.payments.sagas.purchase.flow import Purchase
 from checkout.payments.sagas.settlement.claim import left_to_book
-from checkout.payments.sagas.settlement.reckoning import SETTLEMENT_APPLIED, others_of
-from checkout.payments.sagas.settlement.review import Review
-from checkout.payments.sagas.settlement.verification import Verification
 from checkout.payments.totals import OPEN, WITH_MONEY
 from checkout.states import OPEN_ATTEMPTS, AttemptState, PaymentState
 
@@ -111,13 +110,13 @@ def needs_figures(payment: Payment) -> bool:
     """
     if payment.state == PaymentState.CONFLICTED or untold_attempt(payment) is not None:
         return True
-    claims = payment.sagas.filter(kind=Verification.kind, status=Saga.Status.PARKED)
+    claims = payment.sagas.filter(kind=Asking.kind, status=Saga.Status.PARKED)
     return payment.attempts.filter(_is_reason(payment)).exists() or any(map(lacks_room, claims))
 
 
 def lacks_room(saga: Saga) -> bool:
     """Return True for a claim that an issuer perhaps took more, or gave more back, than our books have."""
-    if saga.kind != Verification.kind or saga.data.get("claim") not in BY_ISSUERS:
+    if saga.kind != Asking.kind or saga.data.get("claim") not in BY_ISSUERS:
         return False
     return saga.data.get("minor") is None or _has_to_wait(saga)
 
@@ -145,11 +144,11 @@ def obstacle_to_settling(attempt: Attempt) -> str:
 def _obstacle_of_sagas(sagas: list[Saga]) -> str:
     for saga in sagas:
         is_running = saga.status == Saga.Status.RUNNING
-        if saga.kind == Review.kind:
+        if saga.kind == Asking.kind and saga.step == REVIEW:
             if is_running:
                 return "The provider is just being asked. See first what comes of it."
             return "A review has stopped. Have it tried again first, on its flow's page."
-        if saga.kind == Verification.kind:
+        if saga.kind == Asking.kind:
             if is_running:
                 return "The provider is being asked if a notification is true. See first what comes of it."
             if _has_to_wait(saga):
@@ -160,15 +159,15 @@ def _obstacle_of_sagas(sagas: list[Saga]) -> str:
     return ""
 
 
-def _has_to_wait(verification: Saga) -> bool:
+def _has_to_wait(question: Saga) -> bool:
     """Return True for a claim of an issuer's movement that its attempt has no room for in our books.
 
     The figures of the settlement include that movement. Afterwards nothing more happened.
     """
-    claim = str(verification.data.get("claim"))
+    claim = str(question.data.get("claim"))
     if claim not in BY_ISSUERS:
         return False
-    return left_to_book(claim, verification.attempt).minor < (verification.data.get("minor") or 1)
+    return left_to_book(claim, question.attempt).minor < (question.data.get("minor") or 1)
 
 
 def _obstacle_of_operations(payment: Payment, sagas: dict[tuple[str, str], Saga]) -> str:

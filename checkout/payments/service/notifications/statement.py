@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from django.db.models import Q
 
-from checkout.payments.books.apply import apply, doubt, note_release
+from checkout.payments.books.apply import apply, compare_books_again, doubt, note_release
 from checkout.payments.books.compare_notifications import (
     OTHER_AMOUNT,
     OTHER_MERCHANT,
@@ -14,6 +14,7 @@ from checkout.payments.books.compare_notifications import (
     may_be_told_twice,
 )
 from checkout.payments.books.events import kind_by_issuer, kind_of_ours, meaning
+from checkout.payments.books.money_at_risk import put_at_risk
 from checkout.payments.books.ours import OF_ANOTHER_AMOUNT, SAID_TO_HAVE_FAILED, operations_as_ours
 from checkout.payments.books.verdicts import Conclusion, Verdict
 from checkout.payments.checkout_messages import ApplyProviderEvent
@@ -21,8 +22,6 @@ from checkout.payments.models import Attempt, Fact, Operation, ProviderNotificat
 from checkout.payments.models.payment import HINTED, NOTIFIED
 from checkout.payments.providers.base import EventKind, Notification
 from checkout.payments.sagas.open_questions import is_inquired
-from checkout.payments.sagas.settlement.money_at_risk import put_at_risk
-from checkout.payments.service.beyond_ours import compare_books_again
 from checkout.payments.totals import SETTLED, operations_of
 from checkout.privacy.scrubbing import scrub_text
 from checkout.states import Actor, AttemptState

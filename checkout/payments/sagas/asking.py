@@ -1,9 +1,13 @@
-"""The verification: the provider is asked if a notification that nothing of ours explains is true.
+"""The saga that asks the provider about money that our books do not explain: one event, or a whole payment.
 
-Anybody may have sent it. If the provider confirms it, the expiry of an authorisation is applied, and a
-charge-back or its reversal is booked by a saga of its own. A movement that we never asked for makes the
-payment conflicted, for staff. If the provider does not tell enough, the verification is parked: staff say
-what they found out, or have the provider asked again.
+A notification may tell of an **event** that nothing of ours explains. Anybody may have sent it. If the
+provider confirms it, the expiry of an authorisation is applied, and a charge-back or its reversal is booked
+by a saga of its own. A movement that we never asked for makes the payment conflicted, for staff. If the
+provider does not tell enough, the saga is parked: staff say what they found out, or have it ask again.
+
+Staff have it ask about a **payment** that is conflicted. If the provider's answer and our operations agree,
+the payment follows them. If they do not, or the provider does not answer, nothing changes, and the reason is
+recorded as a fact of the payment.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -13,13 +17,22 @@ from msgspec.structs import replace as with_changes
 
 from checkout.conf import conf
 from checkout.messages import Body
-from checkout.payments.messages import CheckClaim, ClaimChecked, ClaimOutcome
+from checkout.payments.messages import (
+    AttemptReviewed,
+    CheckClaim,
+    ClaimChecked,
+    ClaimOutcome,
+    ReviewAttempt,
+    ReviewOutcome,
+)
+from checkout.payments.models.saga import ASKING
 from checkout.payments.providers.base import EventKind
 from checkout.payments.sagas.definition import Decision, End
 from checkout.payments.sagas.pauses import UNDECIDED_ANSWERS, inquiry_delay, provider_wait
 from checkout.payments.sagas.signals import Signal
-from checkout.payments.sagas.table import Go, Step, TableSaga
+from checkout.payments.sagas.table import Go, Repeated, Step, TableSaga
 from checkout.states import PaymentEvent
+from messaging.envelope import Reply
 
 # The payment event of a confirmed claim. All others, such as captures that are not ours, are "conflicted".
 EVENTS: Mapping[str, PaymentEvent] = {EventKind.EXPIRED: "authorisation_expired"}
@@ -27,24 +40,24 @@ EVENTS: Mapping[str, PaymentEvent] = {EventKind.EXPIRED: "authorisation_expired"
 # The signal to the purchase of what has become of its payment.
 NEWS: Mapping[PaymentEvent, Signal] = {"authorisation_expired": Signal.LAPSED}
 
-CHECK = "check"
-# The fact that staff settled a claim.
-CLAIM_SETTLED = "claim_settled_by"
+# The steps at which the provider is asked: about an event, or about all money of a conflicted payment.
+CHECK, REVIEW = "check", "review"
 
 
-class VerificationData(Body, frozen=True, forbid_unknown_fields=False):
-    """The data of one verification.
+class AskingData(Body, frozen=True, forbid_unknown_fields=False):
+    """The data of one question.
 
     ``claim`` is the kind of the event that was notified, ``operation`` the one of ours that it names.
     ``minor``, ``currency``, ``event_id`` and ``is_proven`` are those of the notification, see ``CheckClaim``.
-    ``undecided`` counts the answers that did not tell whether the claim is true. ``is_confirmed`` says that
-    the provider has confirmed it without telling enough to book it: a later event of the order does not deny
-    it then. ``waits_seconds`` is the delay before the first question.
+    Without a claim, the question is about the payment. ``undecided`` counts the answers that did not tell
+    whether the claim is true. ``is_confirmed`` says that the provider has confirmed it without telling enough
+    to book it: a later event of the order does not deny it then. ``waits_seconds`` is the delay before the
+    first question. ``tries`` counts the questions without result.
     """
 
     payment: str
     attempt: str
-    claim: str
+    claim: str = ""
     operation: str = ""
     minor: int | None = None
     currency: str = ""
@@ -57,19 +70,20 @@ class VerificationData(Body, frozen=True, forbid_unknown_fields=False):
     statements: tuple[str, ...] = ()
     answer: str = ""
     is_answered_by_staff: bool = False
+    tries: int = 0
 
 
-VerificationDecision = Decision[VerificationData]
+AskingDecision = Decision[AskingData]
 
 
-class Verification(TableSaga[VerificationData]):
-    """The definition of the verification saga."""
+class Asking(TableSaga[AskingData]):
+    """The definition of the saga that asks."""
 
-    kind = "verification"
-    data_type = VerificationData
+    kind = ASKING
+    data_type = AskingData
 
-    def table(self) -> Sequence[Step[VerificationData]]:
-        """The steps. Staff may settle the claim; other signals say less than the provider's answer will."""
+    def table(self) -> Sequence[Step[AskingData]]:
+        """The steps. Staff may settle a claim; other signals say less than the provider's answer will."""
         return (
             Step(
                 name=CHECK,
@@ -89,25 +103,36 @@ class Verification(TableSaga[VerificationData]):
                     Signal.BOOKED: self.settled_by_staff(ClaimOutcome.BOOKED),
                 },
             ),
+            Step(
+                name=REVIEW,
+                asks=ReviewAttempt,
+                within=provider_wait,
+                repeated=Repeated.ALWAYS,
+                on={ReviewOutcome.HELD: self.held, ReviewOutcome.RELEASED: self.released},
+                failed=self.not_agreed,
+                unknown=self.begin,
+            ),
             Step(name="finished", ends=End.COMPLETED),
         )
 
-    def begin(self, data: VerificationData) -> VerificationDecision:
-        """Ask after ``waits_seconds``, which may be none."""
-        return Go(step=CHECK, data=data, delay_seconds=data.waits_seconds)
+    def begin(self, data: AskingData) -> AskingDecision:
+        """Ask after ``waits_seconds``, which may be none. To ask again is harmless."""
+        return Go(step=CHECK if data.claim else REVIEW, data=data, delay_seconds=data.waits_seconds)
 
-    def afresh(self, data: VerificationData) -> VerificationData:
+    def afresh(self, data: AskingData) -> AskingData:
         """Count from zero."""
-        return with_changes(data, inquiries=0, undecided=0)
+        return with_changes(data, inquiries=0, undecided=0, tries=0)
 
-    def on_resume(self, step: str, data: VerificationData) -> VerificationDecision:
+    def on_resume(self, step: str, data: AskingData) -> AskingDecision:
         """Ask at once."""
         return super().start(with_changes(self.afresh(data), waits_seconds=0))
 
-    def settled(self, data: VerificationData, answer: ClaimChecked) -> VerificationDecision:
+    # About an event
+
+    def settled(self, data: AskingData, answer: ClaimChecked) -> AskingDecision:
         return _ended(data, answer.outcome)
 
-    def denied(self, data: VerificationData, answer: ClaimChecked) -> VerificationDecision:
+    def denied(self, data: AskingData, answer: ClaimChecked) -> AskingDecision:
         """End, if the answer must show what was notified. What is proven is asked about until it must.
 
         A hint is not: while it is asked about, others have to wait. If the provider has confirmed the claim
@@ -121,34 +146,44 @@ class Verification(TableSaga[VerificationData]):
             return _ended(data, answer.outcome)
         return self.ask_later(data)
 
-    def unclear(self, data: VerificationData, answer: ClaimChecked) -> VerificationDecision:
+    def unclear(self, data: AskingData, answer: ClaimChecked) -> AskingDecision:
         """Wait for staff with a movement that cannot be booked without guessing."""
         why = answer.why or "The provider does not tell enough."
-        return VerificationDecision(
-            step=CHECK, data=with_changes(data, is_confirmed=True), end=End.PARKED, why=why
-        )
+        return AskingDecision(step=CHECK, data=with_changes(data, is_confirmed=True), end=End.PARKED, why=why)
 
-    def undecided(self, data: VerificationData, answer: ClaimChecked) -> VerificationDecision:
+    def undecided(self, data: AskingData, answer: ClaimChecked) -> AskingDecision:
         counted = with_changes(data, undecided=data.undecided + 1)
         if counted.undecided < UNDECIDED_ANSWERS:
             return self.ask_later(counted)
         why = f"The provider's answers neither confirm nor deny it: {data.claim}. Look it up there."
-        return VerificationDecision(step=CHECK, data=counted, end=End.PARKED, why=why)
+        return AskingDecision(step=CHECK, data=counted, end=End.PARKED, why=why)
 
-    def ask_later(self, data: VerificationData) -> VerificationDecision:
+    def ask_later(self, data: AskingData) -> AskingDecision:
         """Ask again, at growing intervals."""
         delay_seconds = inquiry_delay(data.inquiries)
         if delay_seconds is None:
             why = f"The provider neither confirmed nor denied: {data.claim}."
-            return VerificationDecision(step=CHECK, data=data, end=End.PARKED, why=why)
+            return AskingDecision(step=CHECK, data=data, end=End.PARKED, why=why)
         counted = with_changes(data, inquiries=data.inquiries + 1)
         return Go(step=CHECK, data=counted, delay_seconds=delay_seconds)
 
-    def settled_by_staff(self, outcome: ClaimOutcome) -> Callable[[VerificationData], VerificationDecision]:
+    def settled_by_staff(self, outcome: ClaimOutcome) -> Callable[[AskingData], AskingDecision]:
         return lambda data: _ended(with_changes(data, is_answered_by_staff=True), outcome)
 
+    # About a payment
 
-def _ended(data: VerificationData, outcome: ClaimOutcome) -> VerificationDecision:
+    def held(self, data: AskingData, answer: AttemptReviewed) -> AskingDecision:
+        return replace(_resolved(data, "conflict_resolved", Signal.REVIEW_HELD), recalculate=True)
+
+    def released(self, data: AskingData, answer: AttemptReviewed) -> AskingDecision:
+        return _resolved(data, "conflict_released", Signal.REVIEW_RELEASED)
+
+    def not_agreed(self, data: AskingData, reply: Reply) -> AskingDecision:
+        """Change nothing, as the provider and we do not agree."""
+        return Go(step="finished", data=data)
+
+
+def _ended(data: AskingData, outcome: ClaimOutcome) -> AskingDecision:
     """End. If the claim is true and not booked yet, the payment has expired, or is conflicted."""
     decision = Go(step="finished", data=with_changes(data, answer=str(outcome)))
     if outcome == ClaimOutcome.DENIED and data.is_proven:
@@ -157,3 +192,7 @@ def _ended(data: VerificationData, outcome: ClaimOutcome) -> VerificationDecisio
         return decision
     event = EVENTS.get(data.claim, "conflicted")
     return replace(decision, transitions=(event,), notify_parent=NEWS.get(event))
+
+
+def _resolved(data: AskingData, event: PaymentEvent, signal: Signal) -> AskingDecision:
+    return Go(step="finished", data=data, transitions=(event,), reply_to_waiters=True, notify_parent=signal)

@@ -12,19 +12,13 @@ from collections.abc import Iterable
 from checkout.conf import conf
 from checkout.payments.calls import is_clean
 from checkout.payments.checkout_messages import Fate
-from checkout.payments.models.payment import NOTIFIED, Attempt, Fact, Operation
+from checkout.payments.models.payment import NOTIFIED, OPERATION_SETTLED, Attempt, Fact, Operation
 from checkout.payments.providers.base import EventKind
-from checkout.payments.sagas.operations.data import OPERATION_SETTLED
 from checkout.payments.totals import operations_under_lock
 from checkout.privacy.scrubbing import scrub_text
 from messaging.compiled_queries import Compiled
 
 Kind, State = Operation.Kind, Operation.State
-
-
-def perhaps_sent(operations: Iterable[Operation]) -> list[Operation]:
-    """Return the operations without those of which no copy can have had an effect."""
-    return [each for each in operations if not is_clean(each)]
 
 
 def is_perhaps_done_there(operation: Operation, attempt: Attempt) -> bool:
@@ -44,11 +38,15 @@ def is_perhaps_done_there(operation: Operation, attempt: Attempt) -> bool:
     for fact in facts:
         if "not_applied" not in fact.data and fact.data.get("reference", "") not in names:
             told[fact.kind, fact.data.get("amount", "")].append(fact)
-    others = perhaps_sent(
+    others = [
         each
         for each in ours
-        if each.kind == operation.kind and each.state != State.REFUSED and each.pk != operation.pk
-    )
+        if each.kind == operation.kind
+        and each.state != State.REFUSED
+        and each.pk != operation.pk
+        # One of which no copy can have had an effect explains nothing.
+        and not is_clean(each)
+    ]
     explained = {
         str(operation.amount): sum(each.amount_minor == operation.amount_minor for each in others),
         "": len(others),

@@ -10,9 +10,8 @@ from typing import Any
 
 from checkout.payments.events import move_operation
 from checkout.payments.models.payment import Attempt, Fact, Operation, Payment
-from checkout.payments.models.saga import UNFINISHED, Saga
+from checkout.payments.models.saga import ASKING, UNFINISHED, Saga
 from checkout.payments.providers.base import EventKind
-from checkout.payments.sagas.settlement.verification import Verification
 from checkout.payments.totals import ALL_BUT_REFUSED, added_up, operations_that_count
 from checkout.privacy.scrubbing import scrub_text
 from checkout.states import Actor
@@ -50,7 +49,7 @@ def count_claims(payment: Payment, *, settled: Collection[int] = (), unasked: in
 
 def follow_question(saga: Saga, payment: Payment) -> None:
     """Count the claims if this saga's question about a charge-back was settled, or waits for staff now."""
-    if saga.kind == Verification.kind and saga.data.get("claim") == EventKind.CHARGED_BACK:
+    if saga.kind == ASKING and saga.data.get("claim") == EventKind.CHARGED_BACK:
         count_claims(payment, settled=() if saga.status in UNFINISHED else [saga.pk])
 
 
@@ -97,8 +96,8 @@ def _at_risk_by_saga(payment: Payment, settled: Collection[int]) -> Mapping[int,
 
 
 def questions_about(claim: str, payment: Payment, **about: Any) -> Sequence[Saga]:
-    """Return the verifications of a payment's notified events of this kind, the oldest first."""
-    rows = Saga.objects.filter(payment=payment, kind=Verification.kind, data__claim=claim, **about)
+    """Return the questions about a payment's notified events of this kind, the oldest first."""
+    rows = Saga.objects.filter(payment=payment, kind=ASKING, data__claim=claim, **about)
     return list(rows.order_by("pk"))
 
 

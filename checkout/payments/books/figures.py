@@ -17,10 +17,10 @@ from checkout.payments.calls import is_clean
 from checkout.payments.checkout_messages import Fate, FiguresFound
 from checkout.payments.messages import ClaimOutcome, ReviewOutcome
 from checkout.payments.models import Attempt, Difference, Fact, Operation, Payment
+from checkout.payments.models.payment import CLAIM_SETTLED, OPERATION_SETTLED, PAYMENT_SETTLED
 from checkout.payments.models.reconciliation import OPEN_DIFFERENCE
+from checkout.payments.models.saga import ASKING
 from checkout.payments.providers.base import EventKind
-from checkout.payments.sagas.operations.data import OPERATION_SETTLED
-from checkout.payments.sagas.settlement.verification import CLAIM_SETTLED, Verification
 from checkout.payments.totals import (
     ALL_BUT_REFUSED,
     OPEN,
@@ -36,7 +36,6 @@ from checkout.states import ENDED_WITHOUT_MONEY, AttemptState, PaymentState
 
 Kind, State = Operation.Kind, Operation.State
 
-PAYMENT_SETTLED = "payment_settled_by"
 # The fact that a decision of staff was carried out.
 SETTLEMENT_APPLIED = f"{PAYMENT_SETTLED}_applied"
 # The facts that an attempt was looked into: by staff, or by a review that has found the provider to agree.
@@ -215,7 +214,7 @@ def is_contradicted_beside(attempt: Attempt) -> bool:
 
 
 def _has_open_claim(attempt: Attempt) -> bool:
-    confirmed = attempt.sagas.filter(kind=Verification.kind, data__answer=ClaimOutcome.CONFIRMED)
+    confirmed = attempt.sagas.filter(kind=ASKING, data__answer=ClaimOutcome.CONFIRMED)
     claims = {saga.data["claim"] for saga in confirmed} - {*map(str, _HARMLESS)}
     looked_into = attempt.facts.filter(kind__in=_LOOKED_INTO).order_by("-pk").values_list("pk", flat=True)
     said = attempt.facts.filter(_TRUE, pk__gt=looked_into.first() or 0)
@@ -223,7 +222,7 @@ def _has_open_claim(attempt: Attempt) -> bool:
 
 
 def _is_released(attempt: Attempt) -> bool:
-    expiries = attempt.sagas.filter(kind=Verification.kind, data__claim=EventKind.EXPIRED)
+    expiries = attempt.sagas.filter(kind=ASKING, data__claim=EventKind.EXPIRED)
     voids = attempt.operations.filter(kind=Kind.VOID, state=State.DONE)
     return voids.exists() or expiries.filter(data__answer=ClaimOutcome.CONFIRMED).exists()
 

@@ -1,16 +1,16 @@
-"""The verification of a notification that no operation of ours explains, as conversations."""
+"""The saga that asks about a notified event that no operation of ours explains, as conversations."""
 
 from typing import Any
 
 import pytest
 
 from checkout.conf import conf
-from checkout.payments.sagas.settlement.verification import Verification, VerificationData
+from checkout.payments.sagas.asking import Asking, AskingData
 from tests.payments.sagas.conversation import Conversation
 
 
 def a_claim(claim: str) -> Conversation:
-    saga = Conversation(Verification(), VerificationData(payment="pay_1", attempt="pay_1-1", claim=claim))
+    saga = Conversation(Asking(), AskingData(payment="pay_1", attempt="pay_1-1", claim=claim))
     return saga.asks("payments.check_claim", attempt="pay_1-1", claim=claim).after(0)
 
 
@@ -30,14 +30,14 @@ def test_what_the_provider_confirms_is_believed(claim: str, event: str) -> None:
 
 
 def test_the_operation_that_is_named_is_asked_about() -> None:
-    data = VerificationData(payment="pay_1", attempt="pay_1-1", claim="refunded", operation="op_1")
-    Conversation(Verification(), data).asks("payments.check_claim", claim="refunded", operation="op_1")
+    data = AskingData(payment="pay_1", attempt="pay_1-1", claim="refunded", operation="op_1")
+    Conversation(Asking(), data).asks("payments.check_claim", claim="refunded", operation="op_1")
 
 
 def test_a_charge_back_is_asked_about_with_all_that_was_notified() -> None:
     notified: dict[str, Any] = {"minor": 500, "currency": "GBP", "event_id": "e-1", "is_proven": False}
-    data = VerificationData(payment="pay_1", attempt="pay_1-1", claim="charged_back", **notified)
-    saga = Conversation(Verification(), data).asks("payments.check_claim", claim="charged_back", **notified)
+    data = AskingData(payment="pay_1", attempt="pay_1-1", claim="charged_back", **notified)
+    saga = Conversation(Asking(), data).asks("payments.check_claim", claim="charged_back", **notified)
     saga.answered(outcome="unknown").asks("payments.check_claim", **notified)
 
 
@@ -64,8 +64,8 @@ def test_what_the_provider_denies_was_a_lie_if_it_does_so_again_when_it_must_kno
 
 
 def test_a_hint_is_asked_about_once() -> None:
-    data = VerificationData(payment="pay_1", attempt="pay_1-1", claim="expired", is_proven=False)
-    saga = Conversation(Verification(), data).asks("payments.check_claim")
+    data = AskingData(payment="pay_1", attempt="pay_1-1", claim="expired", is_proven=False)
+    saga = Conversation(Asking(), data).asks("payments.check_claim")
     assert saga.answered(outcome="denied").ended("completed").events == []
 
 
