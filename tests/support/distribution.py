@@ -15,6 +15,7 @@ TOGETHER = {
     "beside the demonstration": (
         "tests/tryout/test_demo.py",
         "tests/tryout/test_example_shop.py",
+        "tests/tryout/test_listen.py",
         "tests/tryout/test_quickstart.py",
         "tests/tryout/test_readme.py",
         "tests/tryout/test_scenarios.py",

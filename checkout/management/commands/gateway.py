@@ -13,6 +13,7 @@ from checkout.management.gateway import (
     dead_letters,
     erase,
     flows,
+    listen,
     new_keys,
     replay,
     tail,
@@ -27,6 +28,7 @@ MODULES = {
     "tail": tail,
     "topology": topology,
     "trigger": trigger,
+    "listen": listen,
     "replay": replay,
     "dead-letters": dead_letters,
     "flows": flows,
@@ -36,8 +38,8 @@ MODULES = {
     "new-keys": new_keys,
     "audit-verify": audit_verify,
 }
-# `doctor` says itself what is missing, and `topology` asks the broker only.
-WITHOUT_DATABASE = ("doctor", "topology")
+# `doctor` says itself what is missing, `topology` asks the broker only, and `listen` the API.
+WITHOUT_DATABASE = ("doctor", "topology", "listen")
 
 
 class Command(BaseCommand):
