@@ -21,6 +21,7 @@ NEEDED = [
     ("POST", "/payments", Scope.PAYMENTS_CREATE),
     ("GET", f"/payments/pay_{32 * '0'}", Scope.PAYMENTS_READ),
     ("POST", f"/payments/pay_{32 * '0'}/cancel", Scope.PAYMENTS_CREATE),
+    ("POST", f"/payments/pay_{32 * '0'}/advance-clock", Scope.PAYMENTS_CREATE),
     ("POST", f"/payments/pay_{32 * '0'}/capture", Scope.PAYMENTS_CAPTURE),
     ("POST", f"/payments/pay_{32 * '0'}/void", Scope.PAYMENTS_CAPTURE),
     ("POST", f"/payments/pay_{32 * '0'}/refund", Scope.PAYMENTS_REFUND),

@@ -22,6 +22,7 @@ ADDRESSES = [
     ("GET", "/payments/by-order?order_reference=order-2"),
     ("PATCH", "/payments/{payment}"),
     ("POST", "/payments/{payment}/cancel"),
+    ("POST", "/payments/{payment}/advance-clock"),
     ("POST", "/payments/{payment}/capture"),
     ("POST", "/payments/{payment}/void"),
     ("POST", "/payments/{payment}/refund"),
@@ -53,6 +54,7 @@ BODIES = {
     "/disputes/{payment}/evidence": {"name": "a.pdf", "content": "JVBERi0xLjcgJSVFT0Y="},
     "/webhook-endpoints/{endpoint}/resend": {"since": f"{timezone.now():%Y-%m-%dT%H:%M:%SZ}"},
     "/payments/{payment}": {"metadata": {}},
+    "/payments/{payment}/advance-clock": {"seconds": 1},
 }
 LINK: Any = {"order_reference": "L-1", "amount": Money(100, "EUR"), "description": "Tea"}
 # These requests have no object in their address, and are tested elsewhere.

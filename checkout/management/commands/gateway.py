@@ -9,6 +9,7 @@ from checkout.database.availability import missing_file
 from checkout.database.owners import databases, variable_of
 from checkout.management.arguments import require_utf8
 from checkout.management.gateway import (
+    advance,
     audit_verify,
     dead_letters,
     erase,
@@ -29,6 +30,7 @@ MODULES = {
     "topology": topology,
     "trigger": trigger,
     "listen": listen,
+    "advance": advance,
     "replay": replay,
     "dead-letters": dead_letters,
     "flows": flows,
@@ -38,8 +40,8 @@ MODULES = {
     "new-keys": new_keys,
     "audit-verify": audit_verify,
 }
-# `doctor` says itself what is missing, `topology` asks the broker only, and `listen` the API.
-WITHOUT_DATABASE = ("doctor", "topology", "listen")
+# `doctor` says itself what is missing, `topology` asks the broker only, `listen` and `advance` the API.
+WITHOUT_DATABASE = ("doctor", "topology", "listen", "advance")
 
 
 class Command(BaseCommand):
