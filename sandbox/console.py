@@ -1,7 +1,7 @@
 """The scenarios page: the magic values, and the knobs to set."""
 
 from collections.abc import Sequence
-from typing import Any, TypeVar, get_args
+from typing import Annotated, Any, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.requests import Request
@@ -10,6 +10,7 @@ from starlette.responses import JSONResponse, Response
 from sandbox.bank.disputes import Disputes, DisputeStep
 from sandbox.bank.portal import Portal, PortalStep
 from sandbox.books.plans import Plans
+from sandbox.changes import ChangeSignal
 from sandbox.clock import Clock
 from sandbox.configuration import Speed
 from sandbox.errors import RequestRefused
@@ -33,6 +34,15 @@ from sandbox.traits import MEANINGS
 T = TypeVar("T")
 
 
+class Advance(BaseModel):
+    """The orders whose code begins with `order`, and the seconds by which their bookings come earlier."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    order: Annotated[str, Field(min_length=1)]
+    seconds: Annotated[float, Field(gt=0, le=366 * 86_400)]
+
+
 class Setting(BaseModel):
     """A post to the scenarios page. A reset takes effect before anything is set."""
 
@@ -46,6 +56,7 @@ class Setting(BaseModel):
     page: PageKnob | list[PageKnob] = Field(default_factory=list)
     dispute: DisputeStep | list[DisputeStep] = Field(default_factory=list)
     portal: PortalStep | list[PortalStep] = Field(default_factory=list)
+    advance: Advance | list[Advance] = Field(default_factory=list)
     clock_scale: Speed | None = None
 
 
@@ -60,8 +71,10 @@ class Console:
         clock: Clock,
         fault_record: FaultRecord,
         pages: Pages,
+        changes: ChangeSignal,
         url: str,
     ) -> None:
+        self._changes = changes
         self._url = url
         self._scenario = scenario
         self._disputes = disputes
@@ -101,6 +114,9 @@ class Console:
         _turn(self._scenario.pages, setting.page)
         if setting.clock_scale:
             self._clock.run_at(setting.clock_scale)
+        for each in _listed(setting.advance):
+            self._plans.bring_forward(each.order, each.seconds)
+            self._changes.notify()
         for step in _listed(setting.dispute):
             self._disputes.take(step)
         for done in _listed(setting.portal):

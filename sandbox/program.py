@@ -102,7 +102,7 @@ def build(configuration: Configuration, folder: Path) -> Starlette:
     disputes = Disputes(books, outgoing, changes)
     portal = Portal(books, modifications, changes)
     console = Console(
-        scenario, disputes, portal, plans, outgoing, clock, fault_record, pages, configuration.url
+        scenario, disputes, portal, plans, outgoing, clock, fault_record, pages, changes, configuration.url
     )
     home = Home(configuration, card_key, pages)
 

@@ -7,6 +7,7 @@ from checkout.api.description.document import openapi
 from checkout.api.requests.ids import IdConverter
 from checkout.api.requests.view import endpoint
 from checkout.api.resources import (
+    clock,
     disputes,
     events,
     operations,
@@ -107,6 +108,7 @@ urlpatterns = [
     path("payments/<payment_id:reference>/capture", endpoint(operations.PaymentCapture), name="capture"),
     path("payments/<payment_id:reference>/void", endpoint(operations.PaymentVoid), name="void"),
     path("payments/<payment_id:reference>/refund", endpoint(operations.PaymentRefund), name="refund"),
+    path("payments/<payment_id:reference>/advance-clock", endpoint(clock.PaymentClock), name="clock"),
     path(
         "payments/<payment_id:reference>/operations",
         endpoint(operations.PaymentOperations),

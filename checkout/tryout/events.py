@@ -1,15 +1,17 @@
-"""Events that a try-out can trigger: a purchase by the scripted shopper, and the steps that follow it.
+"""The events of a payment, each of which a try-out can trigger by playing what leads to it.
+
+A scripted shopper buys something, and staff, the provider or the issuer do what follows.
 
 Steps of staff and merchants use the same functions as the back office, so they need the gateway's database.
 All other steps use the gateway's pages and the sandbox.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from datetime import timedelta
 from secrets import token_hex
-
-import requests
+from typing import Any
 
 from checkout.conf import conf
 from checkout.money import Money
@@ -20,11 +22,12 @@ from checkout.payments.actions import (
     request_refund,
     request_void,
 )
-from checkout.payments.models import Merchant, Payment
-from checkout.states import PaymentState
+from checkout.payments.models import Event, Merchant, Payment
+from checkout.payments.timers.movable_clock import advance_clock
 from checkout.tryout.browser import Browser, NotReachable
 from checkout.tryout.card import Card
 from checkout.tryout.documents import UnexpectedPage
+from checkout.tryout.knobs import KnobsRefused, set_knobs
 from checkout.tryout.scenarios import CHALLENGE, FRICTIONLESS
 from checkout.tryout.shopper import Shopper, acs_form
 
@@ -41,41 +44,42 @@ class NotHappened(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
-    """An event. ``make`` takes the gateway's address, and returns the payment's reference.
+class Story:
+    """A course of events. ``make`` takes the gateway's address, and returns the payment's reference.
 
-    The payment is then in one of ``final_states``, or will be soon.
+    The events of ``types`` have then happened to the payment, or will soon.
     """
 
-    name: str
     summary: str
     make: Callable[[str], str]
-    final_states: tuple[PaymentState, ...]
+    types: tuple[str, ...]
 
 
-def happened(event: Event, url: str) -> tuple[str, str]:
-    """Trigger an event. Return the payment's reference and state. Raises ``NotHappened``."""
+def happened(story: Story, types: Collection[str], url: str) -> tuple[str, str]:
+    """Play a story until these events have happened. Return the payment's reference and state.
+
+    Raises ``NotHappened``.
+    """
     try:
-        reference = event.make(url)
-        return reference, _state_after(reference, event.final_states)
+        reference = story.make(url)
+        _wait_for(reference, types)
     except NotReachable as error:
-        raise NotHappened(f"The gateway does not answer: {error}") from error
-    except UnexpectedPage as error:
-        raise NotHappened(f"A page was not as expected: {error}") from error
+        raise NotHappened(f"The gateway or the sandbox does not answer: {error}") from error
+    except (UnexpectedPage, KnobsRefused) as error:
+        raise NotHappened(f"Something was not as expected: {error}") from error
+    return reference, str(Payment.objects.values_list("state", flat=True).get(reference=reference))
 
 
-def _state_after(reference: str, final_states: tuple[PaymentState, ...]) -> str:
+def _wait_for(reference: str, types: Collection[str]) -> None:
+    events = Event.objects.filter(payment__reference=reference)
+    if not events.exists():
+        raise NotHappened(
+            f"DATABASE_URL does not name the gateway's database: it has no payment {reference}."
+        )
     deadline = time.monotonic() + END_SECONDS
-    while True:
-        state = Payment.objects.values_list("state", flat=True).filter(reference=reference).first()
-        if state is None:
-            raise NotHappened(
-                f"DATABASE_URL does not name the gateway's database: it has no payment {reference}."
-            )
-        if state in final_states:
-            return str(state)
+    while missing := sorted(set(types) - set(events.values_list("type", flat=True))):
         if time.monotonic() > deadline:
-            raise NotHappened(f"{reference} is {state} after {END_SECONDS:g} s.")
+            raise NotHappened(f"{reference} had no {' and no '.join(missing)} within {END_SECONDS:g} s.")
         time.sleep(POLL_SECONDS)
 
 
@@ -102,13 +106,13 @@ def _paid(url: str, *, captures: bool = True, holder: str = FRICTIONLESS) -> str
 
 def _captured(url: str) -> str:
     reference = _paid(url)
-    _state_after(reference, (PaymentState.CAPTURED,))
+    _wait_for(reference, ("payment.captured",))
     return reference
 
 
 def _authorised(url: str) -> str:
     reference = _paid(url, captures=False)
-    _state_after(reference, (PaymentState.AUTHORISED,))
+    _wait_for(reference, ("payment.authorised",))
     return reference
 
 
@@ -152,70 +156,160 @@ def _refunded(url: str) -> str:
     return reference
 
 
-def _disputed(url: str) -> str:
-    reference = _captured(url)
-    attempt = Payment.objects.get(reference=reference).attempts.order_by("-number")[0]
-    step = {"dispute": {"order": attempt.order_code, "event": "CHARGED_BACK"}}
-    try:
-        with requests.Session() as session:
-            session.trust_env = False
-            answer = session.post(f"{conf.sandbox_url}/scenarios/", json=step, timeout=10)
-    except requests.RequestException as error:
-        raise NotHappened(f"The sandbox at {conf.sandbox_url} does not answer: {error}") from error
-    if answer.status_code >= 300:
-        raise NotHappened(f"The sandbox refused the dispute: {answer.status_code} {answer.text[:200]}")
+def _cause(**knobs: Any) -> None:
+    set_knobs(conf.sandbox_url, knobs)
+
+
+def _advance(reference: str, by: timedelta) -> None:
+    """Move the payment's clock a little further than ``by``."""
+    merchant = Merchant.objects.get(code=MERCHANT)
+    advance_clock(reference, by + timedelta(seconds=1), merchant=merchant)
+
+
+def _next_answer(verb: str, fault: str) -> None:
+    """Give the next answer of the provider a fault, whichever payment it is about."""
+    _cause(knob={"verb": verb, "fault": fault})
+
+
+def _order_of(reference: str) -> str:
+    return Payment.objects.get(reference=reference).attempts.order_by("-number")[0].order_code
+
+
+def _issuer(reference: str, event: str) -> None:
+    _cause(dispute={"order": _order_of(reference), "event": event})
+
+
+def _created(_url: str) -> str:
+    return _payment(captures=True)
+
+
+def _in_doubt(url: str) -> str:
+    """Pay, and lose the provider's answer. The status page is not followed: it would wait for the end."""
+    shopper = Shopper(Browser(), url, Card(FRICTIONLESS), _payment(captures=True))
+    page = shopper.browser.open(f"{url}/checkout/{shopper.reference}/")
+    form, values = shopper.fill_in(page)
+    _next_answer("submit", "reset_after")
+    _next_answer("inquiry", "500_before")
+    shopper.browser.submit(page, form, values)
+    return shopper.reference
+
+
+def _expired(_url: str) -> str:
+    reference = _payment(captures=True)
+    _advance(reference, conf.checkout_lifetime)
     return reference
 
 
-EVENTS = {
-    event.name: event
-    for event in (
-        Event("payment.authorised", "held, to be captured by hand", _authorised, (PaymentState.AUTHORISED,)),
-        Event(
-            "payment.partially_captured",
-            "a part of it captured by hand",
-            _captured_in_part,
-            (PaymentState.PARTIALLY_CAPTURED,),
-        ),
-        Event("payment.captured", "bought and paid", _captured, (PaymentState.CAPTURED,)),
-        Event(
-            "payment.action_required",
-            "the issuer asks the shopper",
-            _challenged,
-            (PaymentState.CHALLENGE_REQUIRED,),
-        ),
-        Event(
-            "payment.declined",
-            "an attempt refused because of insufficient funds",
-            _refused,
-            (PaymentState.REFUSED,),
-        ),
-        Event(
-            "payment.cancelled",
-            "cancelled by staff before it was paid",
-            _cancelled,
-            (PaymentState.CANCELLED,),
-        ),
-        Event("payment.voided", "held, and released again", _voided, (PaymentState.VOIDED,)),
-        Event(
-            "payment.partially_refunded",
-            "paid, and a part given back",
-            _refunded_in_part,
-            (PaymentState.PARTIALLY_REFUNDED,),
-        ),
-        Event("payment.refunded", "paid, and all of it given back", _refunded, (PaymentState.REFUNDED,)),
-        Event(
-            "payment.disputed",
-            "paid, and charged back by the issuer",
-            _disputed,
-            (PaymentState.CHARGED_BACK,),
-        ),
-    )
-}
-# Types of events of an operation, with the event that causes them.
-ALIASES = {
-    "capture.succeeded": "payment.partially_captured",
-    "void.succeeded": "payment.voided",
-    "refund.succeeded": "payment.partially_refunded",
-    "dispute.opened": "payment.disputed",
-}
+def _capture_taken_back(url: str) -> str:
+    shopper = Shopper(Browser(), url, Card(FRICTIONLESS), _payment(captures=True))
+    _cause(booking={"fault": "capture_failed", "order": shopper.reference})
+    shopper.pay(shopper.order())
+    return shopper.reference
+
+
+def _capture_refused(url: str) -> str:
+    reference = _authorised(url)
+    _next_answer("capture", "validation_failed")
+    request_capture(reference, amount=PART, by=STAFF)
+    return reference
+
+
+def _capture_in_doubt(url: str) -> str:
+    reference = _authorised(url)
+    _next_answer("capture", "reset_after")
+    request_capture(reference, amount=PART, by=STAFF)
+    return reference
+
+
+def _void_in_doubt(url: str) -> str:
+    reference = _authorised(url)
+    _next_answer("cancel", "reset_after")
+    request_void(reference, by=STAFF)
+    return reference
+
+
+def _void_too_late(url: str) -> str:
+    """Request a void, which does not reach the provider, while somebody captures in its portal."""
+    reference = _authorised(url)
+    _next_answer("cancel", "reset_before")
+    request_void(reference, by=STAFF)
+    _wait_for(reference, ("void.unknown",))
+    _cause(portal={"order": _order_of(reference), "do": "capture"})
+    return reference
+
+
+def _refund_refused(url: str) -> str:
+    reference = _captured(url)
+    _next_answer("refund", "validation_failed")
+    request_refund(reference, amount=PART, by=STAFF)
+    return reference
+
+
+def _refund_in_doubt(url: str) -> str:
+    reference = _captured(url)
+    _next_answer("refund", "reset_after")
+    request_refund(reference, amount=PART, by=STAFF)
+    return reference
+
+
+def _disputed(url: str) -> str:
+    reference = _captured(url)
+    _issuer(reference, "CHARGED_BACK")
+    return reference
+
+
+def _dispute_reversed(url: str) -> str:
+    reference = _disputed(url)
+    _wait_for(reference, ("payment.disputed",))
+    _issuer(reference, "CHARGEBACK_REVERSED")
+    return reference
+
+
+STORIES = (
+    Story("created, and not paid yet", _created, ("payment.created",)),
+    Story(
+        "bought and paid", _captured, ("payment.processing", "payment.capture_pending", "payment.captured")
+    ),
+    Story("the issuer asks the shopper", _challenged, ("payment.action_required",)),
+    Story("paid, and the provider's answer is lost", _in_doubt, ("payment.unknown",)),
+    Story("held, to be captured by hand", _authorised, ("payment.authorised",)),
+    Story("refused because of insufficient funds", _refused, ("payment.declined",)),
+    Story("cancelled by staff before it was paid", _cancelled, ("payment.cancelled",)),
+    Story("not paid in time", _expired, ("payment.expired",)),
+    Story("bought, but the capture fails later", _capture_taken_back, ("payment.capture_refused",)),
+    Story(
+        "a part of it captured by hand",
+        _captured_in_part,
+        ("capture.requested", "capture.pending", "capture.succeeded", "payment.partially_captured"),
+    ),
+    Story("a capture that the provider refuses", _capture_refused, ("capture.refused",)),
+    Story("a capture whose answer is lost", _capture_in_doubt, ("capture.unknown",)),
+    Story(
+        "held, and released again",
+        _voided,
+        ("void.requested", "void.pending", "void.succeeded", "payment.void_pending", "payment.voided"),
+    ),
+    Story(
+        "a void, but the money was captured in the portal",
+        _void_too_late,
+        ("void.refused", "payment.void_refused"),
+    ),
+    Story("a void whose answer is lost", _void_in_doubt, ("void.unknown",)),
+    Story(
+        "paid, and a part given back",
+        _refunded_in_part,
+        ("refund.requested", "refund.pending", "refund.succeeded", "payment.partially_refunded"),
+    ),
+    Story("paid, and all of it given back", _refunded, ("payment.refunded",)),
+    Story("a refund that the provider refuses", _refund_refused, ("refund.refused",)),
+    Story("a refund whose answer is lost", _refund_in_doubt, ("refund.unknown",)),
+    Story("charged back by the issuer", _disputed, ("dispute.opened", "payment.disputed")),
+    Story(
+        "charged back, and returned by the issuer",
+        _dispute_reversed,
+        ("dispute.reversed", "payment.dispute_reversed"),
+    ),
+)
+# The story that leads to each type of event. There is none for `payment.refund_returned`: the bank of the
+# sandbox takes back no refund that it has made.
+EVENTS = {type: story for story in STORIES for type in story.types}

@@ -13,7 +13,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet
 from django.utils import timezone
 
 from checkout.conf import conf
@@ -275,6 +275,21 @@ def resend_some(merchant: str, reference: str, since: datetime, *, after: int = 
             return Resent(count, 0)
         after = items[-1].pk
     return Resent(count, after)
+
+
+def advance_deliveries(merchant: str, payment: str, by: timedelta) -> None:
+    """Move the next attempts of a payment's pending webhooks forward, and the pauses of their endpoints.
+
+    Attempts that are under way are not touched. Callers allow it in a try-out only.
+    """
+    with transaction.atomic():
+        pending = deliveries_of(merchant).filter(payment=payment, state=Delivery.State.PENDING, lease="")
+        paused = endpoints_of(merchant).filter(pk__in=pending.values("endpoint"))
+        paused.update(paused_until=F("paused_until") - by)
+        Delivery.objects.filter(pk__in=list(pending.values_list("pk", flat=True))).update(
+            next_try_at=F("next_try_at") - by
+        )
+        wake_after_commit()
 
 
 def endpoint_of(merchant: str, reference: str) -> WebhookEndpoint:

@@ -90,7 +90,7 @@ class Bookings:
                 self._book(plan, order.amount)
 
     def _capture(self, order: Order, plan: Plan) -> None:
-        if self._knobs.strike("CAPTURED"):
+        if self._knobs.strike(f"CAPTURED {order.code}"):
             self._fault_record.note(order.code, "booking", Kind.CAPTURE_FAILED)
             self._book(plan, plan.amount, kind=Kind.CAPTURE_FAILED)
             return
@@ -126,7 +126,7 @@ class Bookings:
             self._follow(plan, kind, "dispute", times=number, is_part=is_part)
 
     def _refund(self, order: Order, plan: Plan) -> None:
-        if self._knobs.strike("REFUNDED"):
+        if self._knobs.strike(f"REFUNDED {order.code}"):
             self._fault_record.note(order.code, "booking", Kind.REFUND_FAILED)
             self._book(plan, plan.amount, {"is_final": True}, kind=Kind.REFUND_FAILED)
         elif "refund_failed_then_refunded" in order.traits and not plan.detail.get("has_failed"):

@@ -70,6 +70,14 @@ class Plans:
         """Return the time of a plan, in seconds since the epoch, at the present speed of the clock."""
         return plan.at + plan.times * self._clock.seconds(self._configured[plan.wait])
 
+    def bring_forward(self, order: str, seconds: float) -> None:
+        """Make the plans of the orders whose code begins with `order` due earlier."""
+        with self._connection:
+            self._connection.execute(
+                "UPDATE plan SET at = at - ? WHERE substr(order_code, 1, length(?)) = ?",
+                (seconds, order, order),
+            )
+
     def next_due(self, after: int) -> Plan | None:
         """Return the open plan that is due first, given that none up to `after` is open."""
         waits = {wait: self._clock.seconds(seconds) for wait, seconds in self._configured.items()}

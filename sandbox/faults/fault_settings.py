@@ -70,12 +70,17 @@ class NotificationKnob(Knob):
 
 
 class BookingKnob(Knob):
-    """A knob that makes received captures, or refunds, fail instead of being booked."""
+    """A knob that makes received captures, or refunds, fail instead of being booked.
+
+    It is for orders whose code begins with `order`. The occasion is the kind of booking and the order's code.
+    """
 
     fault: Literal["capture_failed", "refund_failed"]
+    order: str = ""
 
     def is_for(self, occasion: str) -> bool:
-        return occasion == {"capture_failed": "CAPTURED", "refund_failed": "REFUNDED"}[self.fault]
+        kind = {"capture_failed": "CAPTURED", "refund_failed": "REFUNDED"}[self.fault]
+        return occasion.startswith(f"{kind} {self.order}")
 
 
 class OrderKnob(Knob):

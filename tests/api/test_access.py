@@ -23,6 +23,7 @@ NEEDED = [
     ("POST", f"/payments/pay_{32 * '0'}/cancel", Scope.PAYMENTS_CREATE),
     ("POST", f"/payments/pay_{32 * '0'}/customer-session", Scope.SAVED_CARDS_OFFER),
     ("POST", f"/payments/pay_{32 * '0'}/receipt", Scope.PAYMENTS_CREATE),
+    ("POST", f"/payments/pay_{32 * '0'}/advance-clock", Scope.PAYMENTS_CREATE),
     ("POST", f"/payments/pay_{32 * '0'}/capture", Scope.PAYMENTS_CAPTURE),
     ("POST", f"/payments/pay_{32 * '0'}/void", Scope.PAYMENTS_CAPTURE),
     ("POST", f"/payments/pay_{32 * '0'}/refund", Scope.PAYMENTS_REFUND),

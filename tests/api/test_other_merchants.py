@@ -24,6 +24,7 @@ ADDRESSES = [
     ("POST", "/payments/{payment}/cancel"),
     ("POST", "/payments/{payment}/customer-session"),
     ("POST", "/payments/{payment}/receipt"),
+    ("POST", "/payments/{payment}/advance-clock"),
     ("POST", "/payments/{payment}/capture"),
     ("POST", "/payments/{payment}/void"),
     ("POST", "/payments/{payment}/refund"),
@@ -55,6 +56,7 @@ BODIES = {
     "/disputes/{payment}/evidence": {"name": "a.pdf", "content": "JVBERi0xLjcgJSVFT0Y="},
     "/webhook-endpoints/{endpoint}/resend": {"since": f"{timezone.now():%Y-%m-%dT%H:%M:%SZ}"},
     "/payments/{payment}": {"metadata": {}},
+    "/payments/{payment}/advance-clock": {"seconds": 1},
 }
 LINK: Any = {"order_reference": "L-1", "amount": Money(100, "EUR"), "description": "Tea"}
 # These requests have no object in their address, and are tested elsewhere.

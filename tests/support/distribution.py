@@ -13,8 +13,10 @@ TOGETHER = {
     "in the back office": ("tests/browser/test_",),
     "in the shop": ("tests/api/test_on_the_stack.py", "tests/browser/flows/"),
     "beside the demonstration": (
+        "tests/tryout/test_clock.py",
         "tests/tryout/test_demo.py",
         "tests/tryout/test_example_shop.py",
+        "tests/tryout/test_listen.py",
         "tests/tryout/test_quickstart.py",
         "tests/tryout/test_readme.py",
         "tests/tryout/test_scenarios.py",

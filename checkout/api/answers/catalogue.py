@@ -97,6 +97,9 @@ SAVED_CARD_NOT_USABLE = Problem(
 NOT_POSSIBLE_NOW = Problem(
     409, "not_possible_now", "Not possible now", "The payment's state does not allow this."
 )
+NOT_A_TRY_OUT = Problem(
+    403, "not_a_try_out", "Not a try-out", "Only the time of a try-out can be moved: this is a real gateway."
+)
 ENDPOINT_DISABLED = Problem(
     409, "endpoint_disabled", "Endpoint disabled", "The endpoint is disabled, so nothing is sent to it."
 )
@@ -238,6 +241,7 @@ _ENTRIES = (
         "Read the payment: `state` and `available_actions` say what is possible. If `detail` says that the "
         "database was restored, try again later.",
     ),
+    Entry(NOT_A_TRY_OUT, "Test with a gateway that runs with `CHECKOUT_TRY_OUT`, such as `make demo`."),
     Entry(ENDPOINT_DISABLED, "Read the endpoint: `disabled` says why. Then enable it."),
     Entry(
         AMOUNT_NOT_AVAILABLE,

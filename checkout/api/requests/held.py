@@ -1,5 +1,6 @@
-"""Held requests, which wait for the saga's answer on the reply queue, without a thread."""
+"""Held requests, which wait without a thread: for the saga's answer on the reply queue, or for new rows."""
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -10,10 +11,13 @@ from checkout.api.answers.answer import Answer
 from checkout.api.requests.idempotency import Keyed, Made, answer_in, concluded, once, require_ended, settle
 from checkout.payments.checkout_messages import AwaitOperation, AwaitPayment
 from messaging import rpc
+from messaging.concurrency.database import in_thread
 from messaging.errors import MessagingError
 from payments_gateway.serving.process.graceful_shutdown import drain
 
 log = structlog.get_logger(__name__)
+
+LOOK_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +43,31 @@ class Held:
             await rpc.acall(*command.address, command, timeout_seconds=self.seconds, subject=payment)
         except MessagingError as error:
             log.info("no answer in time", payment=payment, type=command.to, reason=error.code)
+
+
+@dataclass(frozen=True, slots=True)
+class HeldList:
+    """A request for a list that is empty, and which waits until ``look`` finds something to list.
+
+    ``first`` is the empty list. ``finish`` returns the list after the wait. Both and ``look`` run in a
+    database thread. No process tells of new rows, so they are looked for twice a second.
+    """
+
+    first: Answer
+    seconds: float
+    look: Callable[[], bool]
+    finish: Callable[[], Answer]
+
+    async def wait(self) -> None:
+        """Wait until there is something to list, the time is over or this process is about to stop."""
+        end = asyncio.get_running_loop().time() + self.seconds
+        while (left := end - asyncio.get_running_loop().time()) > 0 and not drain.has_begun:
+            await asyncio.sleep(min(LOOK_SECONDS, left))
+            if await in_thread(self.look):
+                return
+
+    def release(self) -> None:
+        """Do nothing when the client has left, because nothing was begun."""
 
 
 def held_once(

@@ -25,7 +25,7 @@ from checkout.api.answers.refusal import header_error, refusal
 from checkout.api.models import ApiKey
 from checkout.api.requests.description import Described, IdempotencyKey
 from checkout.api.requests.fields import read
-from checkout.api.requests.held import Held
+from checkout.api.requests.held import Held, HeldList
 from checkout.api.requests.idempotency import HEADER, Keyed, key_of
 from checkout.api.requests.ids import require_ids
 from checkout.api.requests.json_body import StrictJsonParser
@@ -45,7 +45,8 @@ _background: set["asyncio.Task[Any]"] = set()
 
 
 class ApiView(APIView):
-    """A view with synchronous methods (``get``, ``post`` ...), which return an ``Answer`` or a ``Held``.
+    """A view with synchronous methods (``get``, ``post`` ...), which return an ``Answer``, a ``Held`` or a
+    ``HeldList``.
 
     ``methods`` describes each method, with the scope that it needs.
     """
@@ -165,7 +166,7 @@ class ApiView(APIView):
         finally:
             self._leave()
 
-    async def _result_of(self, begun: Held) -> Answer:
+    async def _result_of(self, begun: Held | HeldList) -> Answer:
         try:
             await begun.wait()
             return await in_thread(begun.finish)
@@ -175,14 +176,14 @@ class ApiView(APIView):
             self._left_behind = _run(in_thread(begun.release))
             raise
 
-    def _begin(self, request: HttpRequest) -> Answer | Held:
+    def _begin(self, request: HttpRequest) -> Answer | Held | HeldList:
         """Carry out the action. This runs in a database thread."""
         method = request.method or ""
         if method not in self.allowed_methods:
             raise refusal(catalogue.METHOD_NOT_ALLOWED, headers={"Allow": ", ".join(self.allowed_methods)})
         if method == "OPTIONS":
             return Answer(204, b"", {"Allow": ", ".join(self.allowed_methods)})
-        act: Callable[..., Answer | Held] = getattr(self, method.lower())
+        act: Callable[..., Answer | Held | HeldList] = getattr(self, method.lower())
         # DRF treats a body without a declared length, which HTTP allows, as empty.
         request.META["CONTENT_LENGTH"] = str(len(request.body))
         self.request = self.initialize_request(request, *self.args, **self.kwargs)
@@ -221,13 +222,13 @@ class ApiView(APIView):
             self.is_counted = False
             held_requests.leave(self.key.pk)
 
-    def _when_begun_in_vain(self, beginning: "asyncio.Future[Answer | Held]") -> None:
+    def _when_begun_in_vain(self, beginning: "asyncio.Future[Answer | Held | HeldList]") -> None:
         """Remove from the count a request whose client left before the action was committed."""
         self._leave()
         if beginning.cancelled() or beginning.exception() is not None:
             return
         begun = beginning.result()
-        if isinstance(begun, Held):
+        if isinstance(begun, (Held, HeldList)):
             _run(in_thread(begun.release))
 
 

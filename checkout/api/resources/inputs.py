@@ -265,6 +265,17 @@ class Cancel(Strict):
     """The end of an unpaid payment."""
 
 
+class AdvanceClock(Strict):
+    """The time by which a payment's clock is moved forward."""
+
+    seconds = Whole(
+        min_value=1,
+        max_value=366 * 86_400,
+        help_text="The seconds by which the payment's time is moved forward.",
+        example=86_400,
+    )
+
+
 class Page(serializers.Serializer[Any]):
     """A page of a list, newest first."""
 

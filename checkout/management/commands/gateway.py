@@ -9,10 +9,12 @@ from checkout.database.availability import missing_file
 from checkout.database.owners import databases, variable_of
 from checkout.management.arguments import require_utf8
 from checkout.management.gateway import (
+    advance,
     audit_verify,
     dead_letters,
     erase,
     flows,
+    listen,
     new_keys,
     replay,
     tail,
@@ -27,6 +29,8 @@ MODULES = {
     "tail": tail,
     "topology": topology,
     "trigger": trigger,
+    "listen": listen,
+    "advance": advance,
     "replay": replay,
     "dead-letters": dead_letters,
     "flows": flows,
@@ -36,8 +40,8 @@ MODULES = {
     "new-keys": new_keys,
     "audit-verify": audit_verify,
 }
-# `doctor` says itself what is missing, and `topology` asks the broker only.
-WITHOUT_DATABASE = ("doctor", "topology")
+# `doctor` says itself what is missing, `topology` asks the broker only, `listen` and `advance` the API.
+WITHOUT_DATABASE = ("doctor", "topology", "listen", "advance")
 
 
 class Command(BaseCommand):

@@ -1,5 +1,6 @@
-"""``manage.py gateway trigger``: makes an event really happen in a try-out."""
+"""``manage.py gateway trigger``: makes events really happen in a try-out."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -7,40 +8,45 @@ from django.core.management.base import CommandError, CommandParser
 from django.db import DatabaseError
 
 from checkout.conf import conf
-from checkout.management.gateway.output import Output, write_json, write_table
-from checkout.tryout.events import ALIASES, EVENTS, NotHappened, happened
+from checkout.management.gateway.output import Output, write_table
+from checkout.tryout.events import EVENTS, STORIES, NotHappened, happened
 
-HELP = "Makes an event happen in a try-out: a scripted shopper pays at the sandbox. Without one, lists them."
+HELP = "Makes events happen in a try-out: a scripted shopper pays at the sandbox. Without any, lists them."
 
 
 def add_arguments(parser: CommandParser) -> None:
-    """Take the event, and the address of the gateway."""
-    parser.add_argument("event", nargs="?", default="", metavar="EVENT", help="see the list")
+    """Take the events, and the address of the gateway."""
+    parser.add_argument("events", nargs="*", default=[], metavar="EVENT", help="see the list")
     parser.add_argument("--url", default=conf.public_url, help=f"the gateway (default: {conf.public_url})")
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--json", action="store_true", help="print one JSON object for each payment")
 
 
 def run(out: Output, options: Mapping[str, Any]) -> int:
-    """Return 0 when the event has happened; raise CommandError if it cannot."""
-    if not options["event"]:
-        write_table(out, ("EVENT", "MAKES"), [(event.name, event.summary) for event in EVENTS.values()])
-        out.write("")
-        write_table(out, ("ALSO CALLED", "THE SAME AS"), list(ALIASES.items()))
+    """Return 0 when the events have happened; raise CommandError if one cannot.
+
+    Events of the same story happen to one payment.
+    """
+    wanted = list(dict.fromkeys(options["events"]))
+    if not wanted:
+        write_table(out, ("EVENT", "MAKES"), [(name, story.summary) for name, story in EVENTS.items()])
         return 0
-    name = ALIASES.get(options["event"], options["event"])
-    event = EVENTS.get(name)
-    if event is None:
-        raise CommandError(f"There is no event {name!r}. Known: {', '.join([*EVENTS, *ALIASES])}.")
+    if unknown := [name for name in wanted if name not in EVENTS]:
+        raise CommandError(f"There is no event {unknown[0]!r}. Known: {', '.join(EVENTS)}.")
     if not conf.is_try_out:
         raise CommandError("This is no try-out: events happen here only when somebody really pays.")
-    try:
-        payment, state = happened(event, options["url"].rstrip("/"))
-    except NotHappened as error:
-        raise CommandError(str(error)) from error
-    except DatabaseError as error:
-        raise CommandError(f"The gateway's database cannot be used: {error}") from error
-    if options["json"]:
-        write_json(out, {"event": options["event"], "payment": payment, "state": state})
-    else:
-        out.write(f"{options['event']}: payment {payment} is {state}.")
+    for story in STORIES:
+        types = [name for name in wanted if EVENTS[name] is story]
+        if not types:
+            continue
+        try:
+            payment, state = happened(story, types, options["url"].rstrip("/"))
+        except NotHappened as error:
+            raise CommandError(str(error)) from error
+        except DatabaseError as error:
+            raise CommandError(f"The gateway's database cannot be used: {error}") from error
+        if options["json"]:
+            out.write(json.dumps({"events": types, "payment": payment, "state": state}))
+        else:
+            out.write(f"{', '.join(types)}: payment {payment} is {state}.")
+        out.flush()
     return 0

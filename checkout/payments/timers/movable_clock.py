@@ -1,0 +1,43 @@
+"""A clock for tests of shops: the time of one payment is moved forward. Callers allow it in a try-out only.
+
+The payment's times are moved into the past, so whatever is due within that time is due at once: the expiry,
+the void of an authorisation, and the deadlines and inquiries of its flows.
+"""
+
+from datetime import timedelta
+from typing import Any
+
+from django.db import transaction
+from django.db.models import DateTimeField, F, QuerySet
+
+from checkout.payments.locking import get_payment_for_update
+from checkout.payments.models import Attempt, Merchant, Operation, Payment, ProviderCall, Saga
+from checkout.payments.timers.abandoned import expire_abandoned
+from checkout.payments.timers.authorisations import void_expired
+from checkout.payments.timers.deadlines import enqueue_passed_deadlines
+
+
+def advance_clock(reference: str, by: timedelta, *, merchant: Merchant) -> None:
+    """Move the time of a payment forward, and do what has become due.
+
+    Raises ``PaymentNotFound``.
+    """
+    with transaction.atomic():
+        payment = get_payment_for_update(reference, merchant)
+        for rows in (
+            Payment.objects.filter(pk=payment.pk),
+            Attempt.objects.filter(payment=payment),
+            Operation.objects.filter(payment=payment),
+            ProviderCall.objects.filter(attempt__payment=payment),
+            Saga.objects.filter(payment=payment),
+        ):
+            _move_into_the_past(rows, by)
+    # The timers would do this too, but some of them look only once a minute.
+    enqueue_passed_deadlines()
+    expire_abandoned()
+    void_expired()
+
+
+def _move_into_the_past(rows: QuerySet[Any], by: timedelta) -> None:
+    times = [field.name for field in rows.model._meta.fields if isinstance(field, DateTimeField)]
+    rows.update(**{name: F(name) - by for name in times})

@@ -1,0 +1,32 @@
+"""The clock of one payment of a try-out, moved forward in the gateway and in the sandbox."""
+
+import requests
+
+from checkout.tryout.knobs import set_knobs
+
+TIMEOUT_SECONDS = 20
+
+
+class NotMoved(Exception):
+    """The gateway does not move the time. The text is its reason."""
+
+
+def advance(url: str, sandbox_url: str, key: str, payment: str, seconds: int) -> str:
+    """Move the time of a payment forward. Return its state.
+
+    Raises ``NotMoved``, and ``NotReachable`` and ``KnobsRefused`` if only the gateway's time was moved.
+    """
+    try:
+        answer = requests.post(
+            f"{url}/api/v1/payments/{payment}/advance-clock",
+            json={"seconds": seconds},
+            headers={"Authorization": f"Bearer {key}"},
+            timeout=TIMEOUT_SECONDS,
+        )
+        told = answer.json()
+    except (requests.RequestException, ValueError) as error:
+        raise NotMoved(f"{url} does not answer as a gateway does ({type(error).__name__}).") from error
+    if not answer.ok:
+        raise NotMoved(str(told.get("detail", answer.status_code)))
+    set_knobs(sandbox_url, {"advance": {"order": payment, "seconds": seconds}})
+    return str(told["state"])
