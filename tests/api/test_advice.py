@@ -133,6 +133,7 @@ BODIES = {
     "CreatePayment": ("POST", "/payments"),
     "CreatePaymentLink": ("POST", "/payment-links"),
     "ChangePayment": ("PATCH", f"/payments/pay_{32 * '0'}"),
+    "AdvanceClock": ("POST", f"/payments/pay_{32 * '0'}/advance-clock"),
     "Capture": ("POST", f"/payments/pay_{32 * '0'}/capture"),
     "Void": ("POST", f"/payments/pay_{32 * '0'}/void"),
     "Refund": ("POST", f"/payments/pay_{32 * '0'}/refund"),

@@ -31,7 +31,7 @@ def outputs_of(block, **variables):
 def test_the_commands_of_the_page(tmp_path):
     with prepared_web(tmp_path) as (program, url):
         start(program, url)
-        create, read, refund, cards, webhook = (
+        create, read, refund, cards, session, webhook = (
             block.replace("http://localhost:8000", url) for block in BLOCKS
         )
         created, payment = outputs_of(create + """echo '"'$PAYMENT'"'""")
@@ -46,6 +46,8 @@ def test_the_commands_of_the_page(tmp_path):
         assert refused["code"] == "not_possible_now", "it was not paid"
         [saved] = outputs_of(settings + cards)
         assert (saved["object"], saved["data"]) == ("list", [])
+        [offered] = outputs_of(settings + session, PAYMENT=created["id"])
+        assert offered["code"] == "not_possible_now", "it is cancelled, and names no customer"
         made, pinged, listed, deleted = outputs_of(settings + webhook)
         assert made["secret"].startswith("whsec_")
         assert [each["id"] for each in listed["data"]] == [pinged["id"]]

@@ -60,12 +60,14 @@ class SavedCardContract(Abilities):
         assert result.token.token not in later.transcript
 
     def test_a_shopper_who_pays_with_a_saved_card_may_be_challenged(self, saves_cards, shop, order_code):
-        saved = self.pay(shop, order_code, saves_for="cus_1").token
-        at_once = self.charge(shop, f"{order_code}-2", saved, reason=None)
+        # Other tests have saved cards for the usual customer, also such as are challenged.
+        customer = "cus_at_the_page"
+        saved = self.pay(shop, order_code, saves_for=customer).token
+        at_once = self.charge(shop, f"{order_code}-2", saved, customer, reason=None)
         assert (at_once.outcome, at_once.token, at_once.token_fault) == (Outcome.APPROVED, None, "")
 
         code = f"{order_code}-3"
-        first = self.charge(shop, code, saved, reason=None, demands_challenge=True)
+        first = self.charge(shop, code, saved, customer, reason=None, demands_challenge=True)
         assert first.outcome == Outcome.CHALLENGE_REQUIRED
         shop.answer_challenge(first, "approve")
         second = shop.provider.complete_challenge(completion(code, session_state=first.session_state))
