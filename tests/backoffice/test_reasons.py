@@ -133,6 +133,15 @@ def test_a_parked_flow_says_why_and_leads_to_where_it_is_tried_again(admin_clien
     assert links == [address("saga", saga, "resume")]
 
 
+def test_a_question_about_a_payment_that_has_stopped_is_called_one(admin_client):
+    payment = rows.payment("PARKED", PaymentState.AUTHORISED)
+    saga = rows.saga(payment, Saga.Status.PARKED, "review")
+    Saga.objects.filter(pk=saga.pk).update(kind="asking")
+    [(text, links)] = lines(admin_client, payment)
+    assert text.startswith("The question to the provider has stopped and needs a decision.")
+    assert links == [address("saga", saga, "resume")]
+
+
 def conflicted():
     payment = rows.captured()
     move_payment(payment, "conflicted", Actor.SAGA)

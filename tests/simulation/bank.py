@@ -163,8 +163,9 @@ class Bank:
         return movement.reference
 
     def cancel(self, order: Order) -> None:
-        """Release an authorisation, as somebody asks in the portal."""
-        order.state = OrderState.CANCELLED
+        """Release an authorisation, as somebody asks in the portal, unless a capture was accepted."""
+        if not order.cancel():
+            return
         self.books.notify(MERCHANT_CODE, order, order.amount)
         self._send_letters()
         self._copy_the_books()

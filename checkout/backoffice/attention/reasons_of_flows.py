@@ -17,7 +17,7 @@ from checkout.backoffice.settling.page import PERMISSION as SETTLE
 from checkout.conf import conf
 from checkout.localised_money import localised_money
 from checkout.payments.models import Fact, Operation, Payment, Saga
-from checkout.payments.models.saga import UNFINISHED
+from checkout.payments.models.saga import ASKING, UNFINISHED
 from checkout.payments.sagas.purchase.data import At
 from checkout.payments.sagas.purchase.flow import Purchase
 from checkout.payments.sagas.settlement.claim import question_of
@@ -138,7 +138,7 @@ class _Flows:
             what, page = f"A notification says: {claim}.", ("settle", SETTLE, "Say if it is so")
         else:
             what, page = (
-                f"The {saga.kind} has stopped and needs a decision.",
+                f"The {_noun(saga)} has stopped and needs a decision.",
                 ("resume", RESUME, "Have it tried again"),
             )
         links = links_to(self._user, saga, page)
@@ -149,11 +149,15 @@ class _Flows:
         return Reason(f"{what} {self._why(saga)}".rstrip(), saga.updated_at, links)
 
     def _see(self, saga: Saga) -> list[Tool]:
-        return links_to(self._user, saga, ("change", "", f"See the {saga.kind}"))
+        return links_to(self._user, saga, ("change", "", f"See the {_noun(saga)}"))
 
     def _why(self, saga: Saga | None) -> str:
         why = self._whys.get((saga.kind, saga.step, saga.attempt_id), "") if saga else ""
         return first_upper(why)
+
+
+def _noun(saga: Saga) -> str:
+    return "question to the provider" if saga.kind == ASKING else saga.kind
 
 
 def _place(fact: Fact) -> tuple[object, object, int | None]:

@@ -18,6 +18,5 @@ DEFINITIONS: dict[str, SagaDefinition[Any]] = {
         IssuerMovement("charge_back", posting=Posting.CHARGED_BACK),
         IssuerMovement("charge_back_reversal", posting=Posting.CHARGE_BACK_REVERSED),
         Asking(),
-        Asking(),
     )
 }

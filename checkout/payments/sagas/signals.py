@@ -45,7 +45,6 @@ class Signal(StrEnum):
     REVIEW_CAPTURED = "review_captured"
     REVIEW_GIVEN_BACK = "review_given_back"  # it was taken, and all of it went back
     REVIEW_NOT_CAPTURED = "review_not_captured"  # sent after one of these: nothing was taken
-    REVIEW_DONE = "review_done"  # it had ended before
 
     # Nothing is held for the purchase's own attempt, but another one has the payment's money, or may have it.
     HELD_ELSEWHERE = "held_elsewhere"

@@ -23,13 +23,16 @@ def advance_clock(reference: str, by: timedelta, *, merchant: Merchant) -> None:
     Raises ``PaymentNotFound``.
     """
     with transaction.atomic():
+        # Sagas are locked before their payment, as everywhere.
+        found = Saga.objects.filter(payment__reference=reference, payment__merchant=merchant).order_by("pk")
+        sagas = [saga.pk for saga in found.select_for_update(of=("self",))]
         payment = get_payment_for_update(reference, merchant)
         for rows in (
             Payment.objects.filter(pk=payment.pk),
             Attempt.objects.filter(payment=payment),
             Operation.objects.filter(payment=payment),
             ProviderCall.objects.filter(attempt__payment=payment),
-            Saga.objects.filter(payment=payment),
+            Saga.objects.filter(pk__in=sagas),
         ):
             _move_into_the_past(rows, by)
     # The timers would do this too, but some of them look only once a minute.

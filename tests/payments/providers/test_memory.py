@@ -207,6 +207,15 @@ def test_what_is_under_way_counts_where_amounts_are_checked(provider):
     assert provider.void(modification("void")).outcome == Outcome.REFUSED
 
 
+def test_nobody_releases_an_authorisation_in_the_portal_whose_capture_waits_to_be_booked(provider):
+    provider.books.manners_for = lambda _code: Manners(books_at_once=False)
+    pay(provider, "approve")
+    provider.capture(modification("capture", minor=600))
+    order = provider.books.orders["order-1"]
+    assert not order.cancel()
+    assert order.state == OrderState.AUTHORISED
+
+
 def test_only_events_that_are_announced_are_notified(provider):
     announced = Manners(announces=frozenset({EventKind.REFUND_SENT}))
     provider.books.manners_for = lambda _code: announced

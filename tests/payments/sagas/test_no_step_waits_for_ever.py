@@ -61,7 +61,6 @@ def data_of(kind: str, definition: SagaDefinition[Any]) -> Iterable[Body]:
     elif definition.data_type is AskingData:
         yield AskingData(payment="pay_1", attempt="pay_1-1", claim="expired")
         yield AskingData(payment="pay_1", attempt="pay_1-1")
-        yield AskingData(payment="pay_1", attempt="pay_1-1")
     else:
         raise NotImplementedError(f"say here with what data a saga of kind {kind} begins")
 

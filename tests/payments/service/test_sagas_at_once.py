@@ -1,6 +1,7 @@
 """Concurrent messages to a purchase and the saga of its capture: each effect once, and no deadlock."""
 
 import threading
+from datetime import timedelta
 
 import pytest
 from django.db import connection, transaction
@@ -15,10 +16,11 @@ from checkout.payments.checkout_messages import (
 )
 from checkout.payments.models import Attempt, Operation, Payment, Saga
 from checkout.payments.sagas.service import service
+from checkout.payments.timers.movable_clock import advance_clock
 from checkout.states import PaymentState
 from messaging.envelope import Envelope, Reply, new_message_id
 from tests.payments.service.asking import operation_on
-from tests.payments.service.at_once import at_once, somebody_waits_for_a_lock
+from tests.payments.service.at_once import at_once, behind, somebody_waits_for_a_lock
 from tests.payments.service.delivering import Delivered, command, deliver
 from tests.payments.service.replying import answered, deliver_reply, notified
 from tests.support.waiting import wait_until
@@ -145,3 +147,15 @@ def test_a_reply_that_comes_while_its_saga_is_changed_is_heard_after_that(captur
 
     _, heard, _ = at_once(change, hear, watch)
     assert "ledger.post" in heard.values()
+
+
+def test_the_time_of_a_payment_is_moved_after_its_saga_has_gone_on(capturing: Saga) -> None:
+    """While it waits for the saga, it must not hold the payment, which the saga needs next."""
+    payment, began = capturing.payment, capturing.payment.created_at
+    behind(
+        lambda: Saga.objects.select_for_update().get(pk=capturing.pk),
+        lambda: advance_clock(payment.reference, timedelta(hours=1), merchant=payment.merchant),
+        at_last=lambda: Payment.objects.select_for_update(no_key=True, nowait=True).get(pk=payment.pk),
+    )
+    payment.refresh_from_db()
+    assert began - payment.created_at == timedelta(hours=1)

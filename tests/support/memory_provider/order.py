@@ -209,6 +209,13 @@ class Order:
         self.under_way.append(movement)
         return True
 
+    def cancel(self) -> bool:
+        """Release the authorisation. Return False if a capture was booked, or accepted for booking."""
+        if self.asked_for(EventKind.CAPTURED).minor:
+            return False
+        self.state = OrderState.CANCELLED
+        return True
+
     def book(self, movement: Movement) -> None:
         """Book a pending movement."""
         self.under_way.remove(movement)

@@ -208,9 +208,8 @@ class MemoryProvider:
 
     def _void(self, request: Modification) -> ProviderResult:
         def act(order: Order) -> bool:
-            if order.asked_for(EventKind.CAPTURED).minor:
+            if not order.cancel():
                 return False
-            order.state = OrderState.CANCELLED
             self.books.notify(self.account.merchant_code, order, request.amount, request.reference)
             return True
 
