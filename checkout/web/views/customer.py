@@ -23,8 +23,8 @@ log = structlog.get_logger(__name__)
 async def identify(request: HttpRequest, reference: str, token: str) -> HttpResponse:
     """Open a customer session in this browser, and lead to the payment.
 
-    If the session cannot be opened, the payment is shown as it is in this browser without it: with saved cards
-    if the customer loads the address again, and otherwise without.
+    If the session cannot be opened, the payment is shown without saved cards, and can be paid all the same. A
+    customer who loads the address again still has the cards.
     """
     response = see_other(path_of(reference, PaymentState.OPEN))
     try:
