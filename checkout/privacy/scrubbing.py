@@ -57,10 +57,11 @@ _SPOKEN = re.compile(r"(\b(?:cvc2?|cvv2?|security code)\b\W{1,4})\d{3,4}\b", re.
 _AUTHORIZATION = re.compile(r"(\bAuthorization[\"']?\s{0,4}[:=]\s{0,4}[\"']?)[^\r\n\"',}]+", re.I)
 # The password in an address, as in amqp://user:password@host/.
 _IN_ADDRESS = re.compile(r"(://[^\s:/@?#\"'<>]{0,128}:)[^\s/@?#\"'<>]{1,256}(?=@)")
-# The last part of a notification address may be the secret that proves its sender. That of a payment link,
-# and of the return from a challenge, is a token.
+# The last part of a notification address may be the secret that proves its sender. That of a payment link, of
+# a customer session, and of the return from a challenge, is a token.
 _SECRET_ADDRESS = re.compile(
-    r"(/notifications/[^/\s?#\"']+/|/challenge/return/|/pay/(?=[\w-]{16}))[^\s?#\"'<>]+"
+    r"(/notifications/[^/\s?#\"']+/|/challenge/return/|/customer/(?=[\w:-]{32})|/pay/(?=[\w-]{16}))"
+    r"[^\s?#\"'<>]+"
 )
 _MASKED = re.compile(r"[\dXx]*+[*•][\dXx*•]*|")
 # Values in which no rule of ``scrub_text`` finds anything. Most values of a message are like this.

@@ -93,7 +93,9 @@ def send_receipt(command: SendReceipt, message: Message) -> Done:
 @service.handles(SendRefundReceipt)
 def send_refund_receipt(command: SendRefundReceipt, message: Message) -> Done:
     """Record the receipt of a refund, once, if the shopper has got one of the payment."""
-    paid = Receipt.objects.filter(payment_reference=command.payment, refund="").exclude(email="").first()
+    rows = Receipt.objects.filter(payment_reference=command.payment, refund="").exclude(email="")
+    # Locked, so that an address that is being erased is not copied (``erasure``).
+    paid = rows.select_for_update(no_key=True).first()
     if paid is not None:
         receipt = Receipt(
             **{name: getattr(paid, name) for name in OF_THE_PAYMENT},

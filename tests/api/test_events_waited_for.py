@@ -2,10 +2,17 @@
 
 import asyncio
 import threading
+from collections import Counter
+from contextlib import ExitStack
 
+import pytest
+
+from checkout.api.access.held_requests import held_requests, under_way
+from checkout.api.requests import held
 from checkout.conf import conf
+from checkout.payments.actions import payment_queries
 from messaging.concurrency.database import in_thread
-from tests.api.calling import document, header, order
+from tests.api.calling import ROOT, document, header, order
 
 WAITING = "/events?types=payment.created"
 
@@ -45,3 +52,44 @@ async def test_another_merchants_event_ends_no_wait(api, stranger):
     waiting = asyncio.ensure_future(api.get(WAITING, prefer="wait=2"))
     await stranger.post("/payments", order())
     assert document(await waiting)["data"] == []
+
+
+@pytest.mark.parametrize("seconds", [20, 1], ids=["while it waits", "at the end of the wait"])
+async def test_a_client_that_leaves_counts_until_its_last_query_ends(api, monkeypatch, settings, seconds):
+    """Otherwise a program that waits and leaves again and again takes all threads of the database."""
+    settings.CHECKOUT_API_AT_ONCE_PER_KEY = 2
+    begun, may_end, read = threading.Semaphore(0), threading.Event(), payment_queries.list_events
+    monkeypatch.setattr(held, "LOOK_SECONDS", 0.5 if seconds > 1 else 30)
+    queries = Counter[str]()
+
+    def slow_later(*arguments, object_id, **more):
+        queries[object_id] += 1
+        if queries[object_id] > (1 if seconds > 1 else 2):
+            begun.release()
+            assert may_end.wait(20)
+        return read(*arguments, object_id=object_id, **more)
+
+    monkeypatch.setattr(payment_queries, "list_events", slow_later)
+    headers = {"accept": "*/*", "authorization": f"Bearer {api.secret}", "prefer": f"wait={seconds}"}
+    exchanges = []
+    try:
+        with ExitStack() as stack:
+            for number in (1, 2):
+                path = f"{ROOT}/events?object_id=pay_{number:032x}"
+                exchange = stack.enter_context(api.client.started("GET", path, headers=headers))
+                assert await asyncio.to_thread(begun.acquire, timeout=20)
+                await exchange.send_input({"type": "http.disconnect"})
+                exchanges.append(exchange.future)
+            # They end only with their queries.
+            await asyncio.wait(exchanges, timeout=0.5)
+            refused = await api.get("/events")
+            assert (refused.status, document(refused)["code"]) == (429, "too_many_requests")
+            may_end.set()
+            await asyncio.wait(exchanges, timeout=20)
+    finally:
+        may_end.set()
+    async with asyncio.timeout(20):
+        while under_way._counter.total:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    assert (await api.get("/events")).status == 200
+    assert not held_requests._count

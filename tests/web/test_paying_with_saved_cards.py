@@ -107,6 +107,20 @@ async def test_a_session_can_be_opened_by_the_first_browser_alone(checkout, card
     assert await offered(checkout) == [card.reference]
 
 
+async def test_a_second_session_in_the_same_browser_begins_anew_and_cannot_be_opened_elsewhere(
+    identified, card, payment
+):
+    begun = timezone.now()
+    with time_machine.travel(begun + timedelta(minutes=29), tick=True):
+        address = await in_thread(address_of, payment)
+        await identified.client.get(address)
+        stranger = Checkout(AsgiClient(), payment.reference)
+        await stranger.client.get(address)
+        assert await offered(stranger) == []
+    with time_machine.travel(begun + timedelta(minutes=31), tick=True):
+        assert await offered(identified) == [card.reference]
+
+
 @pytest.mark.parametrize("change", ["late", "changed", "of another payment"])
 async def test_a_session_that_is_late_changed_or_of_another_payment_shows_no_card(
     checkout, card, payment, change
@@ -235,6 +249,14 @@ async def test_a_stranger_removes_nothing(checkout, card):
     assert (await checkout.get(path)).status == 303
     await checkout.client.post(checkout.path(path), fields_of(await checkout.get()))
     assert (await in_thread(SavedCard.objects.get)).state == "active"
+
+
+async def test_no_line_of_the_log_has_the_token_of_a_session(checkout, card, payment, caplog):
+    address = await in_thread(address_of, payment)
+    form = fields_of(await checkout.get())
+    assert (await checkout.client.post(address, form)).status == 405
+    assert "/customer/" in caplog.text
+    assert address.split("/")[-2].partition(":")[0] not in caplog.text
 
 
 async def test_no_token_of_a_session_is_kept(checkout, card, payment):

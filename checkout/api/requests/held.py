@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
+from typing import TypeVar
 
 import structlog
 
@@ -18,6 +19,21 @@ from payments_gateway.serving.process.graceful_shutdown import drain
 log = structlog.get_logger(__name__)
 
 LOOK_SECONDS = 0.5
+
+T = TypeVar("T")
+
+
+async def to_its_end(work: Callable[[], T]) -> T:
+    """Run ``work`` in a database thread. If the client leaves meanwhile, the request ends with the work.
+
+    Otherwise a client that leaves and comes again would be counted once, and have many threads.
+    """
+    running = asyncio.ensure_future(in_thread(work))
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        await asyncio.gather(running, return_exceptions=True)
+        raise
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +79,7 @@ class HeldList:
         end = asyncio.get_running_loop().time() + self.seconds
         while (left := end - asyncio.get_running_loop().time()) > 0 and not drain.has_begun:
             await asyncio.sleep(min(LOOK_SECONDS, left))
-            if await in_thread(self.look):
+            if await to_its_end(self.look):
                 return
 
     def release(self) -> None:

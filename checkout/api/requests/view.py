@@ -25,7 +25,7 @@ from checkout.api.answers.refusal import header_error, refusal
 from checkout.api.models import ApiKey
 from checkout.api.requests.description import Described, IdempotencyKey
 from checkout.api.requests.fields import read
-from checkout.api.requests.held import Held, HeldList
+from checkout.api.requests.held import Held, HeldList, to_its_end
 from checkout.api.requests.idempotency import HEADER, Keyed, key_of
 from checkout.api.requests.ids import require_ids
 from checkout.api.requests.json_body import StrictJsonParser
@@ -169,7 +169,7 @@ class ApiView(APIView):
     async def _result_of(self, begun: Held | HeldList) -> Answer:
         try:
             await begun.wait()
-            return await in_thread(begun.finish)
+            return await to_its_end(begun.finish)
         except (DatabaseError, InterfaceError):
             return begun.first  # this answer is still true, because the action is committed
         except asyncio.CancelledError:

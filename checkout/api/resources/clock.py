@@ -29,7 +29,7 @@ class PaymentClock(ApiView):
             scope=Scope.PAYMENTS_CREATE,
             body=inputs.AdvanceClock,
             answers={200: PaymentObject},
-            problems=(catalogue.PAYMENT_NOT_FOUND, catalogue.NOT_A_TRY_OUT),
+            problems=(catalogue.PAYMENT_NOT_FOUND, catalogue.NOT_A_TRY_OUT, catalogue.NOT_POSSIBLE_NOW),
         )
     }
 

@@ -19,7 +19,7 @@ from checkout.own.packages import own_erasures
 from checkout.payments.actions import erase_payment
 from checkout.payments.actions.links import own_links
 from checkout.payments.models import Operation, Payment
-from checkout.receipts.models import Receipt
+from checkout.receipts.erasure import erase_address
 from checkout.risk.models import RiskAssessment
 from checkout.webhooks.deliveries import erase_responses
 
@@ -62,7 +62,7 @@ def run(out: Output, options: Mapping[str, Any]) -> int:
     links = own_links(Payment.objects.get(reference=payment)).values_list("reference", flat=True)
     erase_answers([payment, *operations, *links])
     # These may be in databases of their own.
-    Receipt.objects.filter(payment_reference=payment).update(email="")
+    erase_address(payment)
     RiskAssessment.objects.filter(payment_reference=payment).update(email_hash="", ip_address=None)
     for erase in erasures:
         try:

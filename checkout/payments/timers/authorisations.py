@@ -32,7 +32,6 @@ def void_expired() -> int:
         ~Exists(of_payment.filter(idempotency_key__startswith=VOID_BY_CLOCK)),
         state=PaymentState.AUTHORISED,
         held_since__lt=long_ago,
-        created_at__lt=long_ago,
     ).values_list("reference", flat=True)
     return sum(_void(reference) for reference in references[:BATCH])
 

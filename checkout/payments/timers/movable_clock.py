@@ -4,23 +4,31 @@ The payment's times are moved into the past, so whatever is due within that time
 the void of an authorisation, and the deadlines and inquiries of its flows.
 """
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from functools import reduce
+from operator import or_
 from typing import Any
 
 from django.db import transaction
-from django.db.models import DateTimeField, F, QuerySet
+from django.db.models import DateTimeField, F, Q, QuerySet
 
+from checkout.errors import IllegalTransition
 from checkout.payments.locking import get_payment_for_update
 from checkout.payments.models import Attempt, Merchant, Operation, Payment, ProviderCall, Saga
 from checkout.payments.timers.abandoned import expire_abandoned
 from checkout.payments.timers.authorisations import void_expired
 from checkout.payments.timers.deadlines import enqueue_passed_deadlines
 
+# Times before the year 1 can be stored, but not read.
+EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+# Lists find the rows of a period by their keys, which are in the order of these times.
+UNMOVED = {(Payment, "created_at"), (Operation, "created_at")}
+
 
 def advance_clock(reference: str, by: timedelta, *, merchant: Merchant) -> None:
     """Move the time of a payment forward, and do what has become due.
 
-    Raises ``PaymentNotFound``.
+    Raises ``PaymentNotFound``, and ``IllegalTransition`` if a time would be before ``EARLIEST``.
     """
     with transaction.atomic():
         # Sagas are locked before their payment, as everywhere.
@@ -42,5 +50,8 @@ def advance_clock(reference: str, by: timedelta, *, merchant: Merchant) -> None:
 
 
 def _move_into_the_past(rows: QuerySet[Any], by: timedelta) -> None:
-    times = [field.name for field in rows.model._meta.fields if isinstance(field, DateTimeField)]
+    fields = [field.name for field in rows.model._meta.fields if isinstance(field, DateTimeField)]
+    times = [name for name in fields if (rows.model, name) not in UNMOVED]
+    if rows.filter(reduce(or_, (Q(**{f"{name}__lt": EARLIEST + by}) for name in times))).exists():
+        raise IllegalTransition(f"The payment's time cannot be moved to before {EARLIEST.year}.")
     rows.update(**{name: F(name) - by for name in times})

@@ -23,11 +23,10 @@ log = structlog.get_logger(__name__)
 async def identify(request: HttpRequest, reference: str, token: str) -> HttpResponse:
     """Open a customer session in this browser, and lead to the payment.
 
-    If the session cannot be opened, the payment is shown without saved cards, and can be paid all the same.
+    If the session cannot be opened, the payment is shown without saved cards, and can be paid all the same. A
+    customer who loads the address again still has the cards.
     """
     response = see_other(path_of(reference, PaymentState.OPEN))
-    if is_customer(request, reference):
-        return response
     try:
         await in_thread(actions.open_session, reference, token)
     except TokenRejected as error:

@@ -112,6 +112,15 @@ def test_the_log_keeps_no_token_of_a_payment_link(production, ask):
     assert token not in production.nginx.access_log
 
 
+def test_the_log_keeps_no_token_of_a_customer_session(production, ask):
+    token = "aTokenOfASession0123456:1vQ2aB:kq3v7mZk3v7mKx9TzWpL2aB8cDeF"
+    payment = f"/checkout/pay_{32 * '0'}"
+    assert ask("GET", f"{payment}/customer/{token}/").status_code == 404
+    log = production.nginx.access_log
+    assert f"GET {payment}/customer/* 404" in log
+    assert token not in log
+
+
 def test_try_purchase_finds_the_gateway_by_its_certificate(production):
     tried = subprocess.run(
         [sys.executable, "manage.py", "try_purchase", "--json", "--url", production.nginx.url],

@@ -87,6 +87,15 @@ def test_a_refund_is_booked_when_confirmed() -> None:
     saga.signals("refund_done").ended("completed")
 
 
+def test_a_shopper_is_told_of_a_refund_that_was_booked_while_it_was_in_doubt_once_it_is_confirmed() -> None:
+    saga = accepted("refund").told("doubted").asks("payments.inquire_operation").told("done")
+    assert saga.postings == ["refunded:op_1"]
+    assert "notifications.send_refund_receipt" not in [each.to for each in saga.owed]
+    saga.answered(outcome="approved").ended("completed")
+    saga.tells("notifications.send_refund_receipt", operation="op_1", minor=500)
+    assert saga.postings == ["refunded:op_1"]
+
+
 def test_a_void_moves_no_money_and_books_nothing() -> None:
     saga = accepted("void").told("done").signals("void_done").ended("completed")
     assert saga.owed == []

@@ -3,6 +3,7 @@
 import smtplib
 from collections.abc import Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ from checkout.payments.actions import payment_view
 from checkout.payments.checkout_messages import SubmitPayment
 from checkout.payments.models import Merchant, Saga
 from checkout.payments.sagas.service import service as checkout_service
+from checkout.receipts.erasure import erase_address
 from checkout.receipts.messages import SendReceipt, SendRefundReceipt
 from checkout.receipts.models import Receipt
 from checkout.receipts.resending import send_again
@@ -27,6 +29,7 @@ from checkout.receipts.service import RETRY_PAUSES, deliver_owed, service
 from messaging.access.proofs import prove
 from messaging.envelope import Envelope
 from messaging.worker.service import NotEntitled
+from tests.payments.service.at_once import behind
 from tests.payments.service.crashing import Crash
 from tests.payments.service.delivering import admit, command, deliver
 
@@ -143,6 +146,16 @@ def test_nobody_is_told_of_a_refund_without_a_receipt_of_the_payment_or_after_an
     Receipt.objects.update(email="")
     tell_of_refund(attempt.payment.reference)
     assert [message.subject for message in mail.outbox] == ["Your payment to The Shop"]
+
+
+@pytest.mark.postgresql
+def test_no_receipt_of_a_refund_keeps_an_address_that_is_erased_at_the_same_time(attempt):
+    payment = attempt.payment.reference
+    deliver(service, told(attempt))
+    refund = SendRefundReceipt(payment=payment, operation="op_1", minor=250, currency="GBP")
+    envelope = prove(replace(command(refund), reply_to=""))
+    behind(partial(deliver, service, envelope), partial[object](erase_address, payment))
+    assert list(Receipt.objects.values_list("email", flat=True)) == ["", ""]
 
 
 def test_a_receipt_names_card_items_and_whom_to_ask_in_text_and_in_html(attempt):

@@ -9,8 +9,9 @@ from checkout.payments.checkout_messages import StartOperation
 from checkout.payments.models import Attempt, Operation, OutboxMessage, Payment, Saga
 from checkout.payments.sagas import service as checkout
 from checkout.states import PaymentState
+from messaging.envelope import Envelope
 from tests.payments.service.asking import authorise, operation_on, settle
-from tests.payments.service.delivering import command, deliver
+from tests.payments.service.delivering import Delivered, command, deliver
 from tests.payments.service.replying import answered, notified, state_of
 
 pytestmark = pytest.mark.django_db
@@ -31,6 +32,10 @@ def finished(attempt: Attempt, minor: int = 529) -> tuple[Operation, Saga]:
     saga.refresh_from_db()
     assert saga.status == Saga.Status.COMPLETED
     return operation, saga
+
+
+def postings(delivered: Delivered) -> list[Envelope]:
+    return [sent for sent in delivered.commands if sent.type == "ledger.post"]
 
 
 @pytest.fixture
@@ -70,7 +75,7 @@ def test_what_is_denied_is_finished_again_and_posted_once(refunded):
     operation, saga = finished(refunded)
     notified(refunded, "refund_failed", operation.reference)
     entries = LedgerEntry.objects.count()
-    assert answered(saga, outcome="approved").commands == []
+    assert postings(answered(saga, outcome="approved")) == []
     assert (saga.status, LedgerEntry.objects.count()) == (Saga.Status.COMPLETED, entries)
     assert state_of(refunded) == PaymentState.PARTIALLY_REFUNDED
 
@@ -79,7 +84,7 @@ def test_what_is_confirmed_is_booked_back(refunded):
     operation, saga = finished(refunded)
     notified(refunded, "refund_failed", operation.reference)
     settle(operation, State.REFUSED)
-    [posted] = [sent for sent in answered(saga, outcome="refused").commands if sent.type == "ledger.post"]
+    [posted] = postings(answered(saga, outcome="refused"))
     assert b"refund_returned" in posted.body
     assert saga.status == Saga.Status.COMPENSATED
     assert state_of(refunded) == PaymentState.CAPTURED
@@ -91,8 +96,7 @@ def test_what_is_made_after_all_after_it_was_booked_back_is_booked_once_more(ref
     settle(operation, State.REFUSED)
     answered(saga, outcome="refused")
     settle(operation, State.DONE)
-    commands = notified(refunded, "refunded", operation.reference).commands
-    [posted] = [each for each in commands if each.type == "ledger.post"]
+    [posted] = postings(notified(refunded, "refunded", operation.reference))
     assert b'"refunded"' in posted.body
     assert f"{operation.reference}/1".encode() in posted.body
     saga.refresh_from_db()

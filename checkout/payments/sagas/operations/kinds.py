@@ -63,9 +63,9 @@ class Refund(OperationSaga):
         return [replace(row, hears={**row.hears, **heard.get(row.name, {})}) for row in rows]
 
     def done(self, data: OperationData) -> OperationDecision:
-        """Have the shopper told as well, unless the refund is in doubt."""
+        """Have the shopper told as well, once no doubt is left. A second command sends no second receipt."""
         decision = super().done(data)
-        if data.is_booked or data.is_doubted:
+        if data.is_doubted:
             return decision
         receipt = SendRefundReceipt(
             payment=data.payment, operation=data.operation, minor=data.minor, currency=data.currency
