@@ -202,11 +202,17 @@ def _is_passed(case: ElementTree.Element) -> bool:
 
 
 def _name_of(case: ElementTree.Element) -> str:
-    """Return the test's name as pytest takes it: ``tests/test_x.py::TestY::test_z[1]``."""
-    file = case.get("file", "")
-    module = file.removesuffix(".py").replace("/", ".")
-    classes = case.get("classname", "").removeprefix(module).strip(".").split(".")
-    return "::".join([file, *filter(None, classes), case.get("name", "")])
+    """Return the test's name as pytest takes it: ``tests/test_x.py::TestY::test_z[1]``.
+
+    The file of the results is that of the function, which a class of another file may have inherited.
+    """
+    file, classes = Path(case.get("file", "")), case.get("classname", "").split(".")
+    for size in range(len(classes), 0, -1):
+        module = Path(*classes[:size]).with_suffix(".py")
+        if module.is_file():
+            file, classes = module, classes[size:]
+            break
+    return "::".join([file.as_posix(), *classes, case.get("name", "")])
 
 
 def is_lint_clean() -> bool:

@@ -28,6 +28,14 @@ def test_at_last():
     Path("tried").touch()
     assert was_there
 """
+CONTRACT = """
+from pathlib import Path
+class Contract:
+    def test_at_last(self):
+        was_there = Path("tried").exists()
+        Path("tried").touch()
+        assert was_there
+"""
 FAILS = """
 def test_never():
     assert False
@@ -61,6 +69,11 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
 
 def test_parts_run_at_the_same_time(run: Run) -> None:
     assert run(MEETS.format(mine="a", other="b"), MEETS.format(mine="b", other="a")) == 0
+
+
+def test_an_inherited_test_is_run_once_more_where_it_was_inherited(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "contract.py").write_text(CONTRACT)
+    assert run("from contract import Contract\nclass TestIt(Contract): pass\n") == 0
 
 
 def test_a_test_that_passes_by_itself_is_excused_and_named(
