@@ -151,11 +151,11 @@ def test_a_reply_that_comes_while_its_saga_is_changed_is_heard_after_that(captur
 
 def test_the_time_of_a_payment_is_moved_after_its_saga_has_gone_on(capturing: Saga) -> None:
     """While it waits for the saga, it must not hold the payment, which the saga needs next."""
-    payment, began = capturing.payment, capturing.payment.created_at
+    payment, began = capturing.payment, capturing.created_at
     behind(
         lambda: Saga.objects.select_for_update().get(pk=capturing.pk),
         lambda: advance_clock(payment.reference, timedelta(hours=1), merchant=payment.merchant),
         at_last=lambda: Payment.objects.select_for_update(no_key=True, nowait=True).get(pk=payment.pk),
     )
-    payment.refresh_from_db()
-    assert began - payment.created_at == timedelta(hours=1)
+    capturing.refresh_from_db()
+    assert began - capturing.created_at == timedelta(hours=1)
