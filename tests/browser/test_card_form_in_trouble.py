@@ -9,6 +9,7 @@ from playwright.sync_api import Browser, Page, Request, Route, expect
 from tests.browser.looking import assert_accessible
 from tests.browser.test_pages import fill_in, order, posted
 from tests.support.stack import Stack
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.browser
 
@@ -112,7 +113,7 @@ def test_on_a_slow_network_the_page_says_that_the_card_form_is_to_come(
     order(page, shared_stack)
     page.route(SCRIPT, lambda route: held.append(route))
     page.reload(wait_until="commit")
-    page.wait_for_function(STYLED)
+    wait_until(lambda: page.evaluate(STYLED), "the style sheet")
     loading = page.get_by_role("status").filter(has_text="The card form")
     expect(loading).to_contain_text("The card form is loading.")
     expect(page.get_by_label("Card number")).to_be_hidden()
