@@ -18,12 +18,13 @@ from checkout.api.resources import (
     webhook_endpoints,
 )
 from checkout.described import DELIVERY, ENDPOINT, EVENT, LINK, OPERATION, PAYMENT, SAVED_CARD
+from checkout.references import form_of
 
 
 class PaymentId(IdConverter):
     """The only form of a payment's id."""
 
-    form = r"pay_[0-9a-f]{32}"
+    form = form_of("pay")
     description = "The id of the payment."
     example = PAYMENT
     problem = catalogue.PAYMENT_NOT_FOUND
@@ -32,7 +33,7 @@ class PaymentId(IdConverter):
 class OperationId(IdConverter):
     """The only form of an operation's id."""
 
-    form = r"op_[0-9a-f]{32}"
+    form = form_of("op")
     description = "The id of the operation."
     example = OPERATION
     problem = catalogue.OPERATION_NOT_FOUND
@@ -41,7 +42,7 @@ class OperationId(IdConverter):
 class EventId(IdConverter):
     """The only form of an event's id."""
 
-    form = r"evt_[0-9a-f]{32}"
+    form = form_of("evt")
     description = "The id of the event."
     example = EVENT
     problem = catalogue.EVENT_NOT_FOUND
@@ -50,7 +51,7 @@ class EventId(IdConverter):
 class EndpointId(IdConverter):
     """The only form of a webhook endpoint's id."""
 
-    form = r"whk_[0-9a-f]{32}"
+    form = form_of("whk")
     description = "The id of the webhook endpoint."
     example = ENDPOINT
     problem = catalogue.WEBHOOK_NOT_FOUND
@@ -59,7 +60,7 @@ class EndpointId(IdConverter):
 class DeliveryId(IdConverter):
     """The only form of a delivery's id."""
 
-    form = r"dlv_[0-9a-f]{32}"
+    form = form_of("dlv")
     description = "The id of the delivery."
     example = DELIVERY
     problem = catalogue.WEBHOOK_NOT_FOUND
@@ -68,7 +69,7 @@ class DeliveryId(IdConverter):
 class SavedCardId(IdConverter):
     """The only form of a saved card's id."""
 
-    form = r"card_[0-9a-f]{32}"
+    form = form_of("card")
     description = "The id of the saved card."
     example = SAVED_CARD
     problem = catalogue.SAVED_CARD_NOT_FOUND
@@ -77,7 +78,7 @@ class SavedCardId(IdConverter):
 class LinkId(IdConverter):
     """The only form of a payment link's id."""
 
-    form = r"lnk_[0-9a-f]{32}"
+    form = form_of("lnk")
     description = "The id of the payment link."
     example = LINK
     problem = catalogue.LINK_NOT_FOUND

@@ -15,6 +15,7 @@ from checkout.backoffice.display.values import humanised, state_text
 from checkout.errors import OperationRejected
 from checkout.money import CURRENCIES, REPLACED, exponent
 from checkout.payments.models import Attempt, Operation, Payment
+from checkout.references import form_of
 from checkout.states import PaymentState
 
 M = TypeVar("M", bound=Model)
@@ -25,7 +26,7 @@ _SYMBOLS = {"£": {"GBP"}, "€": {"EUR"}, "¥": {"JPY", "CNY"}, "$": {c for c i
 _AMOUNT = re.compile(r"([£€¥$]?)((?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d{1,3})?)")
 _MONTHS = "jan feb mar apr may jun jul aug sep oct nov dec".split()
 _LONG_DATE = re.compile(rf"\b(\d{{1,2}}) ({'|'.join(_MONTHS)})[a-z]* (\d{{4}})\b", re.IGNORECASE)
-_REFERENCE = re.compile(r"(pay|op)_[0-9a-f]{32}\b")
+_REFERENCE = re.compile(rf"{form_of('(pay|op)')}\b")
 _DATES = ("%Y-%m-%d", "%d/%m/%Y", "%d.%m.%Y")
 _COMPARISONS = {">=": "gte", "<=": "lte", ">": "gt", "<": "lt", "": "exact"}
 

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
+from checkout.references import form_of
 from checkout.tryout.browser import Browser, Page
 from checkout.tryout.card import PUBLIC_KEY, Card
 from checkout.tryout.documents import Form, UnexpectedPage
 
-REFERENCE = re.compile(r"/checkout/(pay_[0-9a-f]{32})/")
+REFERENCE = re.compile(rf"/checkout/({form_of('pay')})/")
 END_SECONDS = 20.0
 """The longest wait for the final state after the last step, as captures are booked and notified later."""
 POLL_SECONDS = 0.25

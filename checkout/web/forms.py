@@ -8,6 +8,7 @@ from django.core.validators import RegexValidator
 from django.http import HttpRequest
 
 from checkout.payments.providers.base import Browser
+from checkout.references import form_of
 
 # Sizes of EMV 3DS 2. An issuer refuses a request with a longer value.
 MAX_HEADER = 2048
@@ -27,7 +28,7 @@ class PayForm(forms.Form):
     """
 
     encrypted_card = forms.CharField(max_length=8192, required=False, validators=[is_opaque])
-    saved_card = forms.RegexField(r"\Acard_[0-9a-f]{32}\Z", required=False)
+    saved_card = forms.RegexField(rf"\A{form_of('card')}\Z", required=False)
     attempt_number = forms.IntegerField(min_value=1, max_value=1000)
     device_data_reference = forms.CharField(max_length=100, required=False, validators=[is_opaque])
     save_card = forms.BooleanField(required=False)

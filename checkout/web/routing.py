@@ -2,9 +2,10 @@
 
 from django.urls import re_path
 
+from checkout.references import form_of
 from checkout.web.consumers import NoSuchSocket, StatusConsumer
 
 websocket_urlpatterns = [
-    re_path(r"^ws/checkout/(?P<reference>pay_[0-9a-f]{32})/$", StatusConsumer.as_asgi()),
+    re_path(rf"^ws/checkout/(?P<reference>{form_of('pay')})/$", StatusConsumer.as_asgi()),
     re_path(r"", NoSuchSocket.as_asgi()),
 ]

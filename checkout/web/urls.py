@@ -3,6 +3,7 @@
 from django.urls import path, re_path, register_converter
 from django.urls.converters import StringConverter
 
+from checkout.references import form_of
 from checkout.web import notifications
 from checkout.web.views import (
     cancellation,
@@ -22,7 +23,7 @@ from checkout.web.views import (
 class PaymentReference(StringConverter):
     """The only valid form of a payment reference, so that no other text reaches the database."""
 
-    regex = r"pay_[0-9a-f]{32}"
+    regex = form_of("pay")
 
 
 class ChallengeToken(StringConverter):
@@ -40,7 +41,7 @@ class CustomerToken(StringConverter):
 class SavedCardReference(StringConverter):
     """The only valid form of a saved card's reference."""
 
-    regex = r"card_[0-9a-f]{32}"
+    regex = form_of("card")
 
 
 class LogoName(StringConverter):

@@ -4,7 +4,6 @@ If a caller could name another merchant's endpoint, the function takes the merch
 not possible, the function raises ``OperationRejected`` or one of its subclasses.
 """
 
-import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -23,6 +22,7 @@ from checkout.mail.email_addresses import in_ascii
 from checkout.payments import event_feed
 from checkout.payments.event_feed import EVENT_TYPES
 from checkout.privacy.scrubbing import contains_card_number, scrub_note
+from checkout.references import new_reference
 from checkout.webhooks.deliveries import (
     BATCH,
     end_waiting,
@@ -202,7 +202,7 @@ def ping(merchant: str, reference: str) -> Delivery:
     with transaction.atomic():
         endpoint = _locked(merchant, reference)
         _require_enabled(endpoint)
-        event, now = f"evt_{secrets.token_hex(16)}", server_time_now()
+        event, now = new_reference("evt"), server_time_now()
         delivery = Delivery.objects.create(
             endpoint=endpoint,
             event=event,

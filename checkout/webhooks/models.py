@@ -1,19 +1,20 @@
 """Tables of webhooks: the merchants' endpoints, their deliveries, and a log of every attempt."""
 
-import secrets
 from typing import ClassVar
 
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
+from checkout.references import new_reference
+
 
 def _endpoint_reference() -> str:
-    return f"whk_{secrets.token_hex(16)}"
+    return new_reference("whk")
 
 
 def _delivery_reference() -> str:
-    return f"dlv_{secrets.token_hex(16)}"
+    return new_reference("dlv")
 
 
 class WebhookEndpoint(models.Model):

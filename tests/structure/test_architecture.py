@@ -29,7 +29,7 @@ LAYERS = (
         f"checkout.{part}"
         for part in "audit colours conf crash_points csv_text database described errors keys".split()
         + "languages localised_money localised_times mail messages money own privacy problems".split()
-        + "qr_codes rates service states tallies version".split()
+        + "qr_codes rates references service states tallies version".split()
     }
     | MESSAGES,
     {

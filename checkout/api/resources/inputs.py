@@ -28,6 +28,7 @@ from checkout.api.requests.fields import (
 from checkout.described import CURSOR, LATER, PAYMENT, SAVED_CARD, TIME
 from checkout.payments.objects import OperationKind, OperationState, PaymentStatus
 from checkout.payments.providers.saved_cards import MerchantInitiated
+from checkout.references import form_of
 
 MOST = 9_999_999_999
 MOST_LINES = 500
@@ -119,7 +120,7 @@ class CreatePayment(Strict):
         max_length=37,
         validators=[
             RegexValidator(
-                r"^card_[0-9a-f]{32}\Z",
+                rf"^{form_of('card')}\Z",
                 "This is not the id of a saved card: card_ and 32 hexadecimal digits.",
             )
         ],
@@ -419,7 +420,7 @@ class Events(Created):
     """The filters of events."""
 
     object_id = Pattern(
-        r"^(pay|op)_[0-9a-f]{32}\Z",
+        rf"^{form_of('(pay|op)')}\Z",
         required=False,
         default="",
         error_messages={

@@ -6,8 +6,8 @@ from checkout.database.remembered import Remembered
 from checkout.errors import AmountNotSupported, NoProviderAccount, ProviderMisconfigured, RequestInvalid
 from checkout.money import Money
 from checkout.payments.models import Merchant, Payment, ProviderAccount
-from checkout.payments.models.payment import new_reference
 from checkout.payments.providers.registry import get_provider
+from checkout.references import new_reference
 from messaging.compiled_queries import Compiled
 
 

@@ -12,10 +12,10 @@ from django.utils import timezone
 
 from checkout.payments.events.numbering import number
 from checkout.payments.models import Event, OutboxMessage, Payment
-from checkout.payments.models.payment import new_reference
 from checkout.payments.objects.event import event_object
 from checkout.payments.objects.operation import OperationObject
 from checkout.payments.objects.payment import PaymentObject, without_events
+from checkout.references import new_reference
 from messaging.compiled_queries import insert_in_batch
 from messaging.outbox.notify import ring_now_and_then
 

@@ -8,7 +8,8 @@ from typing import ClassVar
 from django.db import models
 from django.utils import timezone
 
-from checkout.payments.models.payment import Payment, new_reference
+from checkout.payments.models.payment import Payment
+from checkout.references import new_reference
 
 
 class Dispute(Payment):

@@ -5,7 +5,8 @@ from typing import Any, ClassVar
 from django.db import models
 from django.utils import timezone
 
-from checkout.payments.models.payment import Merchant, Payment, new_reference
+from checkout.payments.models.payment import Merchant, Payment
+from checkout.references import new_reference
 
 
 def _event_reference() -> str:

@@ -7,7 +7,8 @@ from django.db import models
 from django.utils import timezone
 
 from checkout.money import Money
-from checkout.payments.models.payment import Merchant, new_reference
+from checkout.payments.models.payment import Merchant
+from checkout.references import new_reference
 
 # Anybody who has a link can open it, so the number of its payments is limited.
 MOST_OPENINGS = 10_000

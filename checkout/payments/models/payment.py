@@ -1,7 +1,6 @@
 """Payments and what belongs to them: merchant, provider account, attempt, operation, fact."""
 
 import re
-import secrets
 from datetime import timedelta
 from typing import Any, ClassVar
 
@@ -16,6 +15,7 @@ from checkout.money import Money
 from checkout.payments.providers.base import Account, EventKind
 from checkout.payments.providers.proof import PREFIX
 from checkout.payments.providers.registry import account_errors
+from checkout.references import new_reference
 from checkout.states import HOLDING, Actor, AttemptState, PaymentState, attempt_machine, payment_machine
 from messaging.compiled_queries import update_in_batch
 
@@ -24,11 +24,6 @@ WATCH = timedelta(days=1)
 _IS_OFFSET = re.compile(r"-?[0-9]{1,4}")
 # The zones of the world: from 14 hours before UTC to 12 hours behind it.
 _OFFSETS = range(-840, 721)
-
-
-def new_reference(prefix: str) -> str:
-    """Return an unguessable public reference: ``prefix`` and 128 random bits."""
-    return f"{prefix}_{secrets.token_hex(16)}"
 
 
 def _payment_reference() -> str:

@@ -11,9 +11,10 @@ from django.utils.crypto import salted_hmac
 
 from checkout.conf import conf
 from checkout.errors import StoredSecretUnreadable
-from checkout.payments.models.payment import Attempt, Merchant, Payment, ProviderAccount, new_reference
+from checkout.payments.models.payment import Attempt, Merchant, Payment, ProviderAccount
 from checkout.payments.providers.saved_cards import IssuedToken, KeptToken, MerchantInitiated, StoredCard
 from checkout.privacy.stored_secrets import is_sealed_with_newest_key, open_secret, seal_secret
+from checkout.references import new_reference
 
 # The last time zone in which a day ends.
 LATEST_ZONE = zone(timedelta(hours=-12))

@@ -22,7 +22,6 @@ from checkout.payments.checkout_messages import (
 )
 from checkout.payments.locking import locked_payment_of
 from checkout.payments.models import Attempt, Operation, Payment, Saga, appearance_of
-from checkout.payments.models.payment import new_reference
 from checkout.payments.objects.attempt import latest_attempt
 from checkout.payments.sagas import provider_events
 from checkout.payments.sagas.asking import Asking, AskingData
@@ -40,6 +39,7 @@ from checkout.payments.sagas.settlement.settleable import contradicting_attempt
 from checkout.payments.sagas.signals import Signal
 from checkout.payments.sagas.waiters import join, join_locked, join_operation, reply_with_state
 from checkout.payments.totals import is_given_back, is_kept, sums_of_attempt
+from checkout.references import new_reference
 from checkout.service import Service
 from checkout.states import ENDED_WITHOUT_MONEY, Actor, PaymentState
 from messaging.compiled_queries import Compiled
