@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from secrets import token_hex
 from typing import Any
 
@@ -126,36 +127,6 @@ def _challenged(url: str) -> str:
     return shopper.reference
 
 
-def _cancelled(url: str) -> str:
-    reference = _payment(captures=True)
-    cancel_payment(reference, by=STAFF)
-    return reference
-
-
-def _voided(url: str) -> str:
-    reference = _authorised(url)
-    request_void(reference, by=STAFF)
-    return reference
-
-
-def _captured_in_part(url: str) -> str:
-    reference = _authorised(url)
-    request_capture(reference, amount=PART, by=STAFF)
-    return reference
-
-
-def _refunded_in_part(url: str) -> str:
-    reference = _captured(url)
-    request_refund(reference, amount=PART, by=STAFF)
-    return reference
-
-
-def _refunded(url: str) -> str:
-    reference = _captured(url)
-    request_refund(reference, by=STAFF)
-    return reference
-
-
 def _cause(**knobs: Any) -> None:
     set_knobs(conf.sandbox_url, knobs)
 
@@ -207,25 +178,26 @@ def _capture_taken_back(url: str) -> str:
     return shopper.reference
 
 
-def _capture_refused(url: str) -> str:
-    reference = _authorised(url)
-    _next_answer("capture", "validation_failed")
-    request_capture(reference, amount=PART, by=STAFF)
-    return reference
+def _after(
+    make: Callable[[str], str], request: Callable[..., object], *, next_answer: tuple[str, str] | None = None
+) -> Callable[[str], str]:
+    """Return a course of events after which staff make a request.
+
+    ``next_answer`` is the verb and the fault of the provider's next answer, if it is to have one.
+    """
+
+    def play(url: str) -> str:
+        reference = make(url)
+        if next_answer is not None:
+            _next_answer(*next_answer)
+        request(reference, by=STAFF)
+        return reference
+
+    return play
 
 
-def _capture_in_doubt(url: str) -> str:
-    reference = _authorised(url)
-    _next_answer("capture", "reset_after")
-    request_capture(reference, amount=PART, by=STAFF)
-    return reference
-
-
-def _void_in_doubt(url: str) -> str:
-    reference = _authorised(url)
-    _next_answer("cancel", "reset_after")
-    request_void(reference, by=STAFF)
-    return reference
+_capture_part = partial(request_capture, amount=PART)
+_refund_part = partial(request_refund, amount=PART)
 
 
 def _void_too_late(url: str) -> str:
@@ -235,20 +207,6 @@ def _void_too_late(url: str) -> str:
     request_void(reference, by=STAFF)
     _wait_for(reference, ("void.unknown",))
     _cause(portal={"order": _order_of(reference), "do": "capture"})
-    return reference
-
-
-def _refund_refused(url: str) -> str:
-    reference = _captured(url)
-    _next_answer("refund", "validation_failed")
-    request_refund(reference, amount=PART, by=STAFF)
-    return reference
-
-
-def _refund_in_doubt(url: str) -> str:
-    reference = _captured(url)
-    _next_answer("refund", "reset_after")
-    request_refund(reference, amount=PART, by=STAFF)
     return reference
 
 
@@ -274,19 +232,27 @@ STORIES = (
     Story("paid, and the provider's answer is lost", _in_doubt, ("payment.unknown",)),
     Story("held, to be captured by hand", _authorised, ("payment.authorised",)),
     Story("refused because of insufficient funds", _refused, ("payment.declined",)),
-    Story("cancelled by staff before it was paid", _cancelled, ("payment.cancelled",)),
+    Story("cancelled by staff before it was paid", _after(_created, cancel_payment), ("payment.cancelled",)),
     Story("not paid in time", _expired, ("payment.expired",)),
     Story("bought, but the capture fails later", _capture_taken_back, ("payment.capture_refused",)),
     Story(
         "a part of it captured by hand",
-        _captured_in_part,
+        _after(_authorised, _capture_part),
         ("capture.requested", "capture.pending", "capture.succeeded", "payment.partially_captured"),
     ),
-    Story("a capture that the provider refuses", _capture_refused, ("capture.refused",)),
-    Story("a capture whose answer is lost", _capture_in_doubt, ("capture.unknown",)),
+    Story(
+        "a capture that the provider refuses",
+        _after(_authorised, _capture_part, next_answer=("capture", "validation_failed")),
+        ("capture.refused",),
+    ),
+    Story(
+        "a capture whose answer is lost",
+        _after(_authorised, _capture_part, next_answer=("capture", "reset_after")),
+        ("capture.unknown",),
+    ),
     Story(
         "held, and released again",
-        _voided,
+        _after(_authorised, request_void),
         ("void.requested", "void.pending", "void.succeeded", "payment.void_pending", "payment.voided"),
     ),
     Story(
@@ -294,15 +260,27 @@ STORIES = (
         _void_too_late,
         ("void.refused", "payment.void_refused"),
     ),
-    Story("a void whose answer is lost", _void_in_doubt, ("void.unknown",)),
+    Story(
+        "a void whose answer is lost",
+        _after(_authorised, request_void, next_answer=("cancel", "reset_after")),
+        ("void.unknown",),
+    ),
     Story(
         "paid, and a part given back",
-        _refunded_in_part,
+        _after(_captured, _refund_part),
         ("refund.requested", "refund.pending", "refund.succeeded", "payment.partially_refunded"),
     ),
-    Story("paid, and all of it given back", _refunded, ("payment.refunded",)),
-    Story("a refund that the provider refuses", _refund_refused, ("refund.refused",)),
-    Story("a refund whose answer is lost", _refund_in_doubt, ("refund.unknown",)),
+    Story("paid, and all of it given back", _after(_captured, request_refund), ("payment.refunded",)),
+    Story(
+        "a refund that the provider refuses",
+        _after(_captured, _refund_part, next_answer=("refund", "validation_failed")),
+        ("refund.refused",),
+    ),
+    Story(
+        "a refund whose answer is lost",
+        _after(_captured, _refund_part, next_answer=("refund", "reset_after")),
+        ("refund.unknown",),
+    ),
     Story("charged back by the issuer", _disputed, ("dispute.opened", "payment.disputed")),
     Story(
         "charged back, and returned by the issuer",

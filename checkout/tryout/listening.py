@@ -17,8 +17,8 @@ from requests.auth import AuthBase
 from checkout.webhooks.signing import Keys, headers
 
 HOLD_SECONDS = 20
+# The time that the gateway gives a receiver of webhooks, too.
 ANSWER_SECONDS = 15
-"""The time that the gateway gives a receiver of webhooks, too."""
 PAUSE_SECONDS = 2.0
 # An event may be committed after later ones, so the last minutes are read again (docs/api.md).
 READ_AGAIN = timedelta(minutes=5)
@@ -58,13 +58,13 @@ class Feed:
         while True:
             try:
                 yield from self._news()
+                continue
             except (requests.RequestException, ValueError) as error:
                 away = Away(f"The gateway does not answer ({type(error).__name__}).", PAUSE_SECONDS)
-                yield away
-                time.sleep(away.seconds)
             except _Pause as pause:
-                yield pause.away
-                time.sleep(pause.away.seconds)
+                away = pause.away
+            yield away
+            time.sleep(away.seconds)
 
     def _news(self) -> Iterator[Event]:
         if self._begun is None:
