@@ -23,8 +23,7 @@ MALFORMED_REPLY = "malformed_reply"  # the code of the error that stands in for 
 
 # Header names. Headers with other names are neither read nor written. The broker obeys some, such as CC.
 DEADLINE = "deadline"  # epoch milliseconds; the service decides how to use it
-TRACEPARENT = "traceparent"  # W3C Trace Context
-TRACESTATE = "tracestate"
+TRACEPARENT, TRACESTATE = work.CONTEXT
 BAGGAGE = "baggage"  # W3C Baggage
 SCHEMA_VERSION = "schema-version"
 CAUSATION_ID = "causation-id"  # message id of the message whose handling caused this one

@@ -12,7 +12,7 @@ from django.db.models import Q
 
 from checkout.payments.models import Fact, ProviderNotification, Saga
 from checkout.payments.models.payment import HINTED, NOTIFIED
-from checkout.payments.sagas.asking import Asking
+from checkout.payments.models.saga import ASKING
 
 State = ProviderNotification.State
 
@@ -74,7 +74,7 @@ def _statements(payments: Collection[int]) -> dict[int, list[Fact]]:
 
 def _questions(payments: Collection[int]) -> dict[str, Saga]:
     """Return the latest question about each statement, by its event id."""
-    sagas = Saga.objects.filter(kind=Asking.kind, payment__in=payments).order_by("pk")
+    sagas = Saga.objects.filter(kind=ASKING, payment__in=payments).order_by("pk")
     return {event_id: saga for saga in sagas for event_id in saga.data.get("statements", ())}
 
 

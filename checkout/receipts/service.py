@@ -53,7 +53,7 @@ SLOW_SECONDS = 1.0
 
 _TEXT, _HTML = mail.template("receipt.txt"), mail.template("receipt.html")
 TIMES = "\N{MULTIPLICATION SIGN}"
-# What the receipt of a refund has in common with that of its payment.
+# The fields that the receipt of a refund copies from the receipt of its payment.
 OF_THE_PAYMENT = (
     *("payment_reference", "email", "merchant", "order_reference", "description", "locale"),
     *("minutes_behind_utc", "card_brand", "card_last4", "support_email", "support_phone", "logo_url"),

@@ -1,4 +1,4 @@
-"""Optional metrics of a process: without the setting, none of the code for them is loaded."""
+"""Optional metrics and traces of a process: without their settings, none of the code for them is loaded."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager

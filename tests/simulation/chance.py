@@ -41,7 +41,7 @@ HABITS: dict[str, tuple[tuple[float, ...], int]] = {
     # arrived, or between the answer that nothing was done and its record, until another copy was carried out.
     "held_up": ((0.0, 0.0, 0.5), 2),
     "answer_held": ((0.0, 0.0, 0.4), 1),
-    # The answer to a second capture or refund of an order is lost, and nothing else tells of it.
+    # The answer to a second capture or refund of an order is lost, and nothing else reports it.
     "second_hidden": ((0.0, 0.0, 0.6), 3),
     # A clerk refunds a payment in several parts.
     "refunded_in_parts": ((0.0, 0.0, 0.7), 3),

@@ -26,7 +26,7 @@ class Habits:
     ``is_open``: its notifications come over the unauthenticated channel. ``omits_amounts``: they lack the
     amount of a capture or refund. ``refunds_slowly``: refunds are booked hours or days later. ``is_queued``:
     captures and refunds are, and nothing shows them before. ``hides_second``: the answer to a second capture
-    or refund is lost, and nothing else tells of it: neither sums nor notifications nor the last event.
+    or refund is lost, and neither sums nor notifications nor the last event show that it was made.
     """
 
     manners: Manners

@@ -66,7 +66,7 @@ class HeldList:
     """A request for a list that is empty, and which waits until ``look`` finds something to list.
 
     ``first`` is the empty list. ``finish`` returns the list after the wait. Both and ``look`` run in a
-    database thread. No process tells of new rows, so they are looked for twice a second.
+    database thread. Nothing announces new rows, so ``look`` is called twice a second.
     """
 
     first: Answer
@@ -84,6 +84,9 @@ class HeldList:
 
     def release(self) -> None:
         """Do nothing when the client has left, because nothing was begun."""
+
+
+Waiting = Held | HeldList
 
 
 def held_once(

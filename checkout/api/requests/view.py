@@ -25,7 +25,7 @@ from checkout.api.answers.refusal import header_error, refusal
 from checkout.api.models import ApiKey
 from checkout.api.requests.description import Described, IdempotencyKey
 from checkout.api.requests.fields import read
-from checkout.api.requests.held import Held, HeldList, to_its_end
+from checkout.api.requests.held import Waiting, to_its_end
 from checkout.api.requests.idempotency import HEADER, Keyed, key_of
 from checkout.api.requests.ids import require_ids
 from checkout.api.requests.json_body import StrictJsonParser
@@ -166,7 +166,7 @@ class ApiView(APIView):
         finally:
             self._leave()
 
-    async def _result_of(self, begun: Held | HeldList) -> Answer:
+    async def _result_of(self, begun: Waiting) -> Answer:
         try:
             await begun.wait()
             return await to_its_end(begun.finish)
@@ -176,14 +176,14 @@ class ApiView(APIView):
             self._left_behind = _run(in_thread(begun.release))
             raise
 
-    def _begin(self, request: HttpRequest) -> Answer | Held | HeldList:
+    def _begin(self, request: HttpRequest) -> Answer | Waiting:
         """Carry out the action. This runs in a database thread."""
         method = request.method or ""
         if method not in self.allowed_methods:
             raise refusal(catalogue.METHOD_NOT_ALLOWED, headers={"Allow": ", ".join(self.allowed_methods)})
         if method == "OPTIONS":
             return Answer(204, b"", {"Allow": ", ".join(self.allowed_methods)})
-        act: Callable[..., Answer | Held | HeldList] = getattr(self, method.lower())
+        act: Callable[..., Answer | Waiting] = getattr(self, method.lower())
         # DRF treats a body without a declared length, which HTTP allows, as empty.
         request.META["CONTENT_LENGTH"] = str(len(request.body))
         self.request = self.initialize_request(request, *self.args, **self.kwargs)
@@ -222,13 +222,13 @@ class ApiView(APIView):
             self.is_counted = False
             held_requests.leave(self.key.pk)
 
-    def _when_begun_in_vain(self, beginning: "asyncio.Future[Answer | Held | HeldList]") -> None:
+    def _when_begun_in_vain(self, beginning: "asyncio.Future[Answer | Waiting]") -> None:
         """Remove from the count a request whose client left before the action was committed."""
         self._leave()
         if beginning.cancelled() or beginning.exception() is not None:
             return
         begun = beginning.result()
-        if isinstance(begun, (Held, HeldList)):
+        if not isinstance(begun, Answer):
             _run(in_thread(begun.release))
 
 

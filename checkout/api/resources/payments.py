@@ -230,8 +230,8 @@ class PaymentReceipt(ApiView):
     def post(self, request: Request, reference: str) -> Answer:
         """Have it sent. A second request before that is refused, so that a repetition sends nothing more."""
         _ = self.body
-        payment = payment_queries.read_payment(self.merchant, reference)
-        return Answer.of(HTTPStatus.ACCEPTED, receipt_object(send_again_for(payment.id)))
+        payment = payment_queries.find_payment(self.merchant, reference=reference)
+        return Answer.of(HTTPStatus.ACCEPTED, receipt_object(send_again_for(payment.reference)))
 
 
 class PaymentCancel(ApiView):

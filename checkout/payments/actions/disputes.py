@@ -26,8 +26,7 @@ from checkout.payments.models import (
     Saga,
 )
 from checkout.payments.models.payment import NOTIFIED, OTHER_EVENT
-from checkout.payments.models.saga import UNFINISHED
-from checkout.payments.sagas.asking import Asking
+from checkout.payments.models.saga import ASKING, UNFINISHED
 from checkout.states import PaymentState
 
 MOST_FILES = 20
@@ -40,7 +39,7 @@ NOTICES = (
     "DISPUTE_RESERVE_RELEASED",
     "DISPUTE_EXPIRED",
 )
-_CLAIMS = Saga.objects.filter(kind=Asking.kind, status__in=UNFINISHED, data__claim__in=BY_ISSUERS)
+_CLAIMS = Saga.objects.filter(kind=ASKING, status__in=UNFINISHED, data__claim__in=BY_ISSUERS)
 _MOVED = Operation.objects.filter(kind__in=ISSUERS)
 _TOLD = Fact.objects.filter(OTHER_EVENT, data__event__in=list(NOTICES))
 # Notifications about disputes.

@@ -168,7 +168,7 @@ def read_payment_of_order(merchant: Merchant, order_reference: str) -> PaymentOb
 
 def list_operations(merchant: Merchant, reference: str) -> list[OperationObject]:
     """Return all operations of a payment, oldest first. Raises ``PaymentNotFound``."""
-    payment = _row(merchant, reference=reference)
+    payment = find_payment(merchant, reference=reference)
     rows = payment.operations.select_related("attempt").order_by("pk")
     return [operation_object(each, payment) for each in rows]
 
@@ -219,7 +219,7 @@ def list_attempts(
     merchant: Merchant, reference: str, *, limit: int = 20, cursor: str = ""
 ) -> Page[AttemptObject]:
     """Return the attempts at a payment. Raises ``PaymentNotFound`` and ``RequestInvalid``."""
-    payment = _row(merchant, reference=reference)
+    payment = find_payment(merchant, reference=reference)
     rows = payment.attempts.all()
     return page_of(
         merchant.code, rows, limit, cursor, lambda page: [attempt_object(each, payment) for each in page]
@@ -292,10 +292,11 @@ def key_of(cursor: str, owner: str, rows: str) -> int:
 
 
 def _payment(merchant: Merchant, **wanted: str) -> PaymentObject:
-    return payment_object(_row(merchant, **wanted))
+    return payment_object(find_payment(merchant, **wanted))
 
 
-def _row(merchant: Merchant, **wanted: str) -> Payment:
+def find_payment(merchant: Merchant, **wanted: str) -> Payment:
+    """Return a payment of the merchant, which is not locked. Raises ``PaymentNotFound``."""
     rows = Payment.objects.filter(merchant=merchant).select_related("merchant")
     payment = rows.filter(**wanted).first() if all(map(_is_text, wanted.values())) else None
     if payment is None:

@@ -131,7 +131,7 @@ def key_of_claim(claim: str, event_id: str, *, is_proven: bool) -> str:
     return f"{claim}:{hashlib.sha256(event_id.encode()).hexdigest()[:40]}"
 
 
-# What notifications and answers leave unclear, and sums may tell
+# Later comparisons, by sums, of what notifications and answers leave unclear
 
 
 def compare_books_again(attempt: Attempt) -> None:

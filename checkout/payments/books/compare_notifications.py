@@ -175,7 +175,7 @@ def operation_meant(
     return candidates[0] if is_certain and not candidates[0].doubt else None
 
 
-# What none of our operations explains
+# Events that none of our operations explains
 
 
 def claim_of(

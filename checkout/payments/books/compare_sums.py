@@ -208,10 +208,10 @@ def gaps(ours: Ours, position: WholePosition) -> list[Gap]:
 
 
 def is_beyond_ours(owed: Money, charged_back: Callable[[], int], result: ProviderResult) -> bool:
-    """Return True if an answer tells of money that no operation of ours can explain (row Y1).
+    """Return True if an answer reports money that no operation of ours can explain (row Y1).
 
     That is a charge-back, of which nobody may have notified us, and more captured than was authorised.
-    ``charged_back`` returns our own sum. It is called only if the answer tells of a charge-back.
+    ``charged_back`` returns our own sum. It is called only if the answer reports a charge-back.
     """
     position = result.position
     disputed = position.charged_back if position is not None else None

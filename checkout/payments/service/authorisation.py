@@ -39,7 +39,7 @@ from messaging.worker.service import Message
 
 log = structlog.get_logger(__name__)
 
-# What is known of the browser if a card is charged without its shopper.
+# The browser data of a card that is charged without its shopper: there is no browser.
 NO_BROWSER = Browser(accept_header="", user_agent="", ip_address="")
 
 

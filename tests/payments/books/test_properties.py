@@ -75,7 +75,7 @@ def read(ours: Ours) -> Callable[[], Ours]:
 
 
 def test_each_event_is_known_or_leads_to_one_question(pairs):
-    """Of an attempt that has ended without money, only the money is asked about."""
+    """If an attempt has ended without money, the provider is asked only about events that report money."""
     for pair in pairs:
         claim = claim_of(pair.event, pair.ours.state, read(pair.ours), is_capture_included=False)
         is_ended = pair.ours.state in ENDED_WITHOUT_MONEY

@@ -40,7 +40,7 @@ REPLIES = (
     Reply.failure("order_confirmed", "Its stock is not given back.", retryable=False),
     Reply.malformed("It is no answer."),
 )
-# What a saga may tell the one that started it.
+# The results that a saga may report to the saga that started it.
 RESULTS = [ChildResult(kind, news) for kind in ("capture", "void", "refund") for news in News]
 # Steps that wait for another saga, which has its own deadlines, or sends a signal when it is parked.
 WAITS_FOR_A_CHILD = {"purchase": {"capture", "void"}}

@@ -1,9 +1,9 @@
 """Customer sessions: a merchant's word that the shopper who comes to a payment is the payment's customer.
 
 The merchant's server gets a token for one payment, and leads the shopper to an address that has it. The token
-opens the session once, in the browser that comes first, within ``OPENS_WITHIN``. A fact of the payment tells
-of that. Without a session, a payment's page shows no saved card, because anybody who knows the address of the
-page can open it.
+opens the session once, in the browser that comes first, within ``OPENS_WITHIN``. A fact of the payment
+records that. Without a session, a payment's page shows no saved card, because anybody who knows the address
+of the page can open it.
 """
 
 import secrets
@@ -16,6 +16,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from checkout.errors import IllegalTransition, TokenRejected
+from checkout.payments.actions.payment_queries import find_payment
 from checkout.payments.locking import get_payment_for_update
 from checkout.payments.models import Fact, Merchant
 from checkout.states import Actor, PaymentState
@@ -34,13 +35,12 @@ class CustomerSession:
     opens_until: datetime
 
 
-@transaction.atomic
 def make_session(merchant: Merchant, reference: str) -> CustomerSession:
     """Return a session for the customer of a payment that can be paid.
 
     Raises ``PaymentNotFound``, and ``IllegalTransition`` if the payment names no customer, or cannot be paid.
     """
-    payment = get_payment_for_update(reference, merchant)
+    payment = find_payment(merchant, reference=reference)
     if not payment.customer_reference:
         raise IllegalTransition("The payment was created without a customer_reference.")
     if not PaymentState(payment.state).may_be_paid or payment.is_overdue:

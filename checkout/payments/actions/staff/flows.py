@@ -8,6 +8,8 @@ from checkout.payments.locking import get_payment_for_update
 from checkout.payments.models import Fact, Payment, Saga
 from checkout.payments.models.messages import send_to_checkout
 from checkout.payments.models.payment import UNAUTHENTICATED
+from checkout.payments.models.saga import ASKING
+from checkout.payments.sagas.asking import REVIEW
 from checkout.payments.sagas.operations.parking import obstacle_to_sending
 from checkout.payments.sagas.settlement.returned_money import obstacle_to_confirming
 from checkout.privacy.scrubbing import scrub_note
@@ -30,7 +32,7 @@ def review_payment(reference: str, *, by: str, reason: str) -> None:
     payment = get_payment_for_update(reference)
     if payment.state != PaymentState.CONFLICTED:
         raise IllegalTransition(f"A payment that is {payment.state} contradicts nothing.")
-    if payment.sagas.filter(kind="asking", step="review", status=Saga.Status.RUNNING).exists():
+    if payment.sagas.filter(kind=ASKING, step=REVIEW, status=Saga.Status.RUNNING).exists():
         raise OperationRejected("The provider is just being asked. Wait for its answer.")
     data = {"by": by, "reason": scrub_note(reason)}
     Fact.objects.create(payment=payment, source=Actor.STAFF, kind="review_requested_by", data=data)
