@@ -178,18 +178,13 @@ def _capture_taken_back(url: str) -> str:
     return shopper.reference
 
 
-def _after(
-    make: Callable[[str], str], request: Callable[..., object], *, next_answer: tuple[str, str] | None = None
-) -> Callable[[str], str]:
-    """Return a course of events after which staff make a request.
-
-    ``next_answer`` is the verb and the fault of the provider's next answer, if it is to have one.
-    """
+def _after(make: Callable[[str], str], request: Callable[..., object], **knobs: Any) -> Callable[[str], str]:
+    """Return a course of events after which staff make a request, once the sandbox has these knobs."""
 
     def play(url: str) -> str:
         reference = make(url)
-        if next_answer is not None:
-            _next_answer(*next_answer)
+        if knobs:
+            _cause(**knobs)
         request(reference, by=STAFF)
         return reference
 
@@ -242,17 +237,18 @@ STORIES = (
     ),
     Story(
         "a capture that the provider refuses",
-        _after(_authorised, _capture_part, next_answer=("capture", "validation_failed")),
+        _after(_authorised, _capture_part, knob={"verb": "capture", "fault": "validation_failed"}),
         ("capture.refused",),
     ),
     Story(
         "a capture whose answer is lost",
-        _after(_authorised, _capture_part, next_answer=("capture", "reset_after")),
+        _after(_authorised, _capture_part, knob={"verb": "capture", "fault": "reset_after"}),
         ("capture.unknown",),
     ),
     Story(
         "held, and released again",
-        _after(_authorised, request_void),
+        # The provider notifies at once. Later than its reply is applied, the void is seen to be pending.
+        _after(_authorised, request_void, notification={"journal": "CANCELLED", "delay_ms": 3000}),
         ("void.requested", "void.pending", "void.succeeded", "payment.void_pending", "payment.voided"),
     ),
     Story(
@@ -262,7 +258,7 @@ STORIES = (
     ),
     Story(
         "a void whose answer is lost",
-        _after(_authorised, request_void, next_answer=("cancel", "reset_after")),
+        _after(_authorised, request_void, knob={"verb": "cancel", "fault": "reset_after"}),
         ("void.unknown",),
     ),
     Story(
@@ -273,12 +269,12 @@ STORIES = (
     Story("paid, and all of it given back", _after(_captured, request_refund), ("payment.refunded",)),
     Story(
         "a refund that the provider refuses",
-        _after(_captured, _refund_part, next_answer=("refund", "validation_failed")),
+        _after(_captured, _refund_part, knob={"verb": "refund", "fault": "validation_failed"}),
         ("refund.refused",),
     ),
     Story(
         "a refund whose answer is lost",
-        _after(_captured, _refund_part, next_answer=("refund", "reset_after")),
+        _after(_captured, _refund_part, knob={"verb": "refund", "fault": "reset_after"}),
         ("refund.unknown",),
     ),
     Story("charged back by the issuer", _disputed, ("dispute.opened", "payment.disputed")),
