@@ -1,10 +1,8 @@
 """A Worldpay whose answers a test writes: XML over HTTP, so that the real adapter is on the way."""
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from xml.etree import ElementTree
 
 from checkout.payments.models import Merchant, ProviderAccount
@@ -16,6 +14,7 @@ from tests.payments.providers.worldpay_messages import (
     order_status,
     payment,
 )
+from tests.support.posts import answered
 
 ACCOUNT, MERCHANT_CODE = "worldpay", "TEAPOTS"
 CREDENTIALS = {
@@ -87,29 +86,9 @@ class ScriptedWorldpay:
 def running() -> Iterator[ScriptedWorldpay]:
     """Serve a scripted provider on loopback within the block."""
     provider = ScriptedWorldpay()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            reply = provider.answer(self.rfile.read(int(self.headers["Content-Length"])))
-            self.send_response(200)
-            self.send_header("Content-Type", "text/xml")
-            self.send_header("Content-Length", str(len(reply)))
-            self.end_headers()
-            self.wfile.write(reply)
-
-        def log_message(self, *_about: object) -> None:
-            """Write nothing."""
-
-    server = HTTPServer(("127.0.0.1", 0), Handler)
-    provider.url = f"http://127.0.0.1:{server.server_port}/paymentService.jsp"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-    thread.start()
-    try:
+    with answered(lambda body, _: (200, provider.answer(body)), content_type="text/xml") as url:
+        provider.url = f"{url}/paymentService.jsp"
         yield provider
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 def account_of(merchant: Merchant, provider: ScriptedWorldpay) -> ProviderAccount:

@@ -3,8 +3,6 @@
 import os
 from collections.abc import Iterator
 from functools import partial
-from http.server import BaseHTTPRequestHandler, HTTPServer
-from threading import Thread
 from typing import Any
 from uuid import uuid4
 
@@ -15,6 +13,7 @@ from checkout.conf.api import TRY_OUT_API_KEY
 from checkout.tryout.browser import Browser
 from checkout.tryout.card import Card
 from checkout.tryout.shopper import Shopper
+from tests.support.posts import Headers, answered
 from tests.support.waiting import wait_until
 from tests.tryout.running_demo import RunningDemo, manage
 
@@ -54,33 +53,24 @@ def api(demo: RunningDemo) -> Api:
     return Api(demo)
 
 
-class Receiver(HTTPServer):
-    """A shop's program that answers 500 at first."""
+class Receiver:
+    """A shop's program at ``url`` that answers 500 at first."""
 
     def __init__(self, failures: int) -> None:
+        self.url = ""
         self.answers: list[int] = []
-        answers = self.answers
+        self._failures = failures
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                self.rfile.read(int(self.headers["Content-Length"]))
-                answers.append(500 if len(answers) < failures else 204)
-                self.send_response(answers[-1])
-                self.end_headers()
-
-            def log_message(self, *_: Any) -> None:
-                pass
-
-        super().__init__(("127.0.0.1", 0), Handler)
+    def answer(self, _body: bytes, _headers: Headers) -> tuple[int, bytes]:
+        self.answers.append(500 if len(self.answers) < self._failures else 204)
+        return self.answers[-1], b""
 
 
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
-    server = Receiver(failures=3)
-    Thread(target=server.serve_forever, daemon=True).start()
-    yield server
-    server.shutdown()
-    server.server_close()
+    receiver = Receiver(failures=3)
+    with answered(receiver.answer) as receiver.url:
+        yield receiver
 
 
 def test_a_payment_that_nobody_pays_expires_a_day_later(api: Api) -> None:
@@ -102,7 +92,7 @@ def test_an_authorisation_is_voided_at_the_end_of_its_capture_window(demo: Runni
 def test_webhooks_are_sent_again_by_the_schedule(api: Api, receiver: Receiver) -> None:
     endpoint = api.post(
         "/webhook-endpoints",
-        {"url": f"http://127.0.0.1:{receiver.server_port}/", "event_types": ["payment.created"]},
+        {"url": f"{receiver.url}/", "event_types": ["payment.created"]},
     )["id"]
     try:
         payment = api.created()

@@ -3,10 +3,9 @@
 import os
 import re
 import sys
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from threading import Thread
-from typing import Any
 
 import pytest
 from standardwebhooks.webhooks import Webhook
@@ -14,6 +13,7 @@ from standardwebhooks.webhooks import Webhook
 from checkout.tryout.purchase import play
 from checkout.tryout.scenarios import SCENARIOS
 from scripts.services.process import free_port
+from tests.support.posts import Headers, answered
 from tests.support.program import Program
 from tests.support.waiting import wait_until
 from tests.tryout.running_demo import RunningDemo, manage
@@ -21,57 +21,37 @@ from tests.tryout.running_demo import RunningDemo, manage
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 
-class Receiver(HTTPServer):
-    """A program of a merchant that keeps what it receives."""
-
-    def __init__(self) -> None:
-        self.received: list[tuple[bytes, dict[str, str]]] = []
-        received = self.received
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                received.append((body, dict(self.headers)))
-                self.send_response(204)
-                self.end_headers()
-
-            def log_message(self, *_: Any) -> None:
-                pass
-
-        super().__init__(("127.0.0.1", 0), Handler)
-        Thread(target=self.serve_forever, daemon=True).start()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}/webhooks"
-
-
-def listening(url: str, folder: Path, *options: str) -> Program:
-    """Return the command, in an environment that has no database of a gateway."""
+@contextmanager
+def listening(url: str, folder: Path, *options: str) -> Iterator[Program]:
+    """Run the command, in an environment that has no database of a gateway."""
     command = [sys.executable, "manage.py", "gateway", "listen", "--url", url, *options]
     nowhere = f"sqlite:///{folder / 'none.sqlite3'}"
     environment = {**os.environ, "BROKER_URL": "memory://", "DATABASE_URL": nowhere, "PYTHONUNBUFFERED": "1"}
-    return Program("listen", command, log=folder / "listen.log", environment=environment)
+    program = Program("listen", command, log=folder / "listen.log", environment=environment)
+    program.start()
+    try:
+        yield program
+    finally:
+        program.kill()
 
 
 def test_a_local_program_gets_each_event_once_as_a_webhook_that_it_can_verify(
     demo: RunningDemo, tmp_path: Path
 ) -> None:
-    receiver = Receiver()
-    program = listening(demo.url, tmp_path, "--forward-to", receiver.url)
-    program.start()
-    try:
+    received: list[tuple[bytes, dict[str, str]]] = []
+
+    def take(body: bytes, headers: Headers) -> tuple[int, bytes]:
+        received.append((body, dict(headers)))
+        return 204, b""
+
+    with answered(take) as url, listening(demo.url, tmp_path, "--forward-to", f"{url}/webhooks") as program:
         program.wait_for_line("until Ctrl-C.")
         wait_until(lambda: "payment.created" in types_after_a_purchase(demo, program), "the first event")
         mine = re.findall(r"payment\.created  (pay_\w+)", program.text())[-1]
         ended = re.compile(rf"payment\.captured  {mine}  \S+  → 204")
         wait_until(lambda: ended.search(program.text()), "the payment's end on the terminal")
-    finally:
-        program.kill()
-        receiver.shutdown()
-        receiver.server_close()
     (secret,) = re.findall(r"whsec_\S+", program.text())
-    events = [Webhook(secret).verify(body, headers) for body, headers in receiver.received]
+    events = [Webhook(secret).verify(body, headers) for body, headers in received]
     assert len({event["id"] for event in events}) == len(events)
     of_mine = [event for event in events if event["payment"] == mine]
     assert [event["sequence"] for event in of_mine] == list(range(1, len(of_mine) + 1))
@@ -86,12 +66,8 @@ def types_after_a_purchase(demo: RunningDemo, program: Program) -> list[str]:
 
 
 def test_a_gateway_that_is_away_is_tried_again(tmp_path: Path) -> None:
-    program = listening(f"http://127.0.0.1:{free_port()}", tmp_path)
-    program.start()
-    try:
+    with listening(f"http://127.0.0.1:{free_port()}", tmp_path) as program:
         wait_until(lambda: program.text().count("Trying again in 2 s.") > 1, "two tries")
-    finally:
-        program.kill()
 
 
 def test_a_key_that_the_gateway_refuses_ends_the_command(demo: RunningDemo) -> None:
