@@ -17,7 +17,7 @@ MERCHANT = "bench"
 
 def backlog(events: int, endpoints: int, port: int) -> None:
     from checkout.payments.models import Event
-    from checkout.payments.models.payment import new_reference
+    from checkout.references import new_reference
     from checkout.webhooks import actions
     from checkout.webhooks.models import Delivery, SweepCursor, WebhookEndpoint
 
