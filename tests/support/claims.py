@@ -93,7 +93,7 @@ def _minor_of(saga: Saga) -> int:
     said = saga.attempt.facts.filter(kind=CLAIM_SETTLED, data__saga=saga.pk).order_by("-pk").first()
     if said is None:
         return (saga.data["minor"] or 0) if saga.data["is_proven"] else 0
-    amount, _, currency = said.data.get("amount", "").partition(" ")
+    amount, _, currency = said.data.get("amount", "").replace(",", "").partition(" ")
     return int(Decimal(amount).scaleb(exponent(currency))) if amount else 0
 
 
