@@ -13,6 +13,7 @@ from checkout.audit.log import Details
 from checkout.backoffice.approvals.asking import ask_for_approval, waiting_tools
 from checkout.backoffice.audited import entries_about, note, subject_of
 from checkout.backoffice.display.facts import money_facts
+from checkout.backoffice.display.localised import money_text
 from checkout.backoffice.requests.operation_form import OperationForm
 from checkout.backoffice.row_actions import ReadOnlyAdminWithActions, Tool
 from checkout.errors import AmountNotAvailable, DuplicateRequest, OperationRejected
@@ -175,7 +176,7 @@ class OperatingAdmin(ReadOnlyAdminWithActions):
             field = "amount" if isinstance(error, AmountNotAvailable) and wanted.has_amount else None
             form.add_error(field, f"Nothing was requested. {error}")
             return self._show(wanted, request, payment, form, "admin/payments/payment/operation.html")
-        what = f"{wanted.label} of {localised_money(operation.amount)}, {operation.reference}"
+        what = f"{wanted.label} of {money_text(operation.amount)}, {operation.reference}"
         if form.is_repeat:
             return self.back(request, payment, messages.INFO, f"{what}: had been requested before, once.")
         return self.back(request, payment, messages.SUCCESS, f"{what}: requested. See below how it goes.")
