@@ -75,6 +75,17 @@ def test_dates_are_written_as_in_the_chosen_language(admin_client, formats, expe
     assert expected in words(shown(admin_client, LIST))
 
 
+def test_sums_that_differ_are_written_alike_on_all_pages(admin_client):
+    row = payment_of(LATE)
+    rows.difference(row)
+    choose(admin_client, formats="de")
+    for address in (page_of(row), reverse("admin:payments_difference_changelist")):
+        html = words(shown(admin_client, address))
+        assert "£12." not in html
+        assert "£1," not in html
+        assert re.search(r"\d,\d\d\W£", html)
+
+
 def test_days_of_searches_begin_at_midnight_of_the_zone(admin_client):
     payment_of(LATE)
     assert "A-1" in words(shown(admin_client, LIST, q="2026-11-30"))

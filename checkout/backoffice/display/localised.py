@@ -31,6 +31,11 @@ def written_for(zone: tzinfo | None, formats: str) -> Iterator[None]:
         _FORMATS.reset(token)
 
 
+def formats() -> str:
+    """Return the language (BCP 47) as in which dates and amounts are written; empty for English."""
+    return _FORMATS.get()
+
+
 def money_text(amount: Money) -> str:
     """Return an amount: £12.50 or 12,50 £."""
     return localised_money(amount, _FORMATS.get())

@@ -13,7 +13,7 @@ from checkout.backoffice.attention import page as attention
 from checkout.backoffice.attention.reason import Reason
 from checkout.backoffice.attention.reasons_of_flows import reasons_of_flows
 from checkout.backoffice.attention.reasons_of_records import reasons_of_records
-from checkout.backoffice.display.localised import money_text
+from checkout.backoffice.display.localised import formats, money_text
 from checkout.backoffice.display.values import (
     NOTHING,
     Table,
@@ -124,8 +124,8 @@ def _differing(payment: Payment, user: Any) -> Table | None:
     compared = [
         (
             _link(Difference, row.pk, first_upper(humanised(row.kind)), user),
-            row.ours,
-            row.theirs,
+            row.ours_in(formats()),
+            row.theirs_in(formats()),
             short_time(row.last_seen_at),
         )
         for row in rows.order_by("pk")
