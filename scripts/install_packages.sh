@@ -14,6 +14,7 @@ is_present() {
     iproute2) command -v ip >/dev/null ;;
     nftables) command -v nft >/dev/null ;;
     webkit2gtk-driver) command -v WebKitWebDriver >/dev/null ;;
+    netavark) [ -x /usr/lib/podman/netavark ] ;;
     xvfb) command -v Xvfb >/dev/null ;;
     *) command -v "$1" >/dev/null ;;
     esac

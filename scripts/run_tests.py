@@ -92,7 +92,7 @@ LONG_PARTS = (
     (Part("Long, alone", ("-m", "long", *ALONE)),),
 )
 # Debian's packages that no other test uses.
-LONG_PACKAGES = "firefox-esr webkit2gtk-driver xvfb"
+LONG_PACKAGES = "firefox-esr webkit2gtk-driver xvfb buildah netavark mmdebstrap"
 # They wait for nothing, and each process has to read all tests first.
 FAST = Part("Fast", ("-m", NEEDS_NO_SERVER, "-n", str(PROCESSORS), *NOT_WITH_PROGRAMS))
 # A busy machine is no explanation for more failures than this, so they are not run again.
