@@ -82,10 +82,9 @@ def new_message_id() -> str:
     call for random bits.
     """
     number = next(_counter)
-    high = (time.time_ns() // 1_000_000) << 16 | 0x7000 | (number >> 22) & 0xFFF
-    low = 0b10 << 62 | _process_bits << 22 | number & 0x3FFFFF
-    text = f"{high:016x}{low:016x}"
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+    milliseconds = f"{time.time_ns() // 1_000_000:012x}"
+    low = f"{0b10 << 62 | _process_bits << 22 | number & 0x3FFFFF:016x}"
+    return f"{milliseconds[:8]}-{milliseconds[8:]}-7{number >> 22 & 0xFFF:03x}-{low[:4]}-{low[4:]}"
 
 
 class Envelope(msgspec.Struct, frozen=True, kw_only=True):

@@ -61,7 +61,8 @@ async def acall(
     broker, replies = traffic.broker, traffic.replies
     loop = asyncio.get_running_loop()
     until = loop.time() + timeout_seconds
-    correlation_id, answer = replies.expect(service)
+    correlation_id, wait = replies.expect(service)
+    answer = wait.future
     progress = "connecting"
 
     def on_confirm(error: MessagingError | None) -> None:
@@ -79,7 +80,7 @@ async def acall(
             if not broker.is_connected:
                 await _first_attempt(broker, answer)
             if not answer.done():
-                replies.sent(correlation_id)
+                wait.is_sent = True
                 broker.publish_nowait(
                     broker.topology.commands,
                     service,
@@ -113,7 +114,7 @@ async def acall(
             replies.discard(correlation_id)
             # An error's traceback refers to this frame; without this, the frame would refer to the error and
             # its secret.
-            del answer
+            del answer, wait
     return Reply.decode(reply).unwrap()
 
 

@@ -79,9 +79,16 @@ class KeepingManager(Manager):  # type: ignore[misc]
         self._process_ctor = KeptProcess
 
     def terminate(self) -> None:
-        """See ``Manager``."""
+        """Terminate all processes, as soon as all have started: a signal may arrive before their ids do."""
         ENDING.set()
-        super().terminate()
+        self._all_started()
+
+    def _all_started(self) -> bool:
+        """Return True if all ids are known. The main loop calls this in every round."""
+        have_started = bool(super()._all_started())
+        if have_started and ENDING.is_set():
+            super().terminate()
+        return have_started
 
 
 def main() -> int:

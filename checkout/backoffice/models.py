@@ -4,7 +4,7 @@ from django.db import models
 
 from checkout.backoffice.log_in.second_factor.models import AuthenticatorApp, RecoveryCodes
 
-__all__ = ["AuthenticatorApp", "MerchantAccess", "RecoveryCodes"]
+__all__ = ["AuthenticatorApp", "MerchantAccess", "Preferences", "RecoveryCodes"]
 
 
 class MerchantAccess(models.Model):
@@ -23,3 +23,16 @@ class MerchantAccess(models.Model):
 
     def __str__(self) -> str:
         return "all merchants" if self.is_unlimited else ", ".join(self.merchants) or "no merchant"
+
+
+class Preferences(models.Model):
+    """The time zone of a member of staff, and the language as in which dates and amounts are written.
+
+    Without a row, these are UTC and English.
+    """
+
+    user = models.OneToOneField(
+        "auth.User", on_delete=models.CASCADE, primary_key=True, related_name="preferences"
+    )
+    zone = models.CharField(max_length=64, blank=True)
+    formats = models.CharField(max_length=8, blank=True)

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any, TypeVar
 
@@ -113,23 +113,28 @@ def _in_digits(found: re.Match[str]) -> str:
 
 def day_in(word: str) -> date | None:
     """Return the day that a word names; None if it names none."""
-    today = timezone.now().date()
+    today = timezone.localdate()
     if word.lower() in ("today", "yesterday"):
         return today if word.lower() == "today" else today - timedelta(days=1)
     for form in _DATES:
         try:
-            return datetime.strptime(word, form).replace(tzinfo=UTC).date()
+            return datetime.strptime(word, form).date()  # noqa: DTZ007  # the day is what was typed
         except ValueError:
             continue
     return None
 
 
+def midnight_of(day: date) -> datetime:
+    """Return the beginning of a day in the reader's zone."""
+    return timezone.make_aware(datetime.combine(day, time.min))
+
+
 def _since(search: Search, day: date) -> None:
-    search.conditions &= Q(created_at__gte=datetime.combine(day, time.min, UTC))
+    search.conditions &= Q(created_at__gte=midnight_of(day))
 
 
 def _before(search: Search, day: date) -> None:
-    search.conditions &= Q(created_at__lt=datetime.combine(day, time.min, UTC))
+    search.conditions &= Q(created_at__lt=midnight_of(day))
 
 
 def _day_of(value: str) -> date:

@@ -1,7 +1,7 @@
 """The waits for replies on this event loop: one future for each correlation id."""
 
 import asyncio
-import secrets
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -11,7 +11,12 @@ from messaging.errors import TooManyWaiters
 
 
 @dataclass(slots=True)
-class _Wait:
+class Wait:
+    """A wait for the reply of a service.
+
+    Once the command ``is_sent``, its reply is lost if this process's queue is lost.
+    """
+
     service: str
     future: "asyncio.Future[bytes]"
     is_sent: bool = False
@@ -24,7 +29,7 @@ class PendingReplies:
     """
 
     def __init__(self) -> None:
-        self._waiting: dict[str, _Wait] = {}
+        self._waiting: dict[str, Wait] = {}
         self._loop = asyncio.get_running_loop()
 
     def __len__(self) -> int:
@@ -33,8 +38,8 @@ class PendingReplies:
     def __contains__(self, correlation_id: str) -> bool:
         return correlation_id in self._waiting
 
-    def expect(self, service: str) -> tuple[str, "asyncio.Future[bytes]"]:
-        """Return a new correlation id and the future of the service's reply. Call ``discard`` in the end.
+    def expect(self, service: str) -> tuple[str, Wait]:
+        """Return a new correlation id and the wait for the service's reply. Call ``discard`` in the end.
 
         The id holds 128 random bits, so that only those who see the command can answer it. Raises
         TooManyWaiters.
@@ -42,13 +47,9 @@ class PendingReplies:
         if len(self._waiting) >= conf.max_waiters:
             tallies.refusals.add("waiters")
             raise TooManyWaiters(f"{len(self._waiting)} callers are waiting already")
-        correlation_id = f"r{secrets.token_hex(16)}"
-        wait = self._waiting[correlation_id] = _Wait(service, self._loop.create_future())
-        return correlation_id, wait.future
-
-    def sent(self, correlation_id: str) -> None:
-        """Note that the command was sent. Its reply is lost from now on if this process's queue is lost."""
-        self._waiting[correlation_id].is_sent = True
+        correlation_id = f"r{os.urandom(16).hex()}"
+        wait = self._waiting[correlation_id] = Wait(service, self._loop.create_future())
+        return correlation_id, wait
 
     def asked(self, correlation_id: str) -> str:
         """Return the service whose reply is awaited."""

@@ -159,7 +159,7 @@ class Publisher:
     ) -> None:
         """Publish as above, also if the broker had blocked an earlier connection."""
         channel, link = self._channel, self._link
-        if channel is None or link is None or not channel.raw.is_open:
+        if channel is None or link is None:
             raise BrokerUnavailable("not connected")
         if link.is_blocked:
             raise BrokerUnavailable("the broker has blocked publishing")

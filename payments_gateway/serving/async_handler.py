@@ -88,17 +88,22 @@ class HeldRequestHandler(UnreadableRefused):
         except Exception as error:
             response = await sync_to_async(response_for_exception, thread_sensitive=False)(request, error)
         self._csrf.process_response(request, response)
-        status, path = response.status_code, self._scrub(request.path)
-        is_refused = HTTPStatus.BAD_REQUEST <= status != HTTPStatus.INTERNAL_SERVER_ERROR
-        if is_refused and is_for_programs(request.resolver_match):
-            log_refusal(request, response, path)
-        elif status >= HTTPStatus.BAD_REQUEST:
-            log_it = sync_to_async(log_response, thread_sensitive=False)
-            await log_it("%s: %s", response.reason_phrase, path, response=response, request=request)
+        if response.status_code >= HTTPStatus.BAD_REQUEST:
+            await self._log(request, response)
         if tallies.is_on:
             view = request.resolver_match.view_name  # type: ignore[union-attr]
-            answers.note(perf_counter() - begin, "held", view, status)
-        return cast(HttpResponse, response)
+            answers.note(perf_counter() - begin, "held", view, response.status_code)
+        return response  # type: ignore[no-any-return]
+
+    async def _log(self, request: HttpRequest, response: HttpResponse) -> None:
+        """Log a refusal or an error."""
+        path = self._scrub(request.path)
+        is_refused = response.status_code != HTTPStatus.INTERNAL_SERVER_ERROR
+        if is_refused and is_for_programs(request.resolver_match):
+            log_refusal(request, response, path)
+        else:
+            log_it = sync_to_async(log_response, thread_sensitive=False)
+            await log_it("%s: %s", response.reason_phrase, path, response=response, request=request)
 
     async def _refusal(self, request: HttpRequest) -> HttpResponseBase | None:
         """Run the checks before the view. Return a response if the request is refused."""

@@ -4,12 +4,11 @@ Django's ASGI handler spools a whole body before any middleware runs, without a 
 """
 
 import asyncio
-from collections.abc import Awaitable
 
 from payments_gateway.serving.conf import conf
 from payments_gateway.serving.problems import MALFORMED, TOO_LARGE, TOO_SLOW, RefusedError
 from payments_gateway.serving.process.graceful_shutdown import drain
-from payments_gateway.serving.scope import HAS_ARRIVED, REFUSED, Application, Message, Receive, Scope, Send
+from payments_gateway.serving.scope import ARRIVED, REFUSED, Application, Message, Receive, Scope, Send
 
 # The additional time that a body may take when the process is about to end.
 LAST_SECONDS = 1.0
@@ -46,14 +45,23 @@ class BodyLimit:
             send = _closing(send)
         await self._application(scope, _Replay(body, receive), send)
 
-    def _body_of(self, scope: Scope, receive: Receive) -> Awaitable[bytes | None]:
+    async def _body_of(self, scope: Scope, receive: Receive) -> bytes | None:
         """Return the body, or None if the client disconnects before its end."""
         declared = _declared_length(scope)
         if declared is None:
             raise RefusedError(MALFORMED)
         if declared > self._max_bytes:
             raise RefusedError(TOO_LARGE)
-        return self._read(receive) if HAS_ARRIVED in scope else self._read_in_time(receive)
+        arrived: bytearray | None = scope.pop(ARRIVED, None)
+        return await self._read_in_time(receive) if arrived is None else self._taken(arrived)
+
+    def _taken(self, arrived: bytearray) -> bytes:
+        """Return the body that has arrived. The server keeps no copy of it."""
+        if len(arrived) > self._max_bytes:
+            raise RefusedError(TOO_LARGE)
+        body = bytes(arrived)
+        arrived.clear()
+        return body
 
     async def _read_in_time(self, receive: Receive) -> bytes | None:
         try:
@@ -64,7 +72,7 @@ class BodyLimit:
         except TimeoutError:
             raise RefusedError(TOO_SLOW) from None
 
-    async def _read(self, receive: Receive, pace: "_Pace | None" = None) -> bytes | None:
+    async def _read(self, receive: Receive, pace: "_Pace") -> bytes | None:
         body = bytearray()
         while True:
             message = await receive()
@@ -75,8 +83,7 @@ class BodyLimit:
                 raise RefusedError(TOO_LARGE)
             if not message.get("more_body", False):
                 return bytes(body)
-            if pace is not None:
-                pace.has_come_to(len(body))
+            pace.has_come_to(len(body))
 
 
 class _Pace:

@@ -13,8 +13,8 @@ Application = Callable[[Any, Any, Any], Awaitable[None]]  # frameworks disagree 
 MATCH = "serving.match"
 # The ``Problem`` for which the request is refused, so that its body is not read. The application answers it.
 REFUSED = "serving.refused"
-# The server already has the whole body, so that no wait is necessary.
-HAS_ARRIVED = "serving.body_has_arrived"
+# The whole body, a ``bytearray``, if the server has it before the application begins. Its reader empties it.
+ARRIVED = "serving.arrived_body"
 # A list of callbacks that the server calls when the client disconnects. A request removes its own in the end.
 WHEN_LEFT = "serving.when_left"
 # An ``Answer`` of the server.

@@ -27,11 +27,17 @@ class Service(Protocol):
 
 
 def free_port() -> int:
-    """Return a TCP port of 127.0.0.1 on which no program listens at present."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Return a TCP port of 127.0.0.1 on which no program listens, and keep it until this process ends.
+
+    The port stays bound here, so that the kernel gives it to no other socket or connection before the program
+    has started that is to listen on it. Servers set SO_REUSEADDR, and can listen on such a port.
+    """
+    probe = socket.socket()
+    probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    probe.bind(("127.0.0.1", 0))
+    port: int = probe.getsockname()[1]
+    probe.detach()  # the descriptor stays open
+    return port
 
 
 def spawn(

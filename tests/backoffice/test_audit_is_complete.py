@@ -232,6 +232,10 @@ def new_codes(client):
     return client.post(reverse("admin:second_factor_codes"))
 
 
+def choose_zone(client):
+    return client.post(reverse("admin:preferences"), {"zone": "Europe/Berlin", "formats": "de"})
+
+
 LABELS = {model._meta.model_name: model._meta.app_label for model in our_models()} | {"user": "auth"}
 # Requests that change something, by the names of their addresses.
 CHANGES = {
@@ -278,6 +282,7 @@ CHANGES = {
     "payments_operation_settle": settle_operation,
     "payments_saga_settle": settle_claim,
     "password_change": change_own_password,
+    "preferences": choose_zone,
     "second_factor": confirm_password,
     "second_factor_set_up": set_up_factor,
     "second_factor_codes": new_codes,

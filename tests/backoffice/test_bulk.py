@@ -8,7 +8,7 @@ from django.test import Client
 from django.urls import reverse
 
 from checkout.backoffice.models import MerchantAccess
-from checkout.payments.models import Merchant, Operation
+from checkout.payments.models import ApprovalRequest, ApprovalRule, Merchant, Operation
 from tests.backoffice import rows
 from tests.backoffice.recorded import entries
 
@@ -170,3 +170,71 @@ def test_bulk_needs_the_permission_of_a_single_request(address, permission):
     assert browser.post(address, {}).status_code == 403
     listed = browser.get(reverse("admin:payments_payment_changelist")).content.decode()
     assert address not in listed
+
+
+@pytest.fixture
+def limit():
+    """Have refunds and captures above £5.00 approved by a second member of staff."""
+    return ApprovalRule.objects.create(
+        merchant=rows.merchant(), matter="money", currency="GBP", above_minor=500
+    )
+
+
+def approve(row):
+    other = Client()
+    other.force_login(User.objects.create_superuser("grace"))
+    other.post(reverse("admin:payments_approvalrequest_approve", args=[row.pk]))
+
+
+def test_lines_of_a_file_above_the_limit_ask_for_approval_and_the_others_do_not(admin_client, limit):
+    for order in ("A-1", "A-2", "A-3"):
+        rows.captured(order)
+    text = "order,amount,reason\nA-1,5.00,\nA-2,5.01,Broken\nA-3,99.00,\n"
+    page = send(admin_client, text)
+    assert [line.asks for line in page.context["lines"]] == [False, True, False]
+    assert "1 of these lines needs approval" in page.content.decode()
+    done = confirm(admin_client, text)
+    assert "2 of 3 requested: £10.01, of which 1 (£5.01) waits for approval" in done.content.decode()
+    assert refunds() == [("A-1", 500, "Recall", "admin")]
+    asked = ApprovalRequest.objects.get()
+    assert (asked.payment.order_reference, asked.amount_minor, asked.reason) == ("A-2", 501, "Broken")
+    assert {entry.action for entry in entries()} == {"refund", "ask_for_approval"}
+    assert asked.requested_by == "admin"
+
+
+def test_what_was_approved_is_not_requested_again_by_the_same_file(admin_client, limit):
+    rows.captured("A-1")
+    text = "order,amount\nA-1,5.01\n"
+    confirm(admin_client, text)
+    assert told(confirm(admin_client, text)) == {"A-1": "Approval: had been requested before, once"}
+    approve(ApprovalRequest.objects.get())
+    # Even without the rule, by which the line would be requested at once.
+    limit.delete()
+    assert told(confirm(admin_client, text)) == {"A-1": "Approval: had been requested before, once"}
+    assert "approval was requested before" in send(admin_client, text).context["lines"][0].refusal
+    assert refunds() == [("A-1", 501, "Recall", "admin")]
+
+
+def test_small_lines_for_one_payment_do_not_pass_below_the_limit(admin_client, limit):
+    rows.captured("A-1")
+    text = "order,amount\nA-1,3.00\nA-1,3.00\n"
+    assert [line.asks for line in send(admin_client, text).context["lines"]] == [False, True]
+    confirm(admin_client, text)
+    assert [amount for _, amount, _, _ in refunds()] == [300]
+    assert ApprovalRequest.objects.get().amount_minor == 300
+
+
+def test_captures_above_the_limit_ask_for_approval_payment_by_payment(admin_client, limit):
+    large = [rows.authorised(order) for order in ("A-1", "A-2")]
+    yen = rows.authorised("A-3", currency="JPY", amount_minor=240_000)
+    shown = admin_client.get(CAPTURE).context["lines"]
+    assert {line.named: line.asks for line in shown} == {"A-1": True, "A-2": True, "A-3": False}
+    form = {"key": uuid4(), "reason": "Sent", "line": [line.value for line in shown]}
+    results = told(admin_client.post(CAPTURE, form))
+    assert (results["A-1"], results["A-2"]) == ("Approval: requested",) * 2
+    assert [capture.payment for capture in Operation.objects.filter(kind="capture")] == [yen]
+    again = told(admin_client.post(CAPTURE, form))
+    assert again["A-1"] == "Approval: had been requested before, once"
+    approve(ApprovalRequest.objects.get(payment=large[0]))
+    captures = Operation.objects.filter(kind="capture").order_by("pk")
+    assert [capture.payment for capture in captures] == [yen, large[0]]

@@ -49,7 +49,7 @@ def go_live():
 
 def test_a_refund_shows_on_both_pages_which_payment_it_is_of(admin_client):
     payment = bought()
-    today = f"{timezone.now():%-d %B %Y}"
+    today = f"{timezone.now():%-d %b %Y}"
     for page in both_pages(admin_client, payment, "refund"):
         assert page["Order"] == "ORDER-7: Order ORDER-7"
         assert page["Shopper"] == "ann@shop.example"

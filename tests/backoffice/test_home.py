@@ -4,9 +4,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import time_machine
+from django.contrib.auth.models import User
 from django.urls import reverse
-from django.utils import timezone
 
+from checkout.backoffice.models import Preferences
 from checkout.payments.models import HourlyFigure, OutboxMessage, ProviderCall, RetentionWalk
 from checkout.payments.models.figures import Figure
 from tests.backoffice import rows
@@ -57,8 +58,8 @@ def test_a_day_begins_at_midnight_of_the_reader(admin_client):
     figure(Figure.PAID, 1, hours=15)
     figure(Figure.PAID, 1, hours=14)
     assert shown(admin_client, days=1)["Payments paid"][0][0] == "1"
-    with timezone.override("Europe/Madrid"):
-        assert shown(admin_client, days=1)["Payments paid"][0][0] == "2"
+    Preferences.objects.create(user=User.objects.get(username="admin"), zone="Europe/Madrid")
+    assert shown(admin_client, days=1)["Payments paid"][0][0] == "2"
 
 
 def test_rates_are_shares_of_answered_attempts(admin_client):

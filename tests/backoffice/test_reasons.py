@@ -234,7 +234,7 @@ def test_more_reasons_take_no_more_queries(queries_for):
         rows.dead_letter(payment.reference)
         rows.waiting(payment, "refund", 100)
         rows.difference(payment, kind=("refunded", "charged_back", "currency", "order")[number])
-    assert queries_for(address("payment", payment)) == few <= 47
+    assert queries_for(address("payment", payment)) == few <= 48
 
 
 @pytest.mark.parametrize(("minor", "is_offered"), [(1300, True), (300, False)])

@@ -21,7 +21,10 @@ from tests.backoffice.test_audit_is_complete import ACTIONS, CHANGES
 pytestmark = pytest.mark.django_db
 # Only superusers give rights, and everybody may change the own password.
 BY_SUPERUSERS = {name for name in CHANGES if name.startswith("auth_")}
-BY_ANYBODY = {"password_change", "second_factor", "second_factor_set_up", "second_factor_codes"}
+BY_ANYBODY = {
+    *("password_change", "preferences"),
+    *("second_factor", "second_factor_set_up", "second_factor_codes"),
+}
 OTHER_NAMES = {
     "merchant_attack_mode_on": "protect_merchant",
     "merchant_attack_mode_off": "protect_merchant",

@@ -183,7 +183,7 @@ def test_staff_see_what_enabling_an_endpoint_sends_and_what_it_does_not_before_t
     with time_machine.travel("2026-11-30T14:05:00Z", tick=False):
         actions.disable("example", endpoint.reference, "the shop moves")
     shown = client.get(page(endpoint, "enable"))
-    assert dict(shown.context["facts"])["Disabled since"] == "2026-11-30 14:05 UTC"
+    assert dict(shown.context["facts"])["Disabled since"] == "30 Nov 2026, 14:05 UTC"
     assert dict(shown.context["facts"])["Pending deliveries"] == "1"
     text = html.unescape(shown.content.decode())
     assert "Pending deliveries are sent now." in text

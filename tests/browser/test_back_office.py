@@ -125,6 +125,7 @@ def test_every_page_can_be_read_and_operated_at_any_width(
         "payments/difference/",
         "payments/difference/{difference}/change/",
         "payments/providernotification/",
+        "preferences/",
     )
     with at_work(
         browser, shared_stack, viewport={"width": width, "height": 800}, color_scheme=scheme

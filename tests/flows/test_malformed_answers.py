@@ -1,10 +1,10 @@
 """A faulty checkout service sends malformed replies to the web process."""
 
 import pytest
-from asgiref.sync import sync_to_async
 
 from checkout.payments.models import Payment
 from checkout.web import held_tier
+from messaging.concurrency.database import in_thread
 from messaging.delivery import Delivery
 from messaging.envelope import Envelope, Reply
 from messaging.registry import close_brokers, get_broker
@@ -31,6 +31,6 @@ async def test_the_shopper_reads_the_status_page(
 
     await broker.declare(queue)
     await broker.consume(queue.name, answer, prefetch=1, auto_ack=True)
-    pending = await sync_to_async(submit)(payment.reference)
+    pending = await in_thread(submit, payment.reference)
     assert await held_tier.answer(pending, sealed_card="approve", budget_seconds=20) is None
     await close_brokers()

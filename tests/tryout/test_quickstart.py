@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import signal
 import socket
 import struct
 import subprocess
@@ -29,14 +30,16 @@ class Reader:
     """A reader who types the page's commands into a shell, using one of its two receivers."""
 
     def __init__(self, demo, folder: Path, receiver: str, order: str) -> None:
-        # The ports of this demonstration are others, and each reader needs an order of their own.
+        # The ports of this demonstration are others, and each reader needs an order of their own. Without an
+        # address, the purchase would be tried at the demonstration that was started last: another test's.
         self._differs = {
             "http://localhost:8000": demo.url,
             "~/payments-gateway": f"{ROOT}",
             "4242": str(free_port()),
             "1001": order,
+            "try_purchase": f"try_purchase --url {demo.url}",
         }
-        environment = {**os.environ, "BROKER_URL": "memory://", "PUBLIC_URL": demo.url}
+        environment = {**os.environ, "BROKER_URL": "memory://"}
         environment["DATABASE_URL"] = f"sqlite:///{folder / 'none.sqlite3'}"
         (folder / receiver).write_text(self._here(PROGRAMS[receiver]))
         self.seen = folder / "seen"
@@ -50,13 +53,20 @@ class Reader:
                 stdin=subprocess.PIPE,
                 stdout=output,
                 stderr=output,
+                start_new_session=True,
             )
 
     def __enter__(self) -> "Reader":
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
         """Stop the receiver as the page says, and see that it has worked."""
+        if error is not None:
+            # The shell may have ended at a command that failed, and its receiver may still run.
+            with suppress(ProcessLookupError):
+                os.killpg(self._shell.pid, signal.SIGKILL)
+            self._shell.wait()
+            return
         self._type(self._last)
         self._shell.stdin.close()
         assert self._shell.wait(30) == 0, self.seen.read_text()
@@ -68,7 +78,14 @@ class Reader:
     def sees(self, line: str) -> None:
         """Wait until a line of the terminal matches a pattern as a whole."""
         pattern = re.compile(rf"^{line}$", re.MULTILINE)
-        wait_until(lambda: pattern.search(self.seen.read_text()), f"{line} on the terminal", seconds=90)
+
+        def is_there() -> bool:
+            has_ended = self._shell.poll() is not None  # at a command that failed
+            is_seen = pattern.search(self.seen.read_text()) is not None
+            assert is_seen or not has_ended, self.seen.read_text()
+            return is_seen
+
+        wait_until(is_there, f"{line} on the terminal", seconds=90)
 
     def _type(self, text: str) -> None:
         self._shell.stdin.write(text.encode())

@@ -26,20 +26,25 @@ def ask_for_approval(request: HttpRequest, proposal: Proposal) -> HttpResponse:
 
     Raises ``DuplicateRequest`` if the form was used for something else.
     """
-    row, is_new = propose(proposal, member(request.user))
+    row, is_new = record_proposal(request, proposal)
     if is_new:
-        note(
-            request,
-            "ask_for_approval",
-            f"Asked for approval: {row.what}",
-            subject_of(row),
-            Details(row.reason),
-        )
         text = "Requested. Nothing happens before another member of staff approves it."
     else:
         text = "This had been requested before, once."
     messages.add_message(request, messages.SUCCESS if is_new else messages.INFO, text)
     return HttpResponseRedirect(address_of(row))
+
+
+def record_proposal(request: HttpRequest, proposal: Proposal) -> tuple[ApprovalRequest, bool]:
+    """Record what the user wants to do, and return the request with True if it is new, in a transaction.
+
+    Raises ``DuplicateRequest`` if the key was used for something else.
+    """
+    row, is_new = propose(proposal, member(request.user))
+    if is_new:
+        what = f"Asked for approval: {row.what}"
+        note(request, "ask_for_approval", what, subject_of(row), Details(row.reason))
+    return row, is_new
 
 
 def key_of(name: str, wanted: object) -> str:

@@ -8,8 +8,8 @@ from typing import Any
 from django.core.exceptions import ValidationError
 
 from checkout.backoffice.display.facts import FactLine, money_facts, order_facts
+from checkout.backoffice.display.localised import money_text
 from checkout.errors import OperationRejected
-from checkout.localised_money import localised_money
 from checkout.money import Money
 from checkout.payments import actions
 from checkout.payments.actions import Available
@@ -64,8 +64,8 @@ def facts(request: ApprovalRequest) -> Iterator[FactLine]:
         yield from money_facts(payment) if request.matter == Matter.MONEY else order_facts(payment)
     if payment is not None and request.matter == Matter.MONEY:
         then = Money(int(request.seen), request.currency)
-        yield f"Left to {request.action} when it was requested", localised_money(then)
-        yield f"Left to {request.action} now", localised_money(_left(request, payment))
+        yield f"Left to {request.action} when it was requested", money_text(then)
+        yield f"Left to {request.action} now", money_text(_left(request, payment))
     before, after = request.content.get("before", {}), request.content.get("after", {})
     for name, value in after.items():
         label = name.replace("_", " ").capitalize()

@@ -3,6 +3,7 @@
 from typing import Any
 
 from checkout.backoffice.attention.reason import links_to
+from checkout.backoffice.display.localised import formats
 from checkout.backoffice.display.values import humanised, quantity_text
 from checkout.backoffice.display.wording import first_upper
 from checkout.backoffice.row_actions import Tool
@@ -25,10 +26,11 @@ def story(row: Difference) -> str:
         )
     if row.kind == Difference.Kind.ORDER:
         return (
-            f"The provider has {row.theirs} in an order that we do not know. It was made in its portal, by "
-            "another program with the same account, or before a backup from which our database was restored."
+            f"The provider has {row.theirs_in(formats())} in an order that we do not know. It was made in "
+            "its portal, by another program with the same account, or before a backup from which our "
+            "database was restored."
         )
-    differs = f"the provider's books have {row.theirs}, ours have {row.ours}."
+    differs = f"the provider's books have {row.theirs_in(formats())}, ours have {row.ours_in(formats())}."
     if row.kind.startswith(_LEDGER):
         sum = humanised(row.kind.removeprefix(_LEDGER))
         return f"The ledger ({sum}): {differs} A posting is missing, or was made without its operation."

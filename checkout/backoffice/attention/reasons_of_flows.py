@@ -10,12 +10,12 @@ from django.utils import timezone
 
 from checkout.backoffice.attention import page as attention
 from checkout.backoffice.attention.reason import Reason, links_to, links_to_figures
+from checkout.backoffice.display.localised import money_text
 from checkout.backoffice.display.wording import CLAIMS, STATES, first_upper
 from checkout.backoffice.row_actions import Tool
 from checkout.backoffice.settling.evidence import time_text
 from checkout.backoffice.settling.page import PERMISSION as SETTLE
 from checkout.conf import conf
-from checkout.localised_money import localised_money
 from checkout.payments.models import Fact, Operation, Payment, Saga
 from checkout.payments.models.saga import ASKING, UNFINISHED
 from checkout.payments.sagas.purchase.data import At
@@ -166,7 +166,7 @@ def _place(fact: Fact) -> tuple[object, object, int | None]:
 
 
 def _named(operation: Operation) -> str:
-    kind, amount = operation.get_kind_display().lower(), localised_money(operation.amount)
+    kind, amount = operation.get_kind_display().lower(), money_text(operation.amount)
     return f"{kind} of {amount}, {operation.reference}"
 
 

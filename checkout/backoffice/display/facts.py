@@ -2,10 +2,8 @@
 
 from collections.abc import Iterator
 
-from django.utils.formats import date_format
-
+from checkout.backoffice.display.localised import day_text, money_text
 from checkout.backoffice.display.values import badge
-from checkout.localised_money import localised_money
 from checkout.money import Money
 from checkout.payments.models import Merchant, Operation, Payment
 from checkout.payments.totals import OPEN, sums_of
@@ -47,17 +45,17 @@ def money_facts(payment: Payment) -> Iterator[FactLine]:
     sums, currency = sums_of(payment), payment.currency
     captures_open = sums.total(Operation.Kind.CAPTURE, *OPEN)
     refunds_open = sums.total(Operation.Kind.REFUND, *OPEN)
-    yield "Captured so far", localised_money(Money(sums.captured, currency))
+    yield "Captured so far", money_text(Money(sums.captured, currency))
     if captures_open:
-        yield "Captures without an outcome yet", localised_money(Money(captures_open, currency))
-    refunded = localised_money(Money(sums.refunded, currency))
+        yield "Captures without an outcome yet", money_text(Money(captures_open, currency))
+    refunded = money_text(Money(sums.refunded, currency))
     yield "Refunded so far", f"{refunded} {REFUNDED_BEFORE}" if sums.refunded else refunded
     if refunds_open:
-        yield "Refunds without an outcome yet", localised_money(Money(refunds_open, currency))
+        yield "Refunds without an outcome yet", money_text(Money(refunds_open, currency))
     if sums.charged_back:
-        yield "Charged back so far", localised_money(Money(sums.charged_back, currency))
+        yield "Charged back so far", money_text(Money(sums.charged_back, currency))
     if sums.dispute_claimed:
-        yield "Claimed by disputes, not booked", localised_money(Money(sums.dispute_claimed, currency))
+        yield "Claimed by disputes, not booked", money_text(Money(sums.dispute_claimed, currency))
 
 
 def _order_of_shopper(payment: Payment) -> Iterator[FactLine]:
@@ -69,4 +67,4 @@ def _order_of_shopper(payment: Payment) -> Iterator[FactLine]:
 
 
 def _amount(payment: Payment) -> str:
-    return f"{localised_money(payment.amount)} of {date_format(payment.created_at, 'j F Y')}"
+    return f"{money_text(payment.amount)} of {day_text(payment.created_at)}"

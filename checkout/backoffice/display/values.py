@@ -9,12 +9,11 @@ from decimal import Decimal
 
 from django.template.defaultfilters import pluralize
 from django.urls import reverse
-from django.utils.formats import date_format
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import mark_safe
 from django.utils.timesince import timesince
 
-from checkout.localised_money import localised_money
+from checkout.backoffice.display.localised import minute_text, money_text, second_text
 from checkout.money import Money, exponent
 from checkout.payments.models import Payment
 
@@ -70,7 +69,7 @@ def age(since: datetime) -> str:
 
 def short_time(at: datetime) -> str:
     """Return a time to the minute, with the exact one on hover."""
-    shown, exact = date_format(at, "j M Y, H:i"), date_format(at, "DATETIME_FORMAT")
+    shown, exact = minute_text(at), second_text(at)
     return format_html('<time datetime="{}" title="{}">{}</time>', at.isoformat(), exact, shown)
 
 
@@ -106,7 +105,7 @@ def told_amount(data: Mapping[str, str]) -> str:
         return text or NOTHING
     digits, currency = found.groups()
     minor = int(Decimal(digits.replace(",", "")).scaleb(exponent(currency)))
-    return localised_money(Money(minor, currency))
+    return money_text(Money(minor, currency))
 
 
 def lines_text(lines: Sequence[Mapping[str, object]]) -> str:

@@ -6,10 +6,10 @@ from datetime import datetime
 from typing import Any
 
 from django.http import HttpRequest
-from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.http import urlencode
 
+from checkout.backoffice.display.localised import hour_text, money_text, weekday_text
 from checkout.backoffice.display.values import Table, humanised, quantity_text
 from checkout.backoffice.home.charts import Bar, Chart, Shares, percent
 from checkout.backoffice.home.figures import (
@@ -23,7 +23,6 @@ from checkout.backoffice.home.figures import (
     visible_figures,
     visible_merchants,
 )
-from checkout.localised_money import localised_money
 from checkout.money import Money
 from checkout.payments.models import HourlyFigure, Merchant, RetentionWalk
 from checkout.payments.models.figures import REFUSED_BECAUSE, TOOK, TOOK_WITH_CHALLENGE, Figure
@@ -141,7 +140,7 @@ def _amounts(now: Sums, before: Sums, name: str) -> Iterator[tuple[str, str]]:
     earlier = before.amounts(name)
     amounts = now.amounts(name)
     for currency, minor in amounts.items():
-        yield localised_money(Money(minor, currency)), _change(minor, earlier.get(currency, 0))
+        yield money_text(Money(minor, currency)), _change(minor, earlier.get(currency, 0))
     if not amounts:
         yield "0", _change(0, sum(earlier.values()))
 
@@ -149,7 +148,7 @@ def _amounts(now: Sums, before: Sums, name: str) -> Iterator[tuple[str, str]]:
 def _number(name: str, now: Sums, before: Sums, counted: str, amount: str = "") -> Tile:
     number = now.total(counted)
     sums = now.amounts(amount) if amount else {}
-    note = ", ".join(localised_money(Money(minor, currency)) for currency, minor in sums.items())
+    note = ", ".join(money_text(Money(minor, currency)) for currency, minor in sums.items())
     return Tile(name, [(str(number), _change(number, before.total(counted)))], note)
 
 
@@ -196,11 +195,11 @@ def _chart(figures: Figures, period: Period) -> Chart:
 
 
 def _label(part: datetime, period: Period) -> str:
-    return date_format(part, "H:i" if period.is_one_day else "D j M")
+    return hour_text(part) if period.is_one_day else weekday_text(part)
 
 
 def _money(amounts: Mapping[str, int]) -> str:
-    return ", ".join(localised_money(Money(minor, currency)) for currency, minor in amounts.items())
+    return ", ".join(money_text(Money(minor, currency)) for currency, minor in amounts.items())
 
 
 def _shares(now: Sums) -> Iterator[Shares]:

@@ -9,10 +9,10 @@ from django.utils import timezone
 
 from checkout.backoffice.base import ModelAdmin
 from checkout.backoffice.display.facts import FactLine, merchant_text
+from checkout.backoffice.display.localised import money_text
 from checkout.backoffice.display.values import NOTHING, badge, humanised, json_block
 from checkout.backoffice.row_actions import ReadOnlyAdminWithActions, Verb
 from checkout.backoffice.search import match_exactly
-from checkout.localised_money import localised_money
 from checkout.money import Money
 from checkout.payments.actions import links
 from checkout.payments.models import PaymentLink
@@ -106,7 +106,7 @@ class PaymentLinkAdmin(ReadOnlyAdminWithActions):
         return match_exactly(queryset, search_term, *self.search_fields), False
 
     def facts(self, row: PaymentLink) -> Iterator[FactLine]:
-        yield "Amount", localised_money(row.amount)
+        yield "Amount", money_text(row.amount)
         yield "Order", f"{row.order_reference}: {row.description}"
         yield "Merchant", merchant_text(row.merchant)
 
@@ -120,7 +120,7 @@ class PaymentLinkAdmin(ReadOnlyAdminWithActions):
 
     @admin.display(description="amount", ordering="amount_minor")
     def price(self, link: PaymentLink) -> str:
-        return localised_money(link.amount)
+        return money_text(link.amount)
 
     @admin.display(description="address for shoppers")
     def shown_to_shoppers(self, link: PaymentLink) -> str:
@@ -136,9 +136,7 @@ class PaymentLinkAdmin(ReadOnlyAdminWithActions):
             return f"a quantity from 1 to {link.max_quantity}"
         if link.least_minor is None or link.most_minor is None:
             return NOTHING
-        least, most = (
-            localised_money(Money(each, link.currency)) for each in (link.least_minor, link.most_minor)
-        )
+        least, most = (money_text(Money(each, link.currency)) for each in (link.least_minor, link.most_minor))
         return f"an amount from {least} to {most}"
 
     @admin.display(description="metadata")

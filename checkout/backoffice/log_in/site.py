@@ -7,11 +7,14 @@ from django.contrib.admin import AdminSite
 from django.contrib.auth import authenticate
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
+from django.template.response import SimpleTemplateResponse
 from django.urls import path, reverse
 from django.views.decorators.http import require_safe
 
+from checkout.backoffice import preferences
 from checkout.backoffice.attention.waiting_for_staff import counted_for, may_view_concerns
 from checkout.backoffice.audited import CHANGE, note, subject_of
+from checkout.backoffice.display.localised import zone_name
 from checkout.backoffice.home.health import health_for
 from checkout.backoffice.home.page import figures_context
 from checkout.backoffice.log_in.log_in import locked_out
@@ -22,7 +25,10 @@ from checkout.backoffice.navigation import menu, sections_of
 
 
 class BackOffice(AdminSite):
-    """The admin site: its menu follows the work of staff, and each page shows the time left to a session."""
+    """The admin site: its menu follows the work of staff, and each page shows the time left to a session.
+
+    Times and amounts are written as the user has chosen.
+    """
 
     site_header = site_title = "Payments"
     index_title = "Home"
@@ -33,7 +39,12 @@ class BackOffice(AdminSite):
         view = self.admin_view(require_safe(self.session_view))
         # Django's redirect to the address of any row would say which rows exist.
         pages = [page for page in super().get_urls() if getattr(page, "name", "") != "view_on_site"]
-        return [path("session/", view, name="session"), *addresses(self), *pages]
+        return [
+            path("session/", view, name="session"),
+            *addresses(self),
+            *preferences.addresses(self),
+            *pages,
+        ]
 
     def admin_view(self, view: Any, cacheable: bool = False) -> Any:
         """See AdminSite. Lead to the second factor, or to a confirmation, if it is missing."""
@@ -42,7 +53,12 @@ class BackOffice(AdminSite):
         @wraps(inner)
         def behind_the_gate(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
             address = missing(request) if self.has_permission(request) else ""
-            return HttpResponseRedirect(address) if address else inner(request, *args, **kwargs)
+            if address:
+                return HttpResponseRedirect(address)
+            with preferences.read_as(request.user):
+                response = inner(request, *args, **kwargs)
+                # Django renders it later otherwise, for no reader.
+                return response.render() if isinstance(response, SimpleTemplateResponse) else response
 
         return behind_the_gate
 
@@ -52,7 +68,7 @@ class BackOffice(AdminSite):
         if context["has_permission"]:
             context.update(menu(request, context["available_apps"]))
         left = seconds_left(request.session) if request.user.is_authenticated else 0
-        return {**context, "session_seconds": left}
+        return {**context, "session_seconds": left, "zone": zone_name()}
 
     def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[Any]:
         """Return the sections of the menu in place of Django's applications."""

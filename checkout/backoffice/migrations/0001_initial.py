@@ -1,4 +1,4 @@
-"""The tables of the merchants whose data a member of staff sees, and of second factors."""
+"""The tables of what a member of staff sees and prefers, and of second factors."""
 
 import django.db.models.deletion
 from django.db import migrations, models
@@ -37,6 +37,23 @@ class Migration(migrations.Migration):
                 ),
             ],
             options={"verbose_name_plural": "merchant access"},
+        ),
+        migrations.CreateModel(
+            name="Preferences",
+            fields=[
+                (
+                    "user",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        primary_key=True,
+                        related_name="preferences",
+                        serialize=False,
+                        to="auth.user",
+                    ),
+                ),
+                ("zone", models.CharField(blank=True, max_length=64)),
+                ("formats", models.CharField(blank=True, max_length=8)),
+            ],
         ),
         migrations.CreateModel(
             name="AuthenticatorApp",

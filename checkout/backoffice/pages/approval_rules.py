@@ -7,9 +7,9 @@ from django import forms
 from django.contrib import admin
 from django.core.exceptions import ValidationError
 
+from checkout.backoffice.display.localised import money_text
 from checkout.backoffice.forms import ConfigurationForm
 from checkout.backoffice.pages.configuration import ConfigurationAdmin
-from checkout.localised_money import localised_money
 from checkout.money import CURRENCIES, exponent
 from checkout.payments.actions.creation import LARGEST_MINOR
 from checkout.payments.models import ApprovalRule
@@ -70,4 +70,4 @@ class ApprovalRuleAdmin(ConfigurationAdmin):
 
     @admin.display(description="above")
     def limit(self, rule: ApprovalRule) -> str:
-        return localised_money(rule.above) if rule.currency else "always"
+        return money_text(rule.above) if rule.currency else "always"

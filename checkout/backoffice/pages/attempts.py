@@ -10,6 +10,7 @@ from django.http import HttpRequest
 from checkout.backoffice.base import ModelAdmin, ReadOnlyAdmin
 from checkout.backoffice.display.columns import OfPayment, WithState
 from checkout.backoffice.display.facts import FactLine, merchant_text
+from checkout.backoffice.display.localised import money_text
 from checkout.backoffice.display.values import (
     NOTHING,
     breakable,
@@ -25,7 +26,6 @@ from checkout.backoffice.filters import HappenedFilter
 from checkout.backoffice.row_actions import ReadOnlyAdminWithActions, Verb
 from checkout.backoffice.search import match_exactly
 from checkout.backoffice.settling.operations import OperationSettlingAdmin
-from checkout.localised_money import localised_money
 from checkout.payments.actions.saved_cards import remove_card
 from checkout.payments.models import Attempt, Fact, Operation, ProviderCall, SavedCard
 from checkout.payments.providers.authentication import Authentication
@@ -241,7 +241,7 @@ class OperationAdmin(WithExport, OfPayment, WithState, OperationSettlingAdmin):
 
     @admin.display(ordering="amount_minor")
     def amount(self, operation: Operation) -> str:
-        return localised_money(operation.amount)
+        return money_text(operation.amount)
 
     @admin.display(description="refused because")
     def refused_because(self, operation: Operation) -> str:

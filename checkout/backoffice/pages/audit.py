@@ -1,6 +1,6 @@
 """The audit log: a list with filters that can be exported, and a page for each entry."""
 
-from datetime import UTC, datetime, time, timedelta
+from datetime import timedelta
 from types import MappingProxyType
 from typing import Any
 
@@ -18,7 +18,7 @@ from checkout.backoffice.base import ModelAdmin, ReadOnlyAdmin
 from checkout.backoffice.display.values import NOTHING, json_block, payment_link, short_time
 from checkout.backoffice.exports import WithExport
 from checkout.backoffice.navigation import SECTIONS
-from checkout.backoffice.search import day_in
+from checkout.backoffice.search import day_in, midnight_of
 
 _STRANGER = "-"
 
@@ -148,8 +148,8 @@ def _condition(word: str) -> Q:
         day = day_in(value)
         if day is None:
             return Q(pk__in=[])
-        midnight = datetime.combine(day, time.min, UTC)
-        return Q(at__gte=midnight) if operator == "since" else Q(at__lt=midnight + timedelta(days=1))
+        is_since = operator == "since"
+        return Q(at__gte=midnight_of(day)) if is_since else Q(at__lt=midnight_of(day + timedelta(days=1)))
     if is_operator and operator == "action":
         return Q(action=value)
     if is_operator and operator == "row":

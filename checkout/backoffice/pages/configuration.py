@@ -10,11 +10,11 @@ from checkout.backoffice.approvals.accounts import AccountsNeedApproval
 from checkout.backoffice.audited import Audited
 from checkout.backoffice.base import ModelAdmin
 from checkout.backoffice.bounded_search import WithBoundedSearch
+from checkout.backoffice.display.localised import money_text
 from checkout.backoffice.forms import BlockedValueForm, ProviderAccountForm, StockItemForm
 from checkout.backoffice.rights.pages import WithinMerchants
 from checkout.conf import conf
 from checkout.errors import ProviderMisconfigured
-from checkout.localised_money import localised_money
 from checkout.money import Money
 from checkout.orders.models import StockItem
 from checkout.payments.models import ProviderAccount
@@ -84,7 +84,7 @@ class StockItemAdmin(ConfigurationAdmin):
 
     @admin.display(ordering="price_minor")
     def price(self, item: StockItem) -> str:
-        return localised_money(Money(item.price_minor, item.currency))
+        return money_text(Money(item.price_minor, item.currency))
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
         """Lock the row for a change, because orders take from the same stock."""

@@ -16,12 +16,12 @@ from django.db.models import QuerySet
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.urls import path, reverse
 from django.utils import timezone
-from django.utils.formats import date_format
 from django.utils.html import format_html_join
 
 from checkout.audit.log import Details
 from checkout.backoffice.base import ModelAdmin
 from checkout.backoffice.display.facts import FactLine, order_facts
+from checkout.backoffice.display.localised import day_text, minute_text, money_text
 from checkout.backoffice.display.values import badge, payment_page_link, short_time
 from checkout.backoffice.display.wording import CLAIMS, DISPUTE_EVENTS
 from checkout.backoffice.exports import WithExport
@@ -29,7 +29,6 @@ from checkout.backoffice.pages.ledger import books_of
 from checkout.backoffice.row_actions import ReadOnlyAdminWithActions, Tool
 from checkout.conf import conf
 from checkout.errors import OperationRejected
-from checkout.localised_money import localised_money
 from checkout.money import Money
 from checkout.payments.actions import disputes as actions
 from checkout.payments.dispute_reasons import reason_in_words
@@ -258,7 +257,7 @@ class DisputeAdmin(WithExport, ReadOnlyAdminWithActions):
         record = _record(payment)
         if record is None or record.deadline is None:
             return "not recorded"
-        day = date_format(record.deadline, "j M Y")
+        day = day_text(record.deadline)
         if record.is_answered:
             return f"{day} (answered)"
         return f"{day} (passed)" if record.deadline < timezone.localdate() else day
@@ -270,7 +269,7 @@ class DisputeAdmin(WithExport, ReadOnlyAdminWithActions):
             (
                 reverse("admin:payments_dispute_download", args=[payment.pk, each.reference]),
                 each.name,
-                f"{each.size / 1000:.0f} kB, {each.added_by}, {date_format(each.added_at, 'j M Y')}",
+                f"{each.size / 1000:.0f} kB, {each.added_by}, {day_text(each.added_at)}",
                 f": {each.description}" if each.description else "",
             )
             for each in payment.evidence.all()
@@ -282,7 +281,7 @@ class DisputeAdmin(WithExport, ReadOnlyAdminWithActions):
         """The ledger entries of the money that issuers took or returned."""
         references = {each.reference for each in payment.moved}
         lines = (
-            (entry.account, localised_money(amount), date_format(entry.posted_at, "j M Y, H:i"))
+            (entry.account, money_text(amount), minute_text(entry.posted_at))
             for entry, amount in books_of(payment).entries
             if entry.posting.partition(":")[2] in references
         )
@@ -299,7 +298,7 @@ class DisputeAdmin(WithExport, ReadOnlyAdminWithActions):
     @admin.display(description="amount")
     def disputed(self, payment: Dispute) -> str:
         """The sum that issuers took back or are said to have taken; of a mere question, the payment's."""
-        return localised_money(_disputed(payment))
+        return money_text(_disputed(payment))
 
     @admin.display(description="state", ordering="standing")
     def state_in_words(self, payment: Dispute) -> str:
@@ -348,9 +347,9 @@ def _known(payment: Any) -> Iterator[str]:
     taken = _sum(payment, Operation.Kind.CHARGE_BACK)
     returned = _sum(payment, Operation.Kind.CHARGE_BACK_REVERSAL)
     if taken:
-        yield f"The shopper's bank took {localised_money(Money(taken, payment.currency))}"
+        yield f"The shopper's bank took {money_text(Money(taken, payment.currency))}"
     if returned:
-        yield f"It returned {localised_money(Money(returned, payment.currency))}"
+        yield f"It returned {money_text(Money(returned, payment.currency))}"
     claims: Sequence[Saga] = payment.claims
     for saga in claims:
         is_parked = saga.status == Saga.Status.PARKED

@@ -11,9 +11,9 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
-from django.utils.formats import date_format
 
 from checkout.backoffice.base import ModelAdmin, ReadOnlyAdmin
+from checkout.backoffice.display.localised import day_text, money_text
 from checkout.backoffice.display.values import (
     NOTHING,
     Table,
@@ -28,7 +28,6 @@ from checkout.backoffice.rights.merchants import merchants_of, visible
 from checkout.ledger.daily_totals import WALK, balances_by_account, balances_by_merchant, owed_minor
 from checkout.ledger.messages import PostEntries
 from checkout.ledger.models import DailyTotal, LedgerEntry
-from checkout.localised_money import localised_money
 from checkout.money import Money
 from checkout.payments.models import DeadLetter, Difference, Merchant, Payment, RetentionWalk
 from checkout.payments.models.messages import OPEN_LETTER
@@ -156,7 +155,7 @@ class LedgerEntryAdmin(WithBalances, WithExport, ReadOnlyAdmin):
         """Return the balance of each account."""
         balances = balances_by_account(balances_by_merchant(_chosen_totals(request)))
         rows = [
-            (LEDGER_ACCOUNTS[account], account, localised_money(Money(minor, currency)))
+            (LEDGER_ACCOUNTS[account], account, money_text(Money(minor, currency)))
             for account, currency, minor in balances
         ]
         return Table("Balances", ("Account", "Name", "Balance (debit positive)"), rows, "Nothing was posted.")
@@ -176,7 +175,7 @@ class LedgerEntryAdmin(WithBalances, WithExport, ReadOnlyAdmin):
 
     @admin.display(description="amount (debit positive)", ordering="amount_minor")
     def amount(self, entry: LedgerEntry) -> str:
-        return localised_money(Money(entry.amount_minor, entry.currency))
+        return money_text(Money(entry.amount_minor, entry.currency))
 
     @admin.display(ordering="payment_reference")
     def payment(self, entry: LedgerEntry) -> str:
@@ -240,7 +239,7 @@ class DailyTotalAdmin(WithBalances, WithExport, ReadOnlyAdmin):
             (
                 balance.merchant_code or NOTHING,
                 *(
-                    localised_money(Money(minor, balance.currency))
+                    money_text(Money(minor, balance.currency))
                     for minor in (
                         balance.captured,
                         -balance.refunded,
@@ -256,7 +255,7 @@ class DailyTotalAdmin(WithBalances, WithExport, ReadOnlyAdmin):
 
     @admin.display(description="day (UTC)", ordering="day")
     def on_day(self, total: DailyTotal) -> str:
-        return date_format(total.day, "j M Y")
+        return day_text(total.day)
 
     @admin.display(description="kind", ordering="kind")
     def kind_in_words(self, total: DailyTotal) -> str:
@@ -264,9 +263,9 @@ class DailyTotalAdmin(WithBalances, WithExport, ReadOnlyAdmin):
 
     @admin.display(description="amount", ordering="minor")
     def amount(self, total: DailyTotal) -> str:
-        return localised_money(Money(total.minor, total.currency))
+        return money_text(Money(total.minor, total.currency))
 
     @admin.display(description="adds to what is owed")
     def owed(self, total: DailyTotal) -> str:
         minor = owed_minor(total)
-        return localised_money(Money(minor, total.currency)) if minor else NOTHING
+        return money_text(Money(minor, total.currency)) if minor else NOTHING

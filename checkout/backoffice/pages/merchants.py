@@ -10,6 +10,7 @@ from django.http import HttpRequest, HttpResponse
 
 from checkout.backoffice.attention.page import begun_by_declines
 from checkout.backoffice.base import ModelAdmin
+from checkout.backoffice.display.localised import minute_text, second_text, with_zone
 from checkout.backoffice.display.values import Table
 from checkout.backoffice.forms import MerchantForm, users_of
 from checkout.backoffice.pages.configuration import ConfigurationAdmin
@@ -58,9 +59,14 @@ def _changes_of(merchant: Merchant) -> Table:
     changes = merchant.attack_mode_changes.all()[:MOST_CHANGES]
     return Table(
         title="Changes of the attack mode",
-        headers=("When (UTC)", "Mode", "By", "Why"),
+        headers=("When", "Mode", "By", "Why"),
         rows=[
-            (f"{each.changed_at:%Y-%m-%d %H:%M:%S}", each.mode, each.by or "the gateway", each.reason)
+            (
+                second_text(each.changed_at),
+                each.mode,
+                each.by or "the gateway",
+                each.reason,
+            )
             for each in changes
         ],
         if_empty="It has never been changed.",
@@ -145,4 +151,5 @@ class MerchantAdmin(AdminWithActions, ConfigurationAdmin):
             return str(merchant.attack_mode)
         if merchant.attacked_until is None or not merchant.is_under_attack:
             return "automatic, not needed now"
-        return f"automatic, begun by declines, until {merchant.attacked_until:%H:%M} UTC"
+        until = with_zone(minute_text(merchant.attacked_until))
+        return f"automatic, begun by declines, until {until}"

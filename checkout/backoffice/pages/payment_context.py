@@ -13,6 +13,7 @@ from checkout.backoffice.attention import page as attention
 from checkout.backoffice.attention.reason import Reason
 from checkout.backoffice.attention.reasons_of_flows import reasons_of_flows
 from checkout.backoffice.attention.reasons_of_records import reasons_of_records
+from checkout.backoffice.display.localised import formats, money_text
 from checkout.backoffice.display.values import (
     NOTHING,
     Table,
@@ -27,7 +28,6 @@ from checkout.backoffice.display.wording import KINDS, LIABILITY, STATES, first_
 from checkout.backoffice.pages.attempts import authentication_text, card_name, card_text
 from checkout.backoffice.pages.ledger import books_of
 from checkout.backoffice.pages.waterfall import label_of, waterfall_of
-from checkout.localised_money import localised_money
 from checkout.payments import actions
 from checkout.payments.actions.staff.flows import NOTED
 from checkout.payments.models import Attempt, Difference, Fact, Operation, Payment, Saga
@@ -43,7 +43,7 @@ MOST_DEEDS = 50
 
 def payment_context(payment: Payment, user: Any) -> dict[str, Any]:
     """Return the context of the page, in a fixed number of queries. Links respect the rights of ``user``."""
-    amount, state = localised_money(payment.amount), badge(payment.state)
+    amount, state = money_text(payment.amount), badge(payment.state)
     return {
         "title": f"{amount} · {state_text(payment.state)} · {payment.order_reference}",
         "subtitle": "",
@@ -124,8 +124,8 @@ def _differing(payment: Payment, user: Any) -> Table | None:
     compared = [
         (
             _link(Difference, row.pk, first_upper(humanised(row.kind)), user),
-            row.ours,
-            row.theirs,
+            row.ours_in(formats()),
+            row.theirs_in(formats()),
             short_time(row.last_seen_at),
         )
         for row in rows.order_by("pk")
@@ -152,7 +152,7 @@ def _others(payment: Payment) -> Iterator[Sequence[object]]:
             merchant=payment.merchant_id, shopper_email__iexact=payment.shopper_email
         )
         for each in theirs.exclude(pk=payment.pk).order_by("-created_at")[:MOST_OTHERS]:
-            amount = localised_money(each.amount)
+            amount = money_text(each.amount)
             yield payment_page_link(each), short_time(each.created_at), badge(each.state), amount
 
 
@@ -182,7 +182,7 @@ def _operations(payment: Payment, user: Any) -> Iterator[Sequence[object]]:
             name,
             Operation.Kind(operation.kind).label.lower(),
             badge(operation.state),
-            localised_money(operation.amount),
+            money_text(operation.amount),
             operation.created_at,
             operation.requested_by or NOTHING,
             operation.reason or NOTHING,
@@ -205,7 +205,7 @@ def _sums(payment: Payment) -> Iterator[tuple[str, str]]:
     )
     for name, amount, is_always_told in named:
         if amount.minor or is_always_told:
-            yield name, localised_money(amount)
+            yield name, money_text(amount)
 
 
 def _sagas(payment: Payment, user: Any) -> Iterator[Sequence[object]]:

@@ -17,6 +17,7 @@ from checkout.backoffice.attention.waiting_for_staff import attention_page
 from checkout.backoffice.base import ModelAdmin
 from checkout.backoffice.bounded_search import MOST_WORDS, BoundedList
 from checkout.backoffice.display.facts import FactLine, payment_facts
+from checkout.backoffice.display.localised import money_text
 from checkout.backoffice.display.values import NOTHING, badge, humanised, lines_text, short_time, state_text
 from checkout.backoffice.home.figures import visible_figures
 from checkout.backoffice.integration.events import events_tool
@@ -33,7 +34,6 @@ from checkout.backoffice.settling.figures import PaymentSettlingAdmin
 from checkout.backoffice.settling.operations import settling_tools
 from checkout.conf import conf
 from checkout.errors import OperationRejected
-from checkout.localised_money import localised_money
 from checkout.payments import actions
 from checkout.payments.models import Attempt, Payment
 from checkout.payments.models.figures import Figure
@@ -300,7 +300,7 @@ class PaymentAdmin(WithBulk, WithSavedViews, PaymentSettlingAdmin, OperatingAdmi
 
     @admin.display(description="amount", ordering="amount_minor")
     def amount(self, payment: Payment) -> str:
-        return localised_money(payment.amount)
+        return money_text(payment.amount)
 
     @admin.display(description="state", ordering="state")
     def state_in_words(self, payment: Payment) -> str:

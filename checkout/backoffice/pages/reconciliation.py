@@ -9,6 +9,7 @@ from django.utils.html import format_html
 
 from checkout.backoffice.attention.differences import next_step, story
 from checkout.backoffice.base import ModelAdmin, ReadOnlyAdmin
+from checkout.backoffice.display.localised import formats
 from checkout.backoffice.display.values import NOTHING, badge, payment_page_link, short_time
 from checkout.backoffice.row_actions import ReadOnlyAdminWithActions, Tool, Verb
 from checkout.payments.actions import deal_with_difference
@@ -109,11 +110,11 @@ class DifferenceAdmin(ReadOnlyAdminWithActions):
 
     @admin.display(description="our books", ordering="ours_minor")
     def ours(self, difference: Difference) -> str:
-        return self._unless_unanswered(difference, difference.ours)
+        return self._unless_unanswered(difference, difference.ours_in(formats()))
 
     @admin.display(description="the provider's books", ordering="theirs_minor")
     def theirs(self, difference: Difference) -> str:
-        return self._unless_unanswered(difference, difference.theirs)
+        return self._unless_unanswered(difference, difference.theirs_in(formats()))
 
     @staticmethod
     def _unless_unanswered(difference: Difference, sum: str) -> str:

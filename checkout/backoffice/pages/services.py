@@ -7,10 +7,10 @@ from django.contrib import admin
 from checkout.backoffice.base import ReadOnlyAdmin
 from checkout.backoffice.display.columns import WithState
 from checkout.backoffice.display.facts import FactLine
+from checkout.backoffice.display.localised import money_text
 from checkout.backoffice.display.values import NOTHING, humanised, lines_text, payment_link
 from checkout.backoffice.filters import HappenedFilter
 from checkout.backoffice.row_actions import ReadOnlyAdminWithActions, Verb
-from checkout.localised_money import localised_money
 from checkout.money import Money
 from checkout.orders.models import Reservation
 from checkout.receipts.models import Receipt
@@ -55,7 +55,7 @@ class RiskAssessmentAdmin(OfOnePayment):
 
     @admin.display(ordering="amount_minor")
     def amount(self, assessment: RiskAssessment) -> str:
-        return localised_money(Money(assessment.amount_minor, assessment.currency))
+        return money_text(Money(assessment.amount_minor, assessment.currency))
 
     @admin.display(description="reasons")
     def why(self, assessment: RiskAssessment) -> str:
@@ -101,7 +101,7 @@ class ReceiptAdmin(ReadOnlyAdminWithActions, OfOnePayment):
 
     @admin.display(ordering="amount_minor")
     def amount(self, receipt: Receipt) -> str:
-        return localised_money(Money(receipt.amount_minor, receipt.currency))
+        return money_text(Money(receipt.amount_minor, receipt.currency))
 
     @admin.display(description="card")
     def card(self, receipt: Receipt) -> str:

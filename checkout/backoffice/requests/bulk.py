@@ -1,8 +1,9 @@
 """Captures of many payments from the list, and refunds from a file: a preview, then the result of each line.
 
 Each line is requested in a transaction of its own, as from the page of a payment, so that one that is refused
-stops no other. The key of its operation is made from the form, or from the file and the line, so that nothing
-is requested twice when a form or a file is sent twice.
+stops no other. A line that a second member of staff has to approve asks for that. The key of its operation is
+made from the form, or from the file and the line, so that nothing is requested twice when a form or a file is
+sent twice.
 """
 
 import csv
@@ -21,15 +22,21 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
 
+from checkout.backoffice.approvals.asking import record_proposal
 from checkout.backoffice.exports import WithExport
 from checkout.backoffice.requests.amounts import AmountField, plain
-from checkout.backoffice.requests.operation_pages import REQUESTS, Request, request_operation
+from checkout.backoffice.requests.operation_pages import (
+    REQUESTS,
+    Request,
+    approval_key,
+    request_operation,
+)
 from checkout.backoffice.rights.merchants import visible
 from checkout.errors import OperationRejected
 from checkout.money import Money
 from checkout.payments import actions
 from checkout.payments.locking import get_payment_for_update
-from checkout.payments.models import Operation, Payment
+from checkout.payments.models import ApprovalRequest, Operation, Payment
 from checkout.states import PaymentState
 
 # The most lines of one request. Each takes a transaction of some milliseconds.
@@ -48,7 +55,7 @@ _NOT_FOUND = "There is no such payment."
 class Line:
     """One line: the payment and the amount, why it cannot be requested, and what came of it.
 
-    ``key`` is the idempotency key of its operation.
+    ``key`` is the idempotency key of its operation. ``asks`` is True if the operation needs an approval.
     """
 
     number: int
@@ -59,6 +66,7 @@ class Line:
     refusal: str = ""
     result: str = ""
     key: str = ""
+    asks: bool = False
 
     @property
     def is_possible(self) -> bool:
@@ -184,6 +192,7 @@ class WithBulk(WithExport):
         has_more: bool = False,
     ) -> HttpResponse:
         possible = [line for line in lines if line.is_possible]
+        asking = [line for line in possible if line.asks]
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
@@ -194,6 +203,8 @@ class WithBulk(WithExport):
             "lines": lines,
             "number_possible": len(possible),
             "sums": _sums(possible),
+            "number_asking": len(asking),
+            "sums_asking": _sums(asking),
             "is_done": is_done,
             "has_more": has_more,
             "most": MOST_LINES,
@@ -207,7 +218,8 @@ class WithBulk(WithExport):
 def _to_capture(number: int, payment: Payment) -> Line:
     left = actions.available(payment.reference).capturable
     refusal = "" if left.minor else "Nothing is left to capture, or something else has to end first."
-    return Line(number, payment.order_reference, payment, left, refusal=refusal)
+    asks = not refusal and _CAPTURE.needs_approval(payment, left, "")
+    return Line(number, payment.order_reference, payment, left, refusal=refusal, asks=asks)
 
 
 def _chosen(payments: QuerySet[Payment], sent: Any) -> Iterator[Line]:
@@ -282,6 +294,7 @@ def _line(number: int, cells: Mapping[str, str], payments: Sequence[Payment]) ->
 def _previewed(lines: Iterable[Line]) -> Iterator[Line]:
     """Yield the lines with what is left for each, after those before it."""
     left: dict[int, Money] = {}
+    moved: dict[int, Money] = {}
     for line in lines:
         if line.refusal or line.payment is None or line.amount is None:
             yield line
@@ -289,16 +302,24 @@ def _previewed(lines: Iterable[Line]) -> Iterator[Line]:
         if line.payment.operations.filter(idempotency_key=line.key).exists():
             yield replace(line, refusal="It was requested before, by this line of this file.")
             continue
+        if _has_asked(line.payment, line.key):
+            yield replace(line, refusal="Its approval was requested before, by this line of this file.")
+            continue
         rest = left.get(line.payment.pk) or actions.available(line.payment.reference).refundable
         if rest < line.amount:
-            yield replace(line, refusal=f"Only {plain(rest)} {rest.currency} is left to refund.")
+            yield replace(line, refusal=_only(rest))
             continue
+        # Operations of the lines before it count, which are requested until then.
+        before = moved.get(line.payment.pk, Money(0, line.amount.currency))
+        asks = _REFUND.needs_approval(line.payment, before + line.amount, line.key)
         left[line.payment.pk] = rest - line.amount
-        yield line
+        if not asks:
+            moved[line.payment.pk] = before + line.amount
+        yield replace(line, asks=asks)
 
 
 def _carry_out(request: HttpRequest, wanted: Request, line: Line, form: BulkForm) -> Line:
-    """Request the operation of a line, once, and return the line with its result."""
+    """Request the operation of a line, or its approval, once, and return the line with its result."""
     if line.refusal or line.payment is None or line.amount is None:
         return line
     reason = line.reason or form.cleaned_data["reason"]
@@ -309,6 +330,8 @@ def _carry_out(request: HttpRequest, wanted: Request, line: Line, form: BulkForm
             left = wanted.left(actions.available(payment.reference))
             if wanted is _CAPTURE and not is_repeat and left != line.amount:
                 return replace(line, refusal="It has changed since the list was shown.")
+            if wanted.needs_approval(payment, line.amount, line.key):
+                return _ask_for_approval(request, wanted, replace(line, payment=payment), left, reason)
             operation = request_operation(
                 request, wanted, payment, amount=line.amount, key=line.key, reason=reason
             )
@@ -316,6 +339,26 @@ def _carry_out(request: HttpRequest, wanted: Request, line: Line, form: BulkForm
         return replace(line, refusal=str(error))
     how = "had been requested before, once" if is_repeat else "requested"
     return replace(line, result=f"{operation.reference}: {how}")
+
+
+def _ask_for_approval(request: HttpRequest, wanted: Request, line: Line, left: Money, reason: str) -> Line:
+    payment, amount = line.payment, line.amount
+    if payment is None or amount is None:
+        return line
+    if left < amount and not _has_asked(payment, line.key):
+        return replace(line, refusal=_only(left))
+    proposal = wanted.proposal(payment, amount, key=line.key, left=left, reason=reason)
+    _, is_new = record_proposal(request, proposal)
+    how = "requested" if is_new else "had been requested before, once"
+    return replace(line, asks=True, result=f"Approval: {how}")
+
+
+def _has_asked(payment: Payment, key: str) -> bool:
+    return ApprovalRequest.objects.filter(key=approval_key(payment, key)).exists()
+
+
+def _only(left: Money) -> str:
+    return f"Only {plain(left)} {left.currency} is left to refund."
 
 
 def _sums(lines: Iterable[Line]) -> list[Money]:

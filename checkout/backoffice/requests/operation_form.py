@@ -6,8 +6,8 @@ from uuid import UUID, uuid4
 from django import forms
 from django.core.exceptions import ValidationError
 
+from checkout.backoffice.display.localised import money_text
 from checkout.backoffice.requests.amounts import AmountField, plain
-from checkout.localised_money import localised_money
 from checkout.money import Money
 from checkout.payments.models import Operation, Payment
 
@@ -36,7 +36,7 @@ class OperationForm(forms.Form):
         self.is_repeat = False
         self.initial["seen"] = left.minor
         if has_amount:
-            help_text = f"At most {localised_money(left)}."
+            help_text = f"At most {money_text(left)}."
             self.fields["amount"] = AmountField(left.currency, initial=plain(left), help_text=help_text)
             self.order_fields(self.field_order)
 
@@ -56,11 +56,11 @@ class OperationForm(forms.Form):
         if cleaned["seen"] != self.left.minor:
             raise ValidationError(
                 "This payment has changed since you opened this form: "
-                f"{localised_money(self.left)} is left now. Nothing was requested; check the amount and "
+                f"{money_text(self.left)} is left now. Nothing was requested; check the amount and "
                 "go on if it is still right."
             )
         if "amount" in cleaned and self.left < cleaned["amount"]:
-            self.add_error("amount", f"Only {localised_money(self.left)} is left.")
+            self.add_error("amount", f"Only {money_text(self.left)} is left.")
         return cleaned
 
 

@@ -13,6 +13,7 @@ from checkout.audit.log import Details
 from checkout.backoffice.approvals.asking import ask_for_approval, waiting_tools
 from checkout.backoffice.audited import entries_about, note, subject_of
 from checkout.backoffice.display.facts import money_facts
+from checkout.backoffice.display.localised import money_text
 from checkout.backoffice.requests.operation_form import OperationForm
 from checkout.backoffice.row_actions import ReadOnlyAdminWithActions, Tool
 from checkout.errors import AmountNotAvailable, DuplicateRequest, OperationRejected
@@ -22,7 +23,7 @@ from checkout.payments import actions
 from checkout.payments.actions import Available, OperationView
 from checkout.payments.actions.staff.approvals import Proposal, amount_needs_approval
 from checkout.payments.locking import locked_payment
-from checkout.payments.models import Operation, Payment
+from checkout.payments.models import ApprovalRequest, Operation, Payment
 from checkout.payments.models.approval import Matter
 
 
@@ -44,28 +45,36 @@ class Request:
     def permission(self) -> str:
         return f"payments.request_{self.kind}"
 
-    def needs_approval(self, payment: Payment, form: OperationForm) -> bool:
-        """Return True if another member of staff has to approve what the complete ``form`` requests."""
-        amount = form.cleaned_data.get("amount")
-        is_requested = payment.operations.filter(idempotency_key=form.idempotency_key).exists()
-        if amount is None or is_requested:
+    def needs_approval(self, payment: Payment, amount: Money | None, key: str) -> bool:
+        """Return True if another member of staff has to approve this operation.
+
+        An operation that was requested by this key needs none. An amount for whose approval somebody has
+        asked by this key still needs it if the rule has changed since.
+        """
+        if amount is None or payment.operations.filter(idempotency_key=key).exists():
             return False
+        if ApprovalRequest.objects.filter(key=approval_key(payment, key)).exists():
+            return True
         return amount_needs_approval(payment, self.kind, amount)
 
-    def proposal(self, payment: Payment, form: OperationForm) -> Proposal:
-        """Return the request for approval of what the complete ``form`` requests."""
-        amount = form.cleaned_data["amount"]
+    def proposal(self, payment: Payment, amount: Money, *, key: str, left: Money, reason: str) -> Proposal:
+        """Return the request for approval of this operation, at whose request ``left`` was available."""
         return Proposal(
             merchant=payment.merchant,
             payment=payment,
             matter=Matter.MONEY,
             action=str(self.kind),
             what=f"{self.label} {localised_money(amount)} of order {payment.order_reference}",
-            key=form.idempotency_key,
+            key=approval_key(payment, key),
             amount=amount,
-            seen=str(form.cleaned_data["seen"]),
-            reason=form.cleaned_data["reason"],
+            seen=str(left.minor),
+            reason=reason,
         )
+
+
+def approval_key(payment: Payment, key: str) -> str:
+    """Return the key of a request for approval of an operation. Keys of operations differ by payment only."""
+    return f"{key}-{payment.pk}"
 
 
 def _voidable(available: Available) -> Money:
@@ -150,8 +159,15 @@ class OperatingAdmin(ReadOnlyAdminWithActions):
         self, wanted: Request, request: HttpRequest, payment: Payment, form: OperationForm
     ) -> HttpResponse:
         try:
-            if wanted.needs_approval(payment, form):
-                return ask_for_approval(request, wanted.proposal(payment, form))
+            if self._needs_approval(wanted, payment, form):
+                proposal = wanted.proposal(
+                    payment,
+                    form.cleaned_data["amount"],
+                    key=form.idempotency_key,
+                    left=form.left,
+                    reason=form.cleaned_data["reason"],
+                )
+                return ask_for_approval(request, proposal)
             operation = self._ask(wanted, request, payment, form)
         except DuplicateRequest:
             self.message_user(request, "That form was used already. Here is a new one.", messages.ERROR)
@@ -160,10 +176,13 @@ class OperatingAdmin(ReadOnlyAdminWithActions):
             field = "amount" if isinstance(error, AmountNotAvailable) and wanted.has_amount else None
             form.add_error(field, f"Nothing was requested. {error}")
             return self._show(wanted, request, payment, form, "admin/payments/payment/operation.html")
-        what = f"{wanted.label} of {localised_money(operation.amount)}, {operation.reference}"
+        what = f"{wanted.label} of {money_text(operation.amount)}, {operation.reference}"
         if form.is_repeat:
             return self.back(request, payment, messages.INFO, f"{what}: had been requested before, once.")
         return self.back(request, payment, messages.SUCCESS, f"{what}: requested. See below how it goes.")
+
+    def _needs_approval(self, wanted: Request, payment: Payment, form: OperationForm) -> bool:
+        return wanted.needs_approval(payment, form.cleaned_data.get("amount"), form.idempotency_key)
 
     def _ask(
         self, wanted: Request, request: HttpRequest, payment: Payment, form: OperationForm
@@ -183,7 +202,7 @@ class OperatingAdmin(ReadOnlyAdminWithActions):
         amount = getattr(form, "cleaned_data", {}).get("amount", form.left)
         context = {
             **{"wanted": wanted, "form": form, "left": form.left, "amount": amount},
-            "asks": form.is_valid() and wanted.needs_approval(payment, form),
+            "asks": form.is_valid() and self._needs_approval(wanted, payment, form),
             "facts": list(money_facts(payment)),
         }
         return self.show(request, template, payment, f"{wanted.label}: {payment.order_reference}", context)

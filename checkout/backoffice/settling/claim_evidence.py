@@ -5,6 +5,7 @@ from typing import Any
 
 from django.db.models import Q
 
+from checkout.backoffice.display.localised import money_text
 from checkout.backoffice.display.values import NOTHING, Table, badge, told_amount
 from checkout.backoffice.display.wording import CLAIMS, decision_in_words, fact_in_words
 from checkout.backoffice.settling.evidence import (
@@ -14,7 +15,6 @@ from checkout.backoffice.settling.evidence import (
     table_of_notifications,
     time_text,
 )
-from checkout.localised_money import localised_money
 from checkout.money import Money
 from checkout.payments.models import Fact, Operation, Payment, Saga
 from checkout.payments.models.payment import CLAIM_SETTLED, HINTED, NOTIFIED
@@ -41,7 +41,7 @@ def evidence_of_claim(saga: Saga, question: AskingData) -> dict[str, Any]:
 def _claim(saga: Saga, question: AskingData) -> Iterator[tuple[str, object]]:
     yield "Claim", CLAIMS.get(question.claim, question.claim)
     if question.minor is not None and question.currency:
-        yield "Amount that was told", localised_money(Money(question.minor, question.currency))
+        yield "Amount that was told", money_text(Money(question.minor, question.currency))
     if question.operation:
         yield "Names our", question.operation
     yield (
@@ -61,10 +61,10 @@ def _claim(saga: Saga, question: AskingData) -> Iterator[tuple[str, object]]:
 def our_sums(payment: Payment, operations: Sequence[Operation]) -> Iterator[tuple[str, object]]:
     """Yield the sums of these operations of a payment."""
     sums, currency = added_up(payment, operations), payment.currency
-    yield "Amount of the payment", localised_money(payment.amount)
-    yield "Captured", localised_money(Money(sums.captured, currency))
-    yield "Refunded", localised_money(Money(sums.refunded, currency))
-    yield "Charged back", localised_money(Money(sums.charged_back, currency))
+    yield "Amount of the payment", money_text(payment.amount)
+    yield "Captured", money_text(Money(sums.captured, currency))
+    yield "Refunded", money_text(Money(sums.refunded, currency))
+    yield "Charged back", money_text(Money(sums.charged_back, currency))
 
 
 def _answer(fact: Fact) -> Sequence[object]:
@@ -87,7 +87,7 @@ def table_of_operations(operations: Sequence[Operation]) -> Table:
                 each.reference,
                 Operation.Kind(each.kind).label.lower(),
                 badge(each.state),
-                localised_money(each.amount),
+                money_text(each.amount),
                 each.created_at,
                 each.requested_by or NOTHING,
             )

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from checkout.backoffice.display.localised import money_text
 from checkout.backoffice.display.wording import CLAIM_SAID, ISSUER_SAID
 from checkout.backoffice.requests.amounts import AmountField, plain
 from checkout.backoffice.settling.decision_form import DecisionForm
@@ -69,5 +70,5 @@ def _amount_field(claim: AskingData, left: Money) -> AmountField:
     told = None
     if claim.minor and claim.currency == left.currency:
         told = plain(Money(claim.minor, left.currency))
-    help_text = f"Of what happened and is not in our books yet. At most {localised_money(left)}."
+    help_text = f"Of what happened and is not in our books yet. At most {money_text(left)}."
     return AmountField(left.currency, initial=told, help_text=help_text)

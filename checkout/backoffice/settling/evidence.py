@@ -5,11 +5,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from django.db.models import Q, QuerySet
-from django.utils.formats import date_format
 
+from checkout.backoffice.display.localised import money_text, second_text
 from checkout.backoffice.display.values import NOTHING, Table, badge, humanised, told_amount
 from checkout.backoffice.display.wording import ANSWERS, SAID, fact_in_words
-from checkout.localised_money import localised_money
 from checkout.money import Money
 from checkout.payments.models import Fact, Operation, ProviderCall, Saga
 from checkout.payments.models.payment import NOTIFIED, OPERATION_SETTLED
@@ -46,7 +45,7 @@ def _is_about(operation: Operation) -> Q:
 
 def _request(operation: Operation, facts: Sequence[Fact]) -> Iterator[tuple[str, object]]:
     attempt = operation.attempt
-    yield "What", f"{operation.get_kind_display()} of {localised_money(operation.amount)}"
+    yield "What", f"{operation.get_kind_display()} of {money_text(operation.amount)}"
     yield "State", badge(operation.state)
     if operation.is_withdrawn:
         yield "Withdrawn", "It is never sent again"
@@ -92,8 +91,7 @@ def _others(operation: Operation, others: Sequence[Operation]) -> Iterator[tuple
     for other in others:
         sums[other.state] += other.amount_minor
     amounts = [
-        f"{humanised(state)} {localised_money(Money(sums[state], operation.currency))}"
-        for state in sorted(sums)
+        f"{humanised(state)} {money_text(Money(sums[state], operation.currency))}" for state in sorted(sums)
     ]
     yield f"Other {operation.kind}s", ", ".join(amounts) or "None"
 
@@ -171,7 +169,7 @@ def _other(operation: Operation) -> Sequence[object]:
     return (
         operation.reference,
         badge(operation.state),
-        localised_money(operation.amount),
+        money_text(operation.amount),
         operation.created_at,
         operation.requested_by or NOTHING,
     )
@@ -179,4 +177,4 @@ def _other(operation: Operation) -> Sequence[object]:
 
 def time_text(moment: Any) -> str:
     """Return a moment in the format of these pages."""
-    return date_format(moment, "DATETIME_FORMAT")
+    return second_text(moment)

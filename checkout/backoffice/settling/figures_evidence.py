@@ -5,6 +5,7 @@ from typing import Any
 
 from django.db.models import Q
 
+from checkout.backoffice.display.localised import money_text
 from checkout.backoffice.display.values import NOTHING, badge, told_amount
 from checkout.backoffice.display.wording import (
     BOOKINGS,
@@ -22,7 +23,6 @@ from checkout.backoffice.settling.evidence import (
     time_text,
     told_last,
 )
-from checkout.localised_money import localised_money
 from checkout.money import Money
 from checkout.payments.books.figures import (
     Reckoning,
@@ -108,13 +108,13 @@ def consequences(attempt: Attempt, theirs: TheirBooks, reckoning: Reckoning) -> 
 
 def _bookings(reckoning: Reckoning) -> Iterator[str]:
     for each in reckoning.undone:
-        yield CORRECTIONS[each.kind].format(amount=localised_money(each.amount), reference=each.reference)
+        yield CORRECTIONS[each.kind].format(amount=money_text(each.amount), reference=each.reference)
     for text, operations in ((GIVEN_UP, reckoning.given_up), (COUNTED_AS_DONE, reckoning.arrived)):
         for each in operations:
             kind = each.get_kind_display().lower()
-            yield text.format(kind=kind, amount=localised_money(each.amount), reference=each.reference)
+            yield text.format(kind=kind, amount=money_text(each.amount), reference=each.reference)
     for kind, amount in reckoning.booked:
-        yield BOOKINGS[kind].format(amount=localised_money(amount))
+        yield BOOKINGS[kind].format(amount=money_text(amount))
 
 
 def _order(attempt: Attempt, theirs: TheirBooks, state: PaymentState) -> str:

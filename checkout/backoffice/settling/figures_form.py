@@ -6,10 +6,10 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 
+from checkout.backoffice.display.localised import money_text
 from checkout.backoffice.display.wording import HELD_SAID
 from checkout.backoffice.requests.amounts import AmountField, plain
 from checkout.backoffice.settling.decision_form import DecisionForm
-from checkout.localised_money import localised_money
 from checkout.money import Money
 from checkout.payments.books.figures import TheirBooks
 from checkout.payments.models import Attempt, Operation
@@ -49,14 +49,14 @@ class FiguresForm(DecisionForm):
                 owed.currency,
                 may_be_nothing=True,
                 initial=plain(Money(getattr(sums, name), owed.currency)),
-                help_text=HELP[name].format(owed=localised_money(owed)),
+                help_text=HELP[name].format(owed=money_text(owed)),
             )
         done = [each for each in ours if each.kind in UNDOABLE and each.state == Operation.State.DONE]
         if done:
             self.fields["lacks"] = forms.MultipleChoiceField(
                 label="Which of these does the provider not have?",
                 choices=[
-                    (each.reference, f"{each.kind} of {localised_money(each.amount)}, {each.reference}")
+                    (each.reference, f"{each.kind} of {money_text(each.amount)}, {each.reference}")
                     for each in done
                 ],
                 widget=forms.CheckboxSelectMultiple,

@@ -8,6 +8,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 
 from checkout.backoffice.display.facts import FactLine, order_facts
+from checkout.backoffice.display.localised import money_text
 from checkout.backoffice.display.wording import IF_IT_ARRIVES_AFTER_ALL, IF_IT_DID_ARRIVE
 from checkout.backoffice.row_actions import Tool
 from checkout.backoffice.settling.evidence import evidence_of
@@ -35,7 +36,7 @@ def settling_tools(among: QuerySet[Operation], user: Any) -> list[Tool]:
         return []
     return [
         Tool(
-            f"{_label_of(is_at_work=each.is_at_work)} {each.kind} of {localised_money(each.amount)}…",
+            f"{_label_of(is_at_work=each.is_at_work)} {each.kind} of {money_text(each.amount)}…",
             _address(each),
         )
         for each in _to_be_decided(among).order_by("pk")

@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from checkout.backoffice.attention.page import FAILING_ENDPOINT
 from checkout.backoffice.display.facts import FactLine, merchant_of_code
+from checkout.backoffice.display.localised import minute_text, with_zone
 from checkout.backoffice.display.values import NOTHING, badge, quantity_text
 from checkout.backoffice.pages.configuration import ConfigurationAdmin
 from checkout.backoffice.row_actions import AdminWithActions, Verb
@@ -169,7 +170,7 @@ class WebhookEndpointAdmin(AdminWithActions, ConfigurationAdmin):
         yield "URL", row.url
         yield "Merchant", merchant_of_code(row.merchant)
         if row.state == WebhookEndpoint.State.DISABLED:
-            yield "Disabled since", f"{row.state_since:%Y-%m-%d %H:%M} UTC"
+            yield "Disabled since", with_zone(minute_text(row.state_since))
         pending = row.deliveries.filter(next_try_at__isnull=False)[: MOST_COUNTED + 1].count()
         yield "Pending deliveries", f"more than {MOST_COUNTED}" if pending > MOST_COUNTED else str(pending)
 
@@ -260,7 +261,7 @@ class WebhookEndpointAdmin(AdminWithActions, ConfigurationAdmin):
     def failing(self, endpoint: WebhookEndpoint) -> str:
         if endpoint.failing_since is None:
             return NOTHING
-        return f"{endpoint.failing_since:%Y-%m-%d %H:%M} UTC, {quantity_text(endpoint.failures, 'time')}"
+        return f"{with_zone(minute_text(endpoint.failing_since))}, {quantity_text(endpoint.failures, 'time')}"
 
     @admin.display(description="public keys (v1a)")
     def public_keys(self, endpoint: WebhookEndpoint) -> str:

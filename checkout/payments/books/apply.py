@@ -29,10 +29,10 @@ _RANKS = {State.REQUESTED: 0, State.UNKNOWN: 1, State.PENDING: 2, State.DONE: 3,
 
 
 def apply(payment: Payment, operation: Operation, verdict: Verdict, *, is_notified: bool = False) -> None:
-    """Move the operation to the state that the verdict gives it, unless it has one of the same rank.
+    """Move the operation to the state of the verdict, unless its state has the same rank or a higher one.
 
-    If the operation is in doubt, a settlement or refusal ends the doubt, whatever the state was; but not one
-    that a notification tells, since notifications have no order among each other.
+    A settlement or refusal also ends a doubt about the operation, unless it follows from a notification:
+    notifications may arrive out of order.
     """
     state = _STATES.get(verdict.conclusion, State.UNKNOWN)
     ends_doubt = bool(operation.doubt) and state in (State.DONE, State.REFUSED) and not is_notified
@@ -44,7 +44,7 @@ def apply(payment: Payment, operation: Operation, verdict: Verdict, *, is_notifi
 
 
 def note_release(attempt: Attempt, ours: Ours, event: EventKind) -> None:
-    """Note that nothing more can be captured if an event shows that the rest was released."""
+    """Record that nothing more can be captured, if the event shows that the rest was released."""
     payment = attempt.payment
     if not payment.is_rest_released and is_rest_released(ours, event):
         payment.is_rest_released = True
@@ -52,13 +52,13 @@ def note_release(attempt: Attempt, ours: Ours, event: EventKind) -> None:
 
 
 def doubt(operation: Operation, reason: str) -> None:
-    """Note that evidence speaks against an operation, from now on and for this ``reason`` (``ours``)."""
+    """Record that evidence contradicts an operation from now on, for this ``reason`` (see ``ours``)."""
     operation.doubt, operation.doubted_at = reason, server_time_now()
     update_in_batch(operation, "doubt", "doubted_at")
 
 
 def end_doubt(operation: Operation) -> None:
-    """Note that nothing speaks against an operation any longer."""
+    """Record that no evidence contradicts an operation any longer."""
     if operation.doubt:
         operation.doubt, operation.doubted_at = "", None
         update_in_batch(operation, "doubt", "doubted_at")
@@ -71,7 +71,7 @@ def fail_refund(payment: Payment, refund: Operation) -> None:
 
 
 def make_after_all(payment: Payment, refund: Operation) -> None:
-    """Mark a failed refund as made. Its saga gets an event, and books it."""
+    """Mark a failed refund as made. Its saga gets an event, and posts it to the ledger."""
     end_doubt(refund)
     move_operation(payment, refund, State.DONE)
     Fact.objects.create(
@@ -102,7 +102,7 @@ def adopt(
     by: str = "provider",
     idempotency_key: str = "",
 ) -> Operation:
-    """Insert the movement as an operation that is done. Its saga only has to post it."""
+    """Insert a movement that we did not request as a done operation. Its saga only posts it to the ledger."""
     payment = attempt.payment
     operation = Operation(
         payment=payment,
@@ -122,9 +122,9 @@ def adopt(
 
 
 def key_of_claim(claim: str, event_id: str, *, is_proven: bool) -> str:
-    """Return the idempotency key with which a notification's claim is booked once; empty if it has none.
+    """Return the idempotency key by which a notification's claim is booked once; empty if it has none.
 
-    A claim that is not proven has none, as anybody may send one with the event id of another notification.
+    Only proven claims have a key: anybody may send a hint with the event id of another notification.
     """
     if not (is_proven and event_id):
         return ""
@@ -135,7 +135,7 @@ def key_of_claim(claim: str, event_id: str, *, is_proven: bool) -> str:
 
 
 def compare_books_again(attempt: Attempt) -> None:
-    """Have the next comparisons of books include the payment although it may not change.
+    """Have the next comparisons of books include the payment, even if it does not change.
 
     If staff move money in the provider's portal, and the amount equals that of one of our operations, the
     event is attributed to ours. An event with the same content as an earlier one counts as its repetition.

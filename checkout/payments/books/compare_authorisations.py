@@ -8,10 +8,10 @@ from checkout.states import OPEN_ATTEMPTS
 
 
 def is_for_another_payment(attempt: Attempt, result: ProviderResult) -> bool:
-    """Return True if the order code (row G3) or the amount (row A2) differs from ours, if the answer has one.
+    """Return True if the answer has another order code (row G3) or another amount (row A2) than ours.
 
-    While the outcome of the authorisation is open, we have not sent a capture. An answer that reports money
-    must then have the full amount, whatever the order's last event is.
+    While the outcome of the authorisation is open, we have not sent a capture. So an answer that reports
+    money must have the full amount, whatever the order's last event is.
     """
     if result.order_code and result.order_code != attempt.order_code:
         return True
@@ -26,7 +26,8 @@ def is_for_another_payment(attempt: Attempt, result: ProviderResult) -> bool:
 def is_held_without_authentication(attempt: Attempt, result: ProviderResult) -> bool:
     """Return True if money is held although 3-D Secure failed (row A9).
 
-    Money that was taken, or is taken with the authorisation, is not held: it could not be released.
+    Money that was captured already, or is captured with the authorisation, is left out: it cannot be
+    released.
     """
     has_failed = result.three_ds is not None and result.three_ds.status is Authentication.FAILED
     is_taken = result.kind in FOLLOW_CAPTURE or bool(attempt.capture_reference)

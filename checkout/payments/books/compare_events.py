@@ -1,8 +1,8 @@
 """The table of events that none of our operations explains: what the provider's answer says about each.
 
-Anybody may have sent a notification, and money may be moved in the provider's portal. So an event is not
-believed until the provider confirms it. Nothing is adopted on a guess: a charge-back of which the provider
-tells no sum is left to staff, unless its proven notification leaves no doubt.
+Anybody may send a notification, and staff may move money in the provider's portal. So an event is not
+believed until the provider confirms it. Nothing is adopted on a guess. If the provider tells no sum for a
+charge-back, staff decide, unless its proven notification is unambiguous.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,12 +23,13 @@ NAMES: Mapping[str, str] = {
     Kind.CHARGE_BACK: "a charge-back",
     Kind.CHARGE_BACK_REVERSAL: "the reversal of a charge-back",
 }
-# Why an operation was adopted: staff entered what they found in the provider's books, or said that a notified
-# event has happened.
+# The reason for which an operation was adopted: staff entered a sum of the provider's books, or confirmed a
+# notified event.
 FOUND_BY_STAFF = "Staff found it in the provider's books"
 CONFIRMED_BY_STAFF = "Staff found out that it happened"
-# The last events that tell of these movements, too: those that can only follow a capture, and the sending of
-# a refund. An authorisation that is refused afterwards, as by a risk service, is held no longer.
+# The last events that also imply these movements: those that only follow a capture, and the sending of a
+# refund. If an authorisation is refused afterwards, for example by a risk service, its money is no longer
+# held.
 _IMPLY: Mapping[str, Sequence[EventKind]] = {
     EventKind.CAPTURED: FOLLOW_CAPTURE,
     EventKind.REFUNDED: (EventKind.REFUND_SENT, EventKind.REFUNDED),
@@ -40,10 +41,10 @@ _UNDECIDED = Verdict(Conclusion.UNDECIDED, "G5")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """One event of an order, as a notification has told it.
+    """One event of an order, as a notification has reported it.
 
-    ``operation`` is the reference of ours that it names, ``amount`` that of this event; both may be untold.
-    One that is not ``is_proven`` may have been sent by anybody.
+    ``operation`` is the reference of the operation that it names, and ``amount`` the amount of this event.
+    Either may be missing. If it is not ``is_proven``, anybody may have sent it.
     """
 
     kind: str
@@ -53,17 +54,17 @@ class Event:
 
     @property
     def names_none_of_this_amount(self) -> bool:
-        """Return True if it is proven, has an amount, and names no operation of ours."""
+        """Return True if the event is proven, has an amount, and names none of our operations."""
         return self.is_proven and not self.operation and self.amount is not None
 
 
 def explains(ours: Ours, event: Event) -> bool:
-    """Return True if an operation of ours explains an event: the one that it names, if any.
+    """Return True if one of our operations explains an event. If the event names one, only that one can.
 
-    A capture or refund that names none must be of the same amount, if the event has one, and a copy of its
-    request may have arrived: others are made in the provider's portal. The failure of a named refund counts
-    as explained, as that refund's own saga looks into it. The failure of a capture contradicts nothing unless
-    we have one as done. If a part was captured, a cancellation is that of the rest.
+    A capture or refund that names no operation is explained by one of the same amount, if it has an amount,
+    of which a copy may have arrived. Others were made in the provider's portal. The failure of a named refund
+    counts as explained, because the refund's own saga asks about it. The failure of a capture contradicts
+    nothing unless one of our captures is done. After a partial capture, a cancellation is about the rest.
     """
     kind = kind_of_ours(event.kind)
     if kind == Kind.VOID and 0 < ours.captured < ours.owed.minor:
@@ -73,7 +74,7 @@ def explains(ours: Ours, event: Event) -> bool:
     if named and event.kind == EventKind.REFUND_FAILED:
         return True
     if event.kind in (EventKind.CAPTURED, EventKind.REFUNDED):
-        # What cannot have arrived explains nothing (C24).
+        # An operation that cannot have arrived explains nothing (row C24).
         candidates = [each for each in candidates if not each.is_clean]
         if event.amount is not None:
             candidates = [each for each in candidates if each.minor == event.amount.minor]
@@ -84,7 +85,7 @@ def explains(ours: Ours, event: Event) -> bool:
 
 
 def compare_event(ours: Ours, before: Ours, event: Event, answer: Answer, *, may_exist: bool) -> Verdict:
-    """Return what an answer says about an event that is about one of our kinds of operations, or about none.
+    """Return the verdict of the provider's answer on an event, other than a charge-back or its reversal.
 
     ``before`` is our side as it was when the provider was asked. ``may_exist`` says that the order may exist
     although the provider does not find it.
@@ -104,7 +105,7 @@ def compare_event(ours: Ours, before: Ours, event: Event, answer: Answer, *, may
             return _OPEN
         verdict = _compare_sums(ours, event, total, last)
         if verdict.conclusion == Conclusion.OPEN and ours.state == AttemptState.CONFLICTED:
-            # Staff cannot settle the contradiction while this is asked about.
+            # Staff cannot settle the contradiction while the provider is asked about this event.
             return _UNDECIDED
         is_denied = verdict.conclusion == Conclusion.DENIED
         if is_denied and _may_be_instead_of_another(ours, event, total):
@@ -123,10 +124,10 @@ def compare_event(ours: Ours, before: Ours, event: Event, answer: Answer, *, may
 
 
 def _compare_last_event(ours: Ours, event: Event) -> Verdict:
-    """Return what follows if the order's last event confirms the notified one, and no sums are told."""
+    """Return the verdict for an answer without sums whose last event is the notified one."""
     is_doubted = any(each.doubt for each in ours.range(kind_of_ours(event.kind)).entries)
     if explains(ours, Event(kind=event.kind)) or is_doubted:
-        # The event may be about another operation than the one that explains it, which only sums could tell.
+        # The event may be about another operation than the one that explains it. Only sums could show which.
         # A refund in doubt has an inquiry of its own.
         if _is_of_another_amount(ours, event):
             why = (
@@ -147,10 +148,10 @@ def _is_of_another_amount(ours: Ours, event: Event) -> bool:
 
 
 def _may_be_hidden(kind: str, last: EventKind) -> bool:
-    """Return True if an event may be true although ``last`` is the order's last one, and no sums are told.
+    """Return True if an event may have happened although ``last`` is the order's last one. No sums are told.
 
-    A later event, such as the settlement, may have replaced it. But no event leads back to AUTHORISED, and
-    none follows a cancellation or an expiry.
+    A later event, such as the settlement, may have replaced it. But no event leads back to AUTHORISED, and no
+    event follows a cancellation or an expiry.
     """
     if kind == EventKind.CAPTURE_FAILED:
         return True
@@ -160,8 +161,8 @@ def _may_be_hidden(kind: str, last: EventKind) -> bool:
 def _may_be_instead_of_another(ours: Ours, event: Event, total: int) -> bool:
     """Return True if the provider's sum may include a failed refund in place of one that we have as made.
 
-    The latter may have failed meanwhile, and the notification of that failure may take days. So a proven
-    event that names the failed refund is not denied if the sum has room for that refund.
+    The refund in our books may have failed meanwhile, and the notification of that failure may take days. So
+    a proven event that names the failed refund is not denied if the sum has room for that refund.
     """
     refund = refund_made_after_all(ours, event) if event.is_proven and event.operation else None
     return refund is not None and total >= refund.minor
@@ -171,7 +172,8 @@ def _compare_sums(ours: Ours, event: Event, total: int, last: EventKind) -> Verd
     """Confirm an event if more was moved than our operations explain, or less for a failure.
 
     Sums alone do not show that a capture or refund failed: one that we have as done may not be booked yet. If
-    the event names it, we ask until it is booked, the provider's last event is a failure, or a human looks.
+    the event names such an operation, we ask again until the provider has booked it, or its last event is a
+    failure, or staff have to look.
     """
     known = ours.range(kind_of_ours(event.kind))
     if meaning(event.kind).failure:
@@ -182,8 +184,8 @@ def _compare_sums(ours: Ours, event: Event, total: int, last: EventKind) -> Verd
         return Verdict(Conclusion.OPEN if event.operation else Conclusion.DENIED, "R9")
     if total > known.most:
         return Verdict(Conclusion.CONFIRMED, "C17")
-    # The named operation was refused, or none of ours has this amount: the surplus is due to the notified
-    # movement, or to an operation that is open. Ask again until that one has its outcome.
+    # The named operation was refused, or none of ours has this amount. So the surplus comes from the notified
+    # movement, or from an open operation. Ask again until that operation has its outcome.
     surplus = total - known.least
     minor = event.amount.minor if event.amount else 0
     is_none_of_ours = _is_of_another_amount(ours, event) and surplus >= minor
@@ -195,10 +197,10 @@ def _compare_sums(ours: Ours, event: Event, total: int, last: EventKind) -> Verd
 
 
 def is_rest_released(ours: Ours, event: EventKind) -> bool:
-    """Return True if an event that ends an authorisation is the end of its rest (row E1).
+    """Return True if an event that ends an authorisation is about the rest after a partial capture (row E1).
 
-    The event is proven, or the order's last one. Everything that was captured is certain, and nothing is
-    under way that the event may be about instead.
+    The event must be proven, or be the order's last event. All captures must be certain, and no operation may
+    be under way that the event could be about.
     """
     if event not in (EventKind.CANCELLED, EventKind.EXPIRED) or ours.state != AttemptState.AUTHORISED:
         return False
@@ -208,11 +210,11 @@ def is_rest_released(ours: Ours, event: EventKind) -> bool:
 
 
 def _compare_expiry(ours: Ours, answer: Answer) -> Verdict:
-    """Confirm an expiry unless the provider has taken money and no capture of ours may have arrived.
+    """Confirm an expiry, unless the provider has taken money that no capture of ours explains.
 
-    Then only the rest has expired, and the payment must not count as one without money. The outcome of a
-    capture or void may be the explanation, or may show that there is none: while it is open, ask again, as
-    nothing tells of the expiry a second time.
+    In that case only the rest has expired, and the payment must not count as one without money. While a
+    capture or void is open, the provider is asked again, because its outcome may explain the money, and no
+    other event will report the expiry.
     """
     kept = answer.result.kept
     is_kept = kept is not None and kept.minor != 0
@@ -235,10 +237,10 @@ def _compare_expiry(ours: Ours, answer: Answer) -> Verdict:
 
 
 def refund_made_after_all(ours: Ours, event: Event) -> OurOperation | None:
-    """Return the refused refund that an event says was made after all; None if there is none.
+    """Return the refused refund that was made after all, according to the event; None if there is none.
 
-    That is the refund which it names or, if it names none, the only one that has failed. If the event has
-    another amount, it is not ours that was made.
+    If the event names a refund, it is that one; otherwise the only refund that has failed. An event with
+    another amount is about a refund that is not ours.
     """
     if event.kind != EventKind.REFUNDED:
         return None
@@ -253,11 +255,11 @@ def refund_made_after_all(ours: Ours, event: Event) -> OurOperation | None:
 
 
 def _compare_made_after_all(ours: Ours, event: Event, refund: OurOperation, answer: Answer) -> Verdict:
-    """Adopt a failed refund as made, if that explains the provider's answer.
+    """Mark a failed refund as made, if that explains the provider's answer.
 
     The provider's sum must have room for this refund in addition to all that are certain. If other refunds,
-    failed or under way, may explain the sum without this one, the event must also be proven. If the answer
-    does not decide, the provider is asked again, as a later answer may be clearer.
+    failed or under way, could explain the sum as well, the event must be proven. If the answer does not
+    decide, the provider is asked again, as a later answer may be clearer.
     """
     others = ours.without(refund).range(Kind.REFUND)
     total = reliable_sum(ours, answer.result, Kind.REFUND)
@@ -302,7 +304,7 @@ def compare_dispute(ours: Ours, before: Ours, event: Event, answer: Answer) -> V
 
 
 def _compare_disputed_sum(ours: Ours, event: Event, told: Money) -> Verdict:
-    """Adopt the difference between the provider's sum and ours, whatever amount the event has."""
+    """Adopt the difference between the provider's sum and ours. The event's own amount does not matter."""
     kind, currency = kind_by_issuer(event.kind), ours.owed.currency
     if told.currency != currency:
         why = f"The provider has {told} as charged back, and the payment is in {currency}."
@@ -335,10 +337,10 @@ def _compare_notified_dispute(ours: Ours, event: Event) -> Verdict:
 
 
 def _may_include(operation: OurOperation, kind: str | None) -> bool:
-    """Return True if staff may have entered, in one sum, a movement of this kind that is notified later.
+    """Return True if the sums that staff entered may include this movement, which is only notified now.
 
-    The figures of a settlement are those of all charge-backs, less what was returned. The amount of a
-    confirmed event is all that our books lacked.
+    The figures of a settlement are the sum of all charge-backs, less what was returned. If staff confirm an
+    event, its amount is all that our books lacked.
     """
     if operation.reason == FOUND_BY_STAFF:
         return operation.kind in NAMES
@@ -346,9 +348,10 @@ def _may_include(operation: OurOperation, kind: str | None) -> bool:
 
 
 def _within_what_is_left(ours: Ours, event: Event, minor: int) -> Verdict:
-    """Adopt a dispute if it is within the sum that is left to be charged back or returned.
+    """Adopt a dispute if its amount is within the sum that can still be charged back, or returned.
 
-    A charge-back may be about a capture that is still under way: then the provider is asked again later.
+    A charge-back may be about a capture that is still under way. In that case the provider is asked again
+    later.
     """
     kind, currency = kind_by_issuer(event.kind), ours.owed.currency
     is_charge_back = kind == Kind.CHARGE_BACK

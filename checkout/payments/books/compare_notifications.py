@@ -47,8 +47,8 @@ class Notified:
     """The consequences of one event of a notification.
 
     ``reason`` says why it was not simply applied. ``signals`` is the kind of the event for the orchestrator,
-    if any. ``operation`` is the one of ours that the event is about. The event ``settles`` that operation, or
-    ``doubts`` it, since it says that it failed, or ``differs`` from its amount.
+    if any. ``operation`` is our operation that the event is about. The event ``settles`` that operation, or
+    ``doubts`` it because it reports a failure, or ``differs`` from its amount.
     """
 
     state: ProviderNotification.State
@@ -78,7 +78,7 @@ def compare_notification(
         return Notified(state=State.CONFLICTED, reason=f"{OTHER_MERCHANT}{event.merchant_code}")
     is_open = attempt in OPEN_ATTEMPTS
     if event.amount is not None and not fits(owed, event.amount, event.kind):
-        # Unless the attempt has the money, the provider is asked, and its reply will contain the amount.
+        # Unless the attempt has the money, the provider is asked, and its reply contains the amount.
         is_asked = attempt in ENDED_WITHOUT_MONEY or (is_open and is_proven)
         return Notified(
             state=State.CONFLICTED,
@@ -99,7 +99,7 @@ def compare_notification(
                 operation=operation,
                 differs=differs,
             )
-        operation = None  # it is another one, made in the provider's portal: the provider is asked
+        operation = None  # a refund made in the provider's portal: the provider is asked
     told = Notified(
         state=State.APPLIED,
         signals=event.kind,
@@ -111,7 +111,7 @@ def compare_notification(
 
 
 def _is_settled(operation: Operation | None, event: EventKind) -> bool:
-    """Return True if an event is the end of an operation of which no other event has told another amount."""
+    """Return True if an event ends an operation, and no other event has reported another amount for it."""
     return operation is not None and operation.doubt != OF_ANOTHER_AMOUNT and meaning(event).end
 
 
@@ -127,23 +127,24 @@ def _of_an_ended_attempt(told: Notified, event: Notification, attempt: str, *, i
         reason = f"comes too late: the attempt is {attempt}" if is_news else ""
         return Notified(state=State.APPLIED, reason=reason)
     if attempt != AttemptState.AUTHORISED:
-        # Either money is held for an attempt that ended without any, or the event is false.
+        # Either the provider holds money for an attempt that ended without any, or the event is false.
         return replace(told, reason=f"the attempt is {attempt}: the provider is asked")
     return told
 
 
 def may_be_told_twice(event: Notification) -> bool:
-    """Return True if two different events of one day may look alike: they end an operation, or undo it.
+    """Return True if two events of one day may have the same content: they end or undo an operation.
 
-    In this case the provider gives events no identity, so a second one may also be a repetition (row P5).
+    The provider gives such events no identity, so a second one may also be a repetition of the first (row
+    P5).
     """
     return not event.is_identity and (meaning(event.kind).end or meaning(event.kind).failure)
 
 
 def is_told_anew(operations: Iterable[Operation], event: Notification) -> bool:
-    """Return True if a repeated event contradicts what our books have of the operation that it names.
+    """Return True if a repeated event contradicts the state of the operation that it names.
 
-    A refund may be made, fail and be made again on one day. Of a refund in doubt, the provider is asked.
+    A refund may be made, fail and be made again on one day. If a refund is in doubt, the provider is asked.
     """
     named = operation_meant(operations, event.kind, (*event.references, event.reference))
     if named is None or named.doubt or not may_be_told_twice(event):
@@ -156,9 +157,9 @@ def operation_meant(
 ) -> Operation | None:
     """Return the operation of an attempt that an event is about; None if that is not certain.
 
-    The first of ``references`` that names one of ours decides. Without any, the event must fit only one
-    operation, which must be pending: one that was not sent, or that may have got lost, needs an inquiry.
-    Events that end no operation are only matched by reference.
+    The first of ``references`` that names an operation of ours decides. If none does, the event must fit
+    exactly one operation, which must be pending: an operation that was not sent, or may have got lost, needs
+    an inquiry. Events that end no operation are only matched by reference.
     """
     kind = kind_of_ours(event)
     if kind is None:
@@ -181,12 +182,12 @@ def operation_meant(
 def claim_of(
     event: Event, state: str, ours_of_attempt: Callable[[], Ours], *, is_capture_included: bool
 ) -> str:
-    """Return the kind of event that the provider is to confirm; empty if we know it, or its reply will tell.
+    """Return the kind of event that the provider is to confirm; empty if no question is needed.
 
-    For a conflicted attempt, only charge-backs and their reversals are asked about, as a review may never
-    find them, and failed refunds that were made after all, whose money it may take for that of an open one.
-    Any other event of such an attempt is left to its review. An attempt whose outcome is not known may have
-    been captured with its authorisation, and charged back.
+    For a conflicted attempt, only two kinds are asked about. A review may never find charge-backs and their
+    reversals, and it may mistake a failed refund that was made after all for an open one. All other events
+    are left to the review. An attempt whose outcome is unknown may have been captured with its authorisation,
+    and charged back.
 
     ``state`` is the attempt's. ``ours_of_attempt`` reads our side; most events do not need it.
     """
@@ -204,7 +205,7 @@ def claim_of(
         return ""
     ours = ours_of_attempt()
     if kind == EventKind.REFUND_FAILED and not event.is_proven:
-        # A hint puts no refund in doubt, so the saga of a refund that is done would not ask.
+        # A hint does not put a refund in doubt, so the saga of a refund that is done would not ask.
         is_done = any(
             each.reference == event.operation and each.state == Operation.State.DONE
             for each in ours.operations
@@ -214,7 +215,7 @@ def claim_of(
 
 
 def _is_made_after_all(ours_of_attempt: Callable[[], Ours], event: Event) -> bool:
-    """Return True if the event proves, and names, the making of a refund that we have as refused."""
+    """Return True if the event is proven, and reports as made a refund that is refused in our books."""
     if event.kind != EventKind.REFUNDED or not event.is_proven:
         return False
     refunds = ours_of_attempt().of_kind(Operation.Kind.REFUND)
@@ -223,10 +224,10 @@ def _is_made_after_all(ours_of_attempt: Callable[[], Ours], event: Event) -> boo
 
 
 def _may_be_sent_for_us(ours: Ours, event: Event) -> bool:
-    """Return True if a refund that was sent may be one of ours, or one of ours that failed and is sent again.
+    """Return True if the sending of a refund may be about one of ours, or a failed one that is sent again.
 
-    For another one, made in the provider's portal, there may be no later notification: an account need not
-    have selected those of refunds that were made.
+    If the refund was made in the provider's portal instead, no later notification may follow: accounts need
+    not have selected notifications of refunds.
     """
     minors = [each.minor for each in ours.of_kind(Operation.Kind.REFUND) if not each.is_clean]
     fits_one = bool(minors) if event.amount is None else event.amount.minor in minors
@@ -234,11 +235,11 @@ def _may_be_sent_for_us(ours: Ours, event: Event) -> bool:
 
 
 def _may_be_settled_for_us(ours: Ours, event: Event) -> bool:
-    """Return True if our captures, unless they were refused, come to what was settled, or more.
+    """Return True if our captures that were not refused come to the settled amount, or more.
 
-    Of another one, made in the provider's portal, nothing else may tell: an account need not have selected
-    the notifications of captures. Less than what was captured may be settled after a refund, and in another
-    currency.
+    If a capture was made in the provider's portal instead, no other notification may report it: accounts need
+    not have selected notifications of captures. After a refund, less than the captured amount may be settled,
+    and the currency may differ.
     """
     asked = ours.range(Operation.Kind.CAPTURE).most
     return asked > 0 and (event.amount is None or event.amount.minor <= asked)

@@ -6,10 +6,11 @@ if the answer names it, if the sums equal those of all operations of its kind, o
 other operation explains the event. A refund must then be the only one ever, as a failed refund may still be
 made.
 
-If an operation were sent again although it had arrived, its money would move twice: providers do not
-deduplicate everywhere, nor for ever. So absence must be shown. Every other answer leaves it undecided.
+If an operation that had arrived were sent again, its money would move twice, because not all providers
+deduplicate, and none does so for ever. So it is sent again only if an answer shows that it is absent. Every
+other answer leaves it undecided.
 
-A provider's amount wins over ours, or contradicts us. It is never replaced by ours.
+The provider's amount either replaces ours or contradicts it. Our amount never replaces the provider's.
 """
 
 from checkout.money import Money
@@ -25,15 +26,15 @@ Kind, State = Operation.Kind, Operation.State
 OPEN_STATES = (State.PENDING, State.UNKNOWN)
 # The last events that fit an operation of each kind that was made.
 _MADE = {Kind.CAPTURE: FOLLOW_CAPTURE, Kind.REFUND: (EventKind.REFUNDED,)}
-# The last event that an operation of each kind would have replaced if it had arrived.
+# The last event that an operation of each kind would have replaced on its arrival.
 _WOULD_BE_REPLACED = {
     Kind.CAPTURE: EventKind.AUTHORISED,
     Kind.VOID: EventKind.AUTHORISED,
     Kind.REFUND: EventKind.CAPTURED,
 }
-# Last events with which the sums are complete. With the events of a refund, the sums may be those from before
-# that refund (``theirs.position_given``), and of two refunds of one amount they do not tell which one is
-# missing. Events that come by themselves (SETTLED, CHARGED_BACK) may have hidden the operation's own event.
+# Last events after which the sums are complete. After the events of a refund, the sums may be older than that
+# refund (``theirs.position_given``), and do not show which of two refunds of one amount is missing. Events
+# that come by themselves (SETTLED, CHARGED_BACK) may have hidden the operation's own event.
 _COMPLETE = {
     Kind.CAPTURE: (
         EventKind.AUTHORISED,
@@ -52,9 +53,9 @@ _OPEN = Verdict(Conclusion.OPEN, "G5")
 def compare_reply(ours: OurOperation, result: ProviderResult, *, order_code: str, currency: str) -> Verdict:
     """Return what the reply to the latest copy of a request says about its operation.
 
-    A refusal does not always prove that nothing was done. If the request was repeated, the copy may be
-    refused because another one has arrived, sent before this one or, if this answer is late, after it. A void
-    may be refused because nothing is held any more, as was wanted.
+    A refusal does not always prove that nothing was done. If the request was repeated, this copy may be
+    refused because another copy has arrived. A void may be refused because nothing is held any more, which is
+    the intended result.
     """
     amount = Money(ours.minor, currency)
     if (result.order_code or order_code) != order_code or (result.amount or amount) != amount:
@@ -81,10 +82,10 @@ def compare_reply(ours: OurOperation, result: ProviderResult, *, order_code: str
 
 
 def compare_withdrawal(ours: OurOperation, *, is_looked_up: bool) -> Verdict:
-    """Return what becomes of an operation that is never to be sent again.
+    """Return the verdict on an operation that is never to be sent again.
 
-    It is refused if no copy can be at the provider, or ``is_looked_up`` there, and missing. Otherwise only
-    the provider's answers can tell.
+    It is refused if no copy can be at the provider, or if staff have looked it up there (``is_looked_up``)
+    and it is missing. Otherwise only the provider's answers can tell.
     """
     if ours.is_clean or is_looked_up:
         return Verdict(Conclusion.REFUSED, "W1", WITHDRAWN)
@@ -95,7 +96,7 @@ def compare_withdrawal(ours: OurOperation, *, is_looked_up: bool) -> Verdict:
 
 
 def may_change(mine: OurOperation) -> bool:
-    """Return True if an answer may change what we have of an operation."""
+    """Return True if an answer may change the state of an operation in our books."""
     return mine.state in OPEN_STATES or (mine.state == State.DONE and bool(mine.doubt))
 
 
@@ -118,7 +119,7 @@ def compare_answer(ours: Ours, mine: OurOperation, before: Ours, answer: Answer)
 
 
 def _compare_open(ours: Ours, mine: OurOperation, answer: Answer) -> Verdict:
-    """Return what the answer shows of an operation that nothing speaks against."""
+    """Return the verdict of an answer on an operation that no evidence contradicts."""
     event, result = answer.last_event, answer.result
     if mine.kind == Kind.VOID:
         if event in RELEASES:
@@ -138,7 +139,7 @@ def _compare_open(ours: Ours, mine: OurOperation, answer: Answer) -> Verdict:
     if mine.kind == Kind.CAPTURE and event in RELEASES:
         return _compare_released(ours, mine, others_sum, answer, is_only_one=is_only_one)
     if mine.kind == Kind.CAPTURE and event == EventKind.CAPTURE_FAILED:
-        # An earlier one that failed may still be the last event.
+        # An earlier refund that failed may still be the last event.
         has_failed = is_only_one and ours.is_only_one_ever(mine)
         return Verdict(Conclusion.REFUSED, "C16", RefusalReason.INVALID_REQUEST) if has_failed else _OPEN
     if mine.kind == Kind.REFUND and event == EventKind.REFUND_FAILED:
@@ -150,13 +151,13 @@ def _compare_open(ours: Ours, mine: OurOperation, answer: Answer) -> Verdict:
         if not (is_only_one and event in _MADE[Kind(mine.kind)]):
             return _OPEN
         return _unless_of_another_amount(ours, mine, answer, "C14")
-    # A failed refund that was made after all must not explain the sum as well.
+    # A failed refund that was made after all must not also explain the sum.
     is_shown = theirs == others_sum.most + mine.minor and theirs > others_sum.after
     return Verdict(Conclusion.SETTLED, "C13") if is_shown and event in _MADE[Kind(mine.kind)] else _OPEN
 
 
 def _compare_named(ours: Ours, mine: OurOperation, answer: Answer) -> Verdict:
-    """Return what the last event shows of an operation that the answer names by its reference."""
+    """Return the verdict of the last event on an operation that the answer names by its reference."""
     event = answer.last_event
     if event in _MADE[Kind(mine.kind)]:
         return _unless_of_another_amount(ours, mine, answer, "C8")
@@ -168,7 +169,7 @@ def _compare_named(ours: Ours, mine: OurOperation, answer: Answer) -> Verdict:
 
 
 def _unless_of_another_amount(ours: Ours, mine: OurOperation, answer: Answer, row: str) -> Verdict:
-    """Settle an operation, unless the answer has another amount for it, or keeps less of it.
+    """Settle an operation, unless the answer reports another amount for it, or shows that less of it is kept.
 
     The amount of an answer is the order's, or that of its last event.
     """
@@ -185,7 +186,7 @@ def _unless_of_another_amount(ours: Ours, mine: OurOperation, answer: Answer, ro
 def _compare_released(
     ours: Ours, mine: OurOperation, others: Range, answer: Answer, *, is_only_one: bool
 ) -> Verdict:
-    """Return what the end of the authorisation shows of a capture: it may only be about the rest."""
+    """Return the verdict on a capture after the end of the authorisation: only the rest may have ended."""
     if answer.result.kept is not None:
         kept = reliable_sum(ours, answer.result, mine.kind)
         return Verdict(Conclusion.SETTLED, "C20") if kept == others.most + mine.minor else _OPEN
@@ -194,11 +195,11 @@ def _compare_released(
 
 
 def _compare_absent(ours: Ours, mine: OurOperation, answer: Answer) -> Verdict:
-    """Return if the answer should show an operation of which it shows nothing.
+    """Return the verdict on an operation that the answer does not show although it should.
 
-    If the provider refused the only copy, or a void, and has not carried it out either, it is refused. A
-    copy that it has accepted is not booked yet, and the refusal was that of an earlier one, whose answer
-    came late. One that is withdrawn is never sent again, but may wait at the provider.
+    If the provider refused the only copy, or a void, and has not carried it out, the operation is refused. If
+    the provider accepted a copy, that copy is not booked yet, and the refusal was the late answer to an
+    earlier one. A withdrawn operation is never sent again, but a copy may wait at the provider.
     """
     is_shown_absent = answer.must_show and is_absent(ours, mine, answer)
     copies = mine.copies
@@ -211,7 +212,7 @@ def _compare_absent(ours: Ours, mine: OurOperation, answer: Answer) -> Verdict:
         return Verdict(Conclusion.REFUSED, "W3", WITHDRAWN) if is_over else Verdict(Conclusion.OPEN, "W2")
     if mine.state != State.UNKNOWN or not (answer.must_show and answer.tells_the_order):
         return _OPEN
-    # A copy that was refused would be refused again. An earlier one may still be carried out.
+    # A copy that was refused would be refused again. An earlier copy may still be carried out.
     if is_shown_absent and copies is not None and not is_refused:
         return Verdict(Conclusion.ABSENT, "V5" if mine.kind == Kind.VOID else "C15")
     return Verdict(Conclusion.UNDECIDED, "C15")
@@ -220,10 +221,10 @@ def _compare_absent(ours: Ours, mine: OurOperation, answer: Answer) -> Verdict:
 def is_absent(ours: Ours, mine: OurOperation, answer: Answer) -> bool:
     """Return True if the answer shows that the provider has never had this operation.
 
-    It shows it only if nothing else may have changed the answer since the operation was sent: the sums equal
-    exactly those of the other operations of its kind; or it is the first of its kind, and the order's last
-    event is one that it would have replaced. A second refund, for example, does not change the last event of
-    an order that is REFUNDED already. A void is idempotent, so sending it again does no harm.
+    There are two proofs. The sums equal exactly those of the other operations of its kind. Or the operation
+    is the first of its kind, and the order's last event is one that it would have replaced. A second refund,
+    for example, does not change the last event of an order that is REFUNDED already. A void is idempotent, so
+    sending it again does no harm.
     """
     kind, event = Kind(mine.kind), answer.last_event
     if kind == Kind.VOID:
@@ -231,13 +232,14 @@ def is_absent(ours: Ours, mine: OurOperation, answer: Answer) -> bool:
     if mine.copies is None or not mine.copies.was_alone or mine.copies.is_followed:
         return False
     if kind == Kind.REFUND and answer.result.is_behind:
-        # An event that lacks the capture may lack a refund as well, and the sums may be from before that.
+        # If the last event does not show the capture yet, it may not show a refund either, and the sums may
+        # be as old.
         return False
     others = ours.without(mine).range(kind)
     all_is_captured = ours.captured == ours.owed.minor
     total = reliable_sum(ours, answer.result, kind)
     if total is not None:
-        # If only what is kept is told, a capture that we do not know of would hide a refund.
+        # If only the kept sum is told, a capture that we do not know of would hide a refund.
         are_captures_told = kind == Kind.CAPTURE or answer.tells_all_sums or all_is_captured
         return others.least == others.most == total and are_captures_told and event in _COMPLETE[kind]
     # While something is left to capture, the event may come from a capture that followed this refund.
@@ -249,10 +251,10 @@ def is_absent(ours: Ours, mine: OurOperation, answer: Answer) -> bool:
 
 
 def _compare_other_amount(ours: Ours, mine: OurOperation, answer: Answer) -> Verdict:
-    """Return what the answer says of an operation that a proven event names with another amount.
+    """Return the verdict on an operation that a proven event names with another amount.
 
-    It is never settled as ours: the sums confirm that the provider has another amount, or nothing does. If we
-    have called it done, as staff found it, only sums that are exactly ours show that this was right.
+    It is never settled with our amount: either the sums confirm the other amount, or nothing does. If staff
+    have called it done, only sums that equal ours exactly show that they were right.
     """
     if mine.state == State.DONE and answer.may_be_from_before(mine.doubted_at):
         return _OPEN
@@ -270,17 +272,16 @@ def _compare_other_amount(ours: Ours, mine: OurOperation, answer: Answer) -> Ver
 
 
 def _compare_doubted(ours: Ours, mine: OurOperation, answer: Answer) -> Verdict:
-    """Return what the answer says of a refund that is said to have failed.
+    """Return the verdict on a refund that failed according to a notification.
 
-    Such a refund is not sent again, and is not answered as settled while that is in doubt. Queries are
-    answered from copies of the provider's books, so an answer that contradicts what has become known only a
-    moment ago may be from before that.
+    While it is in doubt, the refund is not sent again, and not settled. Queries are answered from copies of
+    the provider's books, so an answer that contradicts very recent news may be older than that news.
     """
     verdict = _beyond_doubt(ours, mine, answer)
     if verdict.conclusion == Conclusion.SETTLED and answer.may_be_from_before(mine.doubted_at):
         return _OPEN
     if verdict.conclusion == Conclusion.REFUSED and mine.state == State.DONE:
-        # A later event that a refund was made may be about this one after all. It may name no reference.
+        # A later event that a refund was made may be about this one. It may name no reference.
         made = [each.at for each in ours.told if each.kind == EventKind.REFUNDED and each.is_proven]
         moments = [each for each in (mine.updated_at, *made[-1:]) if each is not None]
         if moments and answer.may_be_from_before(max(moments)):
@@ -289,16 +290,16 @@ def _compare_doubted(ours: Ours, mine: OurOperation, answer: Answer) -> Verdict:
 
 
 def _beyond_doubt(ours: Ours, mine: OurOperation, answer: Answer) -> Verdict:
-    """Return what the answer shows for a refund that is said to have failed.
+    """Return what the answer shows for a refund that failed according to a notification.
 
     - If the provider's sum exceeds what the other refunds can explain, even if those that failed were made
-      after all, it includes this one, unless it exceeds all of them together: then it has another reason.
-    - If the others explain the sum, and it has no room for this one, a refund that was done has come back.
-      After REFUND_SENT that is not certain, as a refund is on its way whose sum is still to come. A refund
-      that was not done has failed only if the last event is a failure that can be no other refund's:
+      after all, it includes this refund. A sum that exceeds all refunds together has another reason.
+    - If the other refunds explain the sum, and it has no room for this one, a refund that was done has come
+      back. After REFUND_SENT that is not certain, because the sum of a refund on its way is still to come. A
+      refund that was not done has failed only if the last event is a failure that can be no other refund's:
       otherwise it may still be booked, days later.
     - Any other sum may have another reason, which may become known later.
-    - Without sums, a last event that is a failure may be about another refund, unless there is no other.
+    - Without sums, a last event that is a failure may be about another refund, if there is one.
     """
     event = answer.last_event
     others = ours.without(mine).range(Kind.REFUND)

@@ -1,6 +1,6 @@
 """The table of sums: where the provider's sums of an order differ from ours, and what may be adopted.
 
-Staff have the provider asked about an order that it holds money of. A program adopts no movement by itself.
+Movements are adopted only when staff have the provider asked about an order, never by a program alone.
 """
 
 from collections.abc import Callable, Iterator
@@ -73,9 +73,10 @@ def compare_review(
 ) -> tuple[Verdict, Gap | None]:
     """Return what the provider has of an order that staff have it asked about, and the gap to be adopted.
 
-    It holds money as we do (``CONFIRMED``, ``ADOPTED``), holds none (``REFUSED``), contradicts us, or does
-    not tell. ``may_exist`` says that the order may exist although the provider does not find it, and
-    ``is_alone`` that no other attempt of the payment holds money, is under way, or contradicts us.
+    The provider agrees with us that money is held (``CONFIRMED``, ``ADOPTED``), holds none (``REFUSED``),
+    contradicts us, or does not tell. ``may_exist`` says that the order may exist although the provider does
+    not find it, and ``is_alone`` that no other attempt of the payment holds money, is under way, or
+    contradicts us.
     """
     result = answer.result
     if result.outcome not in _TELLING:
@@ -109,11 +110,11 @@ def _compare_released(ours: Ours) -> Verdict:
 
 
 def compare_sums(ours: Ours, answer: Answer) -> tuple[Verdict, Gap | None]:
-    """Return if the sums of an order that holds money agree, and the gap that may be adopted, if any.
+    """Compare the sums of an order that holds money, and return the gap that may be adopted, if any.
 
-    An operation is adopted if the attempt is authorised, at most one sum differs, and our books have room for
-    its amount. A refund that is only deduced from the kept sum must also have been notified. A conflicted
-    attempt is confirmed only if no sum differs.
+    A gap is adopted if the attempt is authorised, at most one sum differs, and our books have room for its
+    amount. A refund that is only deduced from the kept sum must also have been notified. A conflicted attempt
+    is confirmed only if no sum differs.
     """
     result = answer.result
     position = None if are_sums_void(ours, result) else _position(ours, answer)
@@ -128,7 +129,7 @@ def compare_sums(ours: Ours, answer: Answer) -> tuple[Verdict, Gap | None]:
         if not gap.may_be_adopted or ours.state != AttemptState.AUTHORISED:
             return _stands(gap.in_words), None
     if len(found) > 1:
-        # A balance that the provider fails to report would make several sums wrong, not only one.
+        # If the provider failed to report a balance, several sums would be wrong, not only one.
         words = " ".join(gap.in_words for gap in found)
         return _stands(f"{words} Only one sum that differs would be believed."), None
     if found:
@@ -196,7 +197,7 @@ def gaps(ours: Ours, position: WholePosition) -> list[Gap]:
         done, asked = ours.total(kind, State.DONE), ours.total(kind, *_OPEN_STATES)
         most = ours.range(kind).most
         if not any(done <= minor <= most for minor in meant):
-            # Nothing is adopted beside what may still be sent: staff say first that it is not to be.
+            # Nothing is adopted while an operation may still be sent. Staff withdraw that operation first.
             found.append(Gap(kind, Money(done, currency), theirs, left=0 if asked else left))
     mine = Money(ours.charged_back, currency)
     theirs = position.charged_back or mine
@@ -211,7 +212,7 @@ def is_beyond_ours(owed: Money, charged_back: Callable[[], int], result: Provide
     """Return True if an answer reports money that no operation of ours can explain (row Y1).
 
     That is a charge-back, of which nobody may have notified us, and more captured than was authorised.
-    ``charged_back`` returns our own sum. It is called only if the answer reports a charge-back.
+    ``charged_back`` returns our own sum, and is called only if the answer reports a charge-back.
     """
     position = result.position
     disputed = position.charged_back if position is not None else None
@@ -229,7 +230,7 @@ def is_beyond_ours(owed: Money, charged_back: Callable[[], int], result: Provide
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """Two bounds, in minor units, between which a sum is certain to be. Mostly they are the same."""
+    """Two bounds of a sum, in minor units. Mostly they are the same."""
 
     least: int
     most: int
@@ -241,7 +242,7 @@ class Bounds:
 
 @dataclass(frozen=True, slots=True)
 class AttemptSums:
-    """An attempt's sums in minor units. ``authorised`` is less the part that a void or an expiry released."""
+    """An attempt's sums in minor units. ``authorised`` excludes the part that was released or expired."""
 
     authorised: Bounds
     captured: Bounds
@@ -273,7 +274,7 @@ class Untold:
 def position_told(ours: Ours, sums: AttemptSums, result: ProviderResult) -> Position | None:
     """Return the sums of an answer; None if it tells none that can be compared with ours (row Y3).
 
-    An order that the provider does not have has sums of nothing. The caller knows that it must have it.
+    If the provider does not know the order, all sums are zero. The caller knows that it must know the order.
     """
     currency = ours.owed.currency
     if result.outcome == Outcome.NOT_FOUND:
@@ -291,7 +292,7 @@ def position_told(ours: Ours, sums: AttemptSums, result: ProviderResult) -> Posi
     )
     if position is None or sums.refunded.least <= position.refunded.minor <= sums.refunded.most:
         return position
-    # Another refunded sum is no difference if there may have been a settlement.
+    # A different refunded sum is no difference if money may have been settled.
     return None if may_be_of_settled_money(ours, result, position) else position
 
 
@@ -300,8 +301,8 @@ def compare_position(
 ) -> Iterator[Compared]:
     """Compare our sums of an order with those that the provider tells (row Y2).
 
-    Sums that it does not tell are left out, but for a charge-back if the order ``is_disputed``, and we have
-    none: that differs, whatever its amount.
+    Sums that it does not tell are left out. One exception: if the order ``is_disputed`` and we have no
+    charge-back, that is a difference, whatever the amount.
     """
     told_sums = _told(position)
     if told_sums:
@@ -342,7 +343,7 @@ def compare_unknown_order(told: ProviderResult, *, is_known: bool = False) -> Co
 
 
 def refunded_as_ours(position: WholePosition, ours: AttemptSums) -> int:
-    """Return the provider's sum of refunds, in the meaning that agrees with ours if there is one."""
+    """Return the provider's sum of refunds. If it can mean several sums, prefer the one that equals ours."""
     meant = refunds_meant(position, ours.charged_back)
     return next((minor for minor in meant if ours.refunded.nearest(minor) == minor), meant[0])
 
@@ -365,7 +366,7 @@ def _told(position: Position) -> list[Money]:
 def _has_no_money(position: WholePosition) -> bool:
     """Return True if nothing is held, and all that was captured has gone back.
 
-    The rest of a capture counts as held: the position does not tell if it was released.
+    The rest after a partial capture counts as held: the position does not tell whether it was released.
     """
     gone_back = position.refunded.minor + (position.charged_back.minor if position.charged_back else 0)
     return position.authorised.minor <= position.captured.minor <= gone_back

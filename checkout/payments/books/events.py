@@ -1,4 +1,4 @@
-"""The meaning of the events that providers report, for our books: one table, which every comparison reads."""
+"""The meaning of the events that providers report, for our books: one table that every comparison reads."""
 
 from dataclasses import dataclass
 from enum import Enum
@@ -23,10 +23,10 @@ class Told(Enum):
 class Meaning:
     """The meaning of one kind of event.
 
-    ``reports`` is the kind of operation that it is about. If it is an ``end``, the operation was made; a
-    ``failure`` says that it was not, although it had been accepted. An event that ``implies_money`` can only
-    come of an order that was authorised, and one that ``follows_capture`` only of one that was captured.
-    After one that ``releases``, nothing is held any more.
+    ``reports`` is the kind of operation that it is about. An ``end`` means that the operation was made, a
+    ``failure`` that it was not made although it had been accepted. An event that ``implies_money`` only
+    happens to an authorised order, and one that ``follows_capture`` only to a captured one. After an event
+    that ``releases``, nothing is held any more.
     """
 
     reports: Kind | None = None

@@ -38,13 +38,13 @@ Kind, State = Operation.Kind, Operation.State
 
 # The fact that a decision of staff was carried out.
 SETTLEMENT_APPLIED = f"{PAYMENT_SETTLED}_applied"
-# The facts that an attempt was looked into: by staff, or by a review that has found the provider to agree.
+# The facts that an attempt was looked into: by staff, or by a review in which the provider agreed.
 _LOOKED_INTO = (SETTLEMENT_APPLIED, f"review_{ReviewOutcome.HELD}", f"review_{ReviewOutcome.RELEASED}")
-# The facts that a claim is true, and the claims that contradict nothing when they are.
+# The facts that a claim is true, and the claims that contradict nothing if they are true.
 _TRUE = Q(kind=f"claim_{ClaimOutcome.CONFIRMED}") | Q(kind=CLAIM_SETTLED, data__said="true")
 _HARMLESS = (EventKind.AUTHORISED, EventKind.EXPIRED, *BY_ISSUERS)
 MAY_HOLD_MONEY = (AttemptState.AUTHORISED, AttemptState.CONFLICTED)
-# Payments in these states hold no money, and have no void that says so.
+# Payments in these states hold no money, and need no void.
 _WITHOUT_MONEY = (PaymentState.REFUSED, PaymentState.EXPIRED, PaymentState.CANCELLED)
 
 
@@ -53,7 +53,8 @@ class TheirBooks:
     """The provider's sums of one attempt. ``is_held`` says that more of its authorisation may be captured.
 
     ``charged_back`` is the sum less what issuers have returned. ``lacks`` has the references of operations
-    that are done in our books and missing in the provider's, where the sums do not tell which those are.
+    that are done in our books and missing in the provider's, if the sums alone do not show which ones are
+    missing.
     """
 
     captured: Money
@@ -115,12 +116,11 @@ class TheirBooks:
 class Reckoning:
     """The changes that make our books agree with the provider's, or ``why`` staff must say more.
 
-    ``undone`` are done operations that the provider does not have. ``given_up`` are captures without an
-    outcome for which nothing is left to be captured, or which may be among what is booked, and voids without
-    an outcome of an order that has money. ``arrived`` are captures without an outcome that are exactly what
-    our books lack, and voids without an outcome of an order that has no money. ``confirmed`` are done
-    operations that a notification named with another amount. ``booked`` are the kinds and amounts of
-    operations that are missing in our books.
+    ``undone`` are done operations that the provider does not have. ``confirmed`` are done operations that a
+    notification named with another amount. ``booked`` are the kinds and amounts of operations that our books
+    lack. The others have no outcome yet. ``given_up`` are captures for which nothing is left, or that may be
+    among ``booked``, and voids of an order that has money. ``arrived`` are captures that are exactly what our
+    books lack, and voids of an order without money.
     """
 
     undone: Sequence[Operation] = ()
@@ -174,17 +174,17 @@ def holders_beside(attempt: Attempt) -> list[Attempt]:
 
 
 def may_hold_money_beside(attempt: Attempt) -> list[Attempt]:
-    """Return the other attempts that hold money, or of which the provider says so."""
+    """Return the other attempts that hold money, according to us or to the provider."""
     return [*others_of(attempt, *MAY_HOLD_MONEY), *_differing_beside(attempt)]
 
 
 def contradicting_beside(attempt: Attempt) -> list[Attempt]:
-    """Return the other attempts that have ended, and of which the provider says that they hold money."""
+    """Return the other attempts that have ended without money, but hold money according to the provider."""
     return [*others_of(attempt, AttemptState.CONFLICTED), *_differing_beside(attempt)]
 
 
 def _differing_beside(attempt: Attempt) -> list[Attempt]:
-    """Return the other attempts without money of which reconciliation found some, and nobody looked since."""
+    """Return the other attempts without money for which reconciliation has found some since staff looked."""
     found = Difference.objects.filter(
         OPEN_DIFFERENCE,
         kind__in=(Difference.Kind.AUTHORISED, Difference.Kind.CAPTURED),
@@ -200,15 +200,15 @@ def _differing_beside(attempt: Attempt) -> list[Attempt]:
 
 
 def is_open_beside(attempt: Attempt) -> bool:
-    """Return True if another attempt contradicts us as well, so that the payment waits for its figures."""
+    """Return True if another attempt contradicts us, too: the payment then waits for its figures."""
     return bool(contradicting_beside(attempt)) or is_contradicted_beside(attempt)
 
 
 def is_contradicted_beside(attempt: Attempt) -> bool:
-    """Return True if another authorised attempt contradicts us, and nobody has looked into that one since.
+    """Return True if another authorised attempt contradicts us, and has not been looked into since.
 
-    Somebody has moved its money in the provider's portal. Its contradiction began, or would have begun, that
-    of the payment, which must not end with that of this attempt.
+    Somebody moved the money of that attempt in the provider's portal, which made the payment conflicted, or
+    would have. So the conflict of the payment does not end with this attempt's.
     """
     return any(map(_has_open_claim, others_of(attempt, AttemptState.AUTHORISED)))
 
@@ -228,9 +228,9 @@ def _is_released(attempt: Attempt) -> bool:
 
 
 def is_let_go(attempt: Attempt, theirs: TheirBooks) -> bool:
-    """Return True if the attempt is without money by ``theirs``, and another one may hold the payment's.
+    """Return True if the attempt is without money by ``theirs``, and another attempt may hold the payment's.
 
-    One that we have released agrees with that already, unless the payment is conflicted.
+    If we have released the attempt, that agrees already, unless the payment is conflicted.
     """
     if theirs.has_money or not may_hold_money_beside(attempt):
         return False
@@ -239,7 +239,7 @@ def is_let_go(attempt: Attempt, theirs: TheirBooks) -> bool:
 
 
 def reckon(attempt: Attempt, theirs: TheirBooks) -> Reckoning:
-    """Return what our books lack, and what they have in excess."""
+    """Return the changes that our books need: what they lack, and what they have in excess."""
     ours = operations_of(attempt)
     done = [each for each in ours if each.state == State.DONE]
     # The sums cover all attempts, so a void of this one would count the money of another as released.
@@ -288,7 +288,7 @@ def state_after(attempt: Attempt, theirs: TheirBooks, reckoning: Reckoning) -> P
 
 
 def _lacking(ours: Sequence[Operation], total: int, named: frozenset[str]) -> list[Operation]:
-    """Return our operations that the provider lacks: those named, or the only one with the surplus amount."""
+    """Return our operations that the provider lacks: those named, or the only one of the surplus amount."""
     gone = [each for each in ours if each.reference in named]
     if gone:
         return gone
@@ -300,8 +300,9 @@ def _lacking(ours: Sequence[Operation], total: int, named: frozenset[str]) -> li
 def _found(attempt: Attempt, ours: Iterable[Operation], kind: str, more: int) -> list[Operation]:
     """Return our operations without an outcome that explain what our books lack, if that is certain.
 
-    That is the only one of this amount, or the only one of several that staff have found at the provider
-    before, or all of them together. One of which no copy can have arrived explains nothing.
+    It is certain for the only operation of this amount, for the only one that staff have found at the
+    provider before, and for all of them together. An operation of which no copy can have arrived explains
+    nothing.
     """
     candidates = [each for each in ours if each.kind == kind and each.state in OPEN and not is_clean(each)]
     fitting = [each for each in candidates if each.amount_minor == more]
@@ -314,7 +315,7 @@ def _found(attempt: Attempt, ours: Iterable[Operation], kind: str, more: int) ->
 
 
 def _is_said_to_have_arrived(attempt: Attempt, operation: Operation) -> bool:
-    """Return True if staff have said so, perhaps in a decision that has not been carried out yet."""
+    """Return True if staff have said that it arrived, perhaps in a decision that was not carried out yet."""
     said = {"data__reference": scrub_text(operation.reference), "data__said": Fate.ARRIVED.value}
     return attempt.facts.filter(kind=OPERATION_SETTLED, **said).exists()
 
@@ -331,7 +332,7 @@ def _given_up(
 ) -> list[Operation]:
     """Return the captures without an outcome that must not be settled or sent any more.
 
-    There may be nothing left for them; or they may be a part of what is now ``booked`` as captured.
+    Either nothing is left for them, or they may be a part of what is now ``booked`` as captured.
     """
     without_end = [each for each in ours if each.kind == Kind.CAPTURE and each.state in OPEN]
     has_room = theirs.has_money and theirs.captured.minor + _sum(without_end) <= payment.amount_minor
@@ -349,9 +350,9 @@ def _by_issuers(attempt: Attempt, theirs: TheirBooks) -> list[tuple[str, Money]]
 def _lacks_a_void(
     attempt: Attempt, ours: Iterable[Operation], theirs: TheirBooks, *, has_changes: bool
 ) -> bool:
-    """Return True if a void is missing, without which our sums would say that money is held.
+    """Return True if a void has to be added, because our sums would otherwise say that money is held.
 
-    The sums cover all attempts: while another one may hold money, nothing may count as released.
+    The sums cover all attempts. While another attempt may hold money, nothing may count as released.
     """
     if theirs.has_money or may_hold_money_beside(attempt):
         return False

@@ -1,4 +1,4 @@
-"""The manners of an account: what its adapter declares, and what decides a row of the tables."""
+"""The manners of an account, which its adapter declares: facts that decide rows of the tables."""
 
 from checkout.errors import ProviderMisconfigured
 from checkout.payments.models.payment import ProviderAccount
@@ -6,10 +6,10 @@ from checkout.payments.providers.registry import get_provider
 
 
 def refuses_failed_authentication(account: ProviderAccount) -> bool:
-    """Return True if the account takes no money when 3-D Secure has failed, although it is authorised.
+    """Return True if the account refuses authorisations without successful 3-D Secure.
 
-    An account that has become unusable meanwhile refuses nothing, as nothing could be released there. Staff
-    see the payment either way.
+    An account that has become unusable meanwhile refuses none, because nothing could be released there. Staff
+    see the payment in any case.
     """
     try:
         return get_provider(account.opened()).refuses_failed_authentication

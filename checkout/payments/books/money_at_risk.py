@@ -1,8 +1,9 @@
-"""Money at risk: what issuers are said to have charged back, until that is booked or denied.
+"""Money at risk: money that issuers have charged back according to a report, until it is booked or denied.
 
-It must not be refunded, since it may be gone already. A proven notification raises ``Payment.at_risk_minor``
-in the transaction that stores it. From then on the sum is that of the open questions about charge-backs:
-those that ask the provider, and those that wait for staff. The payment must be locked.
+It must not be refunded, because it may be gone already. A proven notification raises
+``Payment.at_risk_minor`` in the transaction that stores it. From then on, the sum is that of the open
+questions about charge-backs: those that ask the provider, and those that wait for staff. The payment must be
+locked.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -17,25 +18,25 @@ from checkout.privacy.scrubbing import scrub_text
 from checkout.states import Actor
 from messaging.compiled_queries import insert_in_batch, update_in_batch
 
-# The reason for which a refund is refused that was requested before the dispute was known.
+# The reason of the refusal of a refund that was requested before the dispute was known.
 DISPUTED = "payment_disputed"
 
 
 def claimed(payment: Payment, minor: int | None, currency: str) -> int:
-    """Return how much a reported charge-back puts at risk, in minor units of the payment's currency.
+    """Return the amount that a reported charge-back puts at risk, in minor units of the payment's currency.
 
-    That is everything if the report has no amount, or one in another currency.
+    It is the whole amount if the report has no amount, or one in another currency.
     """
     return minor if minor is not None and currency == payment.currency else payment.amount_minor
 
 
 def put_at_risk(payment: Payment, minor: int | None, currency: str) -> None:
-    """Put the money at risk of which a proven notification says that it was charged back."""
+    """Put the money at risk that was charged back according to a proven notification."""
     _set(payment, payment.at_risk_minor + claimed(payment, minor, currency))
 
 
 def count_claims(payment: Payment, *, settled: Collection[int] = (), unasked: int = 0) -> None:
-    """Put at risk what the open questions claim.
+    """Set the money at risk to the sum that the open questions claim.
 
     ``settled`` are the primary keys of the sagas whose questions have just been settled, and ``unasked`` is
     the amount of a proven notification that leads to no question. Nothing else lowers the sum, as the
@@ -48,7 +49,7 @@ def count_claims(payment: Payment, *, settled: Collection[int] = (), unasked: in
 
 
 def follow_question(saga: Saga, payment: Payment) -> None:
-    """Count the claims if this saga's question about a charge-back was settled, or waits for staff now."""
+    """Update the money at risk if this saga's question about a charge-back was settled or parked."""
     if saga.kind == ASKING and saga.data.get("claim") == EventKind.CHARGED_BACK:
         count_claims(payment, settled=() if saga.status in UNFINISHED else [saga.pk])
 
@@ -63,7 +64,7 @@ def is_of_disputed_money(refund: Operation, payment: Payment) -> bool:
 
 
 def refuse_refund(refund: Operation, attempt: Attempt) -> None:
-    """Refuse a refund of disputed money. No copy of its request may have had an effect, or may yet have one.
+    """Refuse a refund of disputed money. No copy of its request may have had, or may yet have, an effect.
 
     The attempt must be locked as well.
     """
@@ -78,7 +79,7 @@ def _at_risk_by_saga(payment: Payment, settled: Collection[int]) -> Mapping[int,
     """Return the amounts of the questions that are open, or that were a moment ago, by the saga's key.
 
     Anybody may send hints, so only the first one of an attempt counts, until the provider's answer confirms
-    another. It never confirms an amount: then everything may be gone.
+    another. As the answer confirms no amount, the whole amount counts.
     """
     minors: dict[int, int] = {}
     hinted: set[int] = set()

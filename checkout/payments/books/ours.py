@@ -1,7 +1,7 @@
-"""Our side of an order, as a snapshot: what we asked the provider to do, and what it has told us since.
+"""Our side of an order, as a snapshot: our requests, and the provider's answers to them.
 
-A snapshot is taken with the attempt locked, or just before the provider is asked. If two of them have equal
-``entries``, nothing of that kind has changed in between.
+A snapshot is taken with the attempt locked, or just before the provider is asked. If two snapshots have equal
+``entries``, no operation of that kind has changed in between.
 """
 
 from collections.abc import Iterable, Sequence
@@ -30,17 +30,16 @@ from messaging.compiled_queries import Compiled
 
 Kind, State = Operation.Kind, Operation.State
 
-# The reasons of refused operations that may be made after all: a refund that failed after it was accepted, an
-# operation that staff did not find at the provider, and one that they have withdrawn.
+# The reasons of refused operations that may be made after all: a refund failed after it was accepted, or
+# staff did not find the operation at the provider, or withdrew it.
 FAILED, NOT_FOUND, WITHDRAWN = "refund_failed", "not_found_at_provider", "withdrawn"
 MAY_BE_MADE = (FAILED, NOT_FOUND, WITHDRAWN)
 
-# The reasons for which evidence speaks against an operation (``Operation.doubt``): a proven notification says
-# that it failed, or that it is of another amount.
+# The reasons for a doubt (``Operation.doubt``): a proven notification reports a failure, or another amount.
 SAID_TO_HAVE_FAILED, OF_ANOTHER_AMOUNT = "failed", "amount"
 
 
-# The kinds of the facts of answers that say that money is held, also if it is other money than ours.
+# The kinds of facts of answers that report money as held, even if the amount or merchant is not ours.
 _MONEY_ANSWERED = [
     f"{verb}_{outcome}"
     for verb in (Verb.AUTHORISE, Verb.COMPLETE_CHALLENGE, Verb.INQUIRE)
@@ -50,11 +49,11 @@ _MONEY_ANSWERED = [
 
 @dataclass(frozen=True, slots=True)
 class Copies:
-    """The requests that were sent for one operation.
+    """The copies of the request for one operation that were sent.
 
-    ``outcome`` is that of the latest copy. If it ``has_earlier`` ones, these may yet be carried out. It
-    ``was_alone`` if no other operation of the order was open when it was sent, and ``is_followed`` if another
-    one has been sent since.
+    ``outcome`` is that of the latest copy. Earlier copies (``has_earlier``) may still be carried out.
+    ``was_alone`` is true if no other operation of the order was open when the latest copy was sent,
+    ``is_followed`` if another operation has been sent since.
     """
 
     outcome: str
@@ -67,10 +66,10 @@ class Copies:
 class OurOperation:
     """One operation of ours, or of the card issuer, in minor units of the payment's currency.
 
-    ``doubt`` says why evidence speaks against the operation, and ``doubted_at`` since when. ``reason`` says
-    why it was requested or adopted. It ``is_clean`` if it may still be sent and no copy of its request can
-    have had an effect. It ``has_left`` if a copy may have had an effect. If it ``is_withdrawn``, it is never
-    sent again.
+    ``doubt`` is the reason for which evidence contradicts the operation, ``doubted_at`` the time since when.
+    ``reason`` says why it was requested or adopted. It ``is_clean`` if it may still be sent, and no copy of
+    its request can have had an effect. It ``has_left`` if a copy may have had an effect. If it
+    ``is_withdrawn``, it is never sent again.
     """
 
     reference: str
@@ -89,24 +88,24 @@ class OurOperation:
 
     @property
     def told_as(self) -> str:
-        """The reference as facts have it, which are scrubbed."""
+        """The reference as facts have it: scrubbed."""
         return scrub_text(self.reference)
 
     @property
     def is_certain(self) -> bool:
-        """Return True if it is done, and nothing speaks against that."""
+        """Return True if the operation is done, and no evidence contradicts it."""
         return self.state == State.DONE and not self.doubt
 
     @property
     def may_be_made(self) -> bool:
-        """Return True if it is refused, and may be carried out after all."""
+        """Return True if the operation is refused, but may be carried out after all."""
         is_refused = self.state == State.REFUSED
         return is_refused and self.has_left and self.refusal_reason in MAY_BE_MADE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToldEvent:
-    """One event that a notification has told, as its fact has it. Amount and reference may be empty."""
+    """One event that a notification has reported, as its fact has it. Amount and reference may be empty."""
 
     kind: str
     is_proven: bool
@@ -118,10 +117,10 @@ class ToldEvent:
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """The bounds of the sum that the provider can have booked of one kind, in minor units.
+    """The bounds of the provider's sum of one kind of operation, in minor units.
 
-    ``least`` is certain, and ``most`` is the sum of everything that was not refused and may have arrived.
-    ``after`` also counts what was refused and may be made after all.
+    ``least`` counts the operations that are certain, and ``most`` all that were not refused and may have
+    arrived. ``after`` also counts refused ones that may be made after all.
     """
 
     entries: tuple[OurOperation, ...]
@@ -156,7 +155,7 @@ class Ours:
         return replace(self, operations=tuple(each for each in self.operations if each != operation))
 
     def entries(self, kind: str | None) -> tuple[OurOperation, ...]:
-        """Return the operations of a kind that were not refused, and those that may still be made."""
+        """Return the operations of a kind that were not refused, and refused ones that may yet be made."""
         return tuple(each for each in self.of_kind(kind) if each.state != State.REFUSED or each.may_be_made)
 
     def range(self, kind: str | None) -> Range:
@@ -202,7 +201,7 @@ class Ours:
 
     @property
     def standing(self) -> tuple[tuple[str, str], ...]:
-        """The states of all operations, which are compared to see if anything was booked in between."""
+        """The states of all operations, compared to see whether anything was booked in between."""
         return tuple((each.reference, each.state) for each in self.operations)
 
     @property
@@ -213,19 +212,19 @@ class Ours:
 
     @property
     def is_settlement_told(self) -> bool:
-        """Return True if a notification tells that money was settled, even one that anybody may have sent."""
+        """Return True if a notification reports a settlement, even an unproven one."""
         return any(each.kind == EventKind.SETTLED for each in self.told)
 
     def is_only_one_ever(self, operation: OurOperation) -> bool:
-        """Return True if no other of its kind, not even a refused one, may explain the order's last event."""
+        """Return True if no other operation of its kind may explain the order's last event."""
         return len(self.of_kind(operation.kind)) == 1
 
     def is_another_told(self, operation: OurOperation) -> bool:
         """Return True if a proven event has another amount and names none of our operations.
 
-        Staff have made that operation in the provider's portal, so the last event may be about it and not
-        about ours. An amount in another currency shows nothing, because money may be settled in another
-        currency.
+        Staff have made that operation in the provider's portal, so the last event may be about it, and not
+        about our operation. An amount in another currency proves nothing, because money may be settled in
+        another currency.
         """
         kinds = list(events_of(operation.kind))
         if operation.kind == Kind.CAPTURE:
@@ -295,7 +294,7 @@ def operations_as_ours(attempt: Attempt, operations: Iterable[Operation]) -> Our
 
 
 def is_done_with_another_amount(operation: Operation) -> bool:
-    """Return True if a proven event names, with another amount, an operation that our books have as done."""
+    """Return True if a proven event names an operation that is done in our books, with another amount."""
     return operation.state == Operation.State.DONE and operation.doubt == OF_ANOTHER_AMOUNT
 
 
@@ -351,17 +350,17 @@ def _told(fact: Fact) -> ToldEvent:
 def has_told_of_money(attempt: Attempt) -> bool:
     """Return True if the provider has said that money is held, in an answer or a proven notification.
 
-    It decides nothing, but it contradicts an answer of the provider that there is no such order. A statement
-    that names another amount, or another merchant, is a reason for doubt, too.
+    This alone decides nothing, but it contradicts an answer that there is no such order. An answer with
+    another amount or merchant counts, too.
     """
     told = [f"{NOTIFIED}{kind}" for kind in IMPLY_MONEY]
     return Fact.objects.filter(attempt=attempt, kind__in=[*told, *_MONEY_ANSWERED]).exists()
 
 
 def may_order_exist(before: CallsInFlight, attempt: Attempt) -> bool:
-    """Return True if the order may exist, or come to exist, although the provider denies knowing it.
+    """Return True if the order may exist, or appear later, although the provider does not know it.
 
-    ``before`` has the attempt's requests as they stood when the provider was asked. Some orders show only
+    ``before`` has the attempt's requests as they were when the provider was asked. Some orders appear only
     hours later.
     """
     return not before.is_over(attempt) or may_be_completed(attempt) or has_told_of_money(attempt)

@@ -1,9 +1,9 @@
 """Movements that somebody may have made in the provider's portal instead of an operation of ours.
 
-A provider's event often names no operation. If one of ours has its kind and amount, and may have arrived, the
-event is attributed to that one (``books.compare_events``). An operation of which no copy can have had an
-effect explains nothing: what happened was done past us. One of which a copy was lost may explain it, or may
-not. If either were sent after such an event, its money might move twice.
+A provider's event often names no operation. If an operation of ours has its kind and amount, and may have
+arrived, the event is attributed to that operation (``books.compare_events``). If no copy of our operation can
+have had an effect, the movement was made in the portal. If a copy was lost, either may be true. In both cases
+money might move twice if our operation were sent now.
 """
 
 from collections import defaultdict
@@ -22,11 +22,11 @@ Kind, State = Operation.Kind, Operation.State
 
 
 def is_perhaps_done_there(operation: Operation, attempt: Attempt) -> bool:
-    """Return True if a movement was told that may have been made instead of this operation.
+    """Return True if a proven event may be about a movement made in the portal instead of this operation.
 
-    The movement is proven and names none of ours. It has this operation's amount, or none, and more of them
-    were told than others of our operations may have arrived. The last was told since this one was requested,
-    and staff have not said since then that it is to be sent. The attempt must be locked.
+    The event names none of our operations. It has this operation's amount, or none. More such events were
+    reported than our other operations can explain. The last one came after this operation was requested, and
+    staff have not decided since then that the operation is to be sent. The attempt must be locked.
     """
     told_of = _TOLD.get(Kind(operation.kind))
     facts = told_of.all(attempt.pk) if told_of else []
@@ -44,7 +44,7 @@ def is_perhaps_done_there(operation: Operation, attempt: Attempt) -> bool:
         if each.kind == operation.kind
         and each.state != State.REFUSED
         and each.pk != operation.pk
-        # One of which no copy can have had an effect explains nothing.
+        # An operation of which no copy can have had an effect explains nothing.
         and not is_clean(each)
     ]
     explained = {
@@ -75,7 +75,7 @@ _TOLD = {
 
 
 def _decided(operation: Operation, attempt: Attempt) -> int:
-    """Return the key of the fact that staff have last said that the operation is to be sent; 0 if none is."""
+    """Return the key of the last fact that staff decided to send the operation; 0 if there is none."""
     said = {"data__reference": scrub_text(operation.reference), "data__said": Fate.NOT_ARRIVED.value}
     facts = Fact.objects.filter(attempt=attempt, kind=OPERATION_SETTLED, **said).order_by("-pk")
     return facts.values_list("pk", flat=True).first() or 0

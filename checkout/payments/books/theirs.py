@@ -1,6 +1,6 @@
-"""The provider's side of an order: the sums that follow from one answer, given what we know of the order.
+"""The provider's side of an order: the sums that follow from one answer, given our side of the order.
 
-What the answer does not tell stays untold (None), and is never guessed.
+A sum that the answer does not tell is None, and is never guessed.
 """
 
 from collections.abc import Iterable
@@ -24,9 +24,9 @@ _REFUNDS = (EventKind.REFUND_SENT, EventKind.REFUNDED)
 class Answer:
     """The provider's answer to a question about an order.
 
-    ``asked_at`` is when it was asked, by the database's clock. The answer ``must_show`` every request that
-    has arrived, if all of ours were old enough. If the ``queue_is_over``, no copy of the request can wait at
-    the provider any longer, where no query shows it. The answer comes from copies of the provider's books
+    ``asked_at`` is the time of the question, by the database's clock. The answer ``must_show`` every request
+    that has arrived, if all of ours were old enough. If the ``queue_is_over``, no copy of the request can
+    still wait at the provider, where no query shows it. The answer comes from copies of the provider's books
     that are up to ``lag`` old.
     """
 
@@ -43,12 +43,12 @@ class Answer:
 
     @property
     def tells_all_sums(self) -> bool:
-        """Return True if it tells what was authorised, captured and refunded."""
+        """Return True if the position tells what was authorised, captured and refunded."""
         return isinstance(self.result.position, WholePosition)
 
     @property
     def tells_the_order(self) -> bool:
-        """Return True if the provider knows the order and says what became of it."""
+        """Return True if the provider knows the order and tells its outcome."""
         return self.result.outcome in (Outcome.APPROVED, Outcome.REFUSED)
 
     def may_be_from_before(self, moment: datetime | None) -> bool:
@@ -62,7 +62,7 @@ def shows_money(result: ProviderResult) -> bool:
 
 
 def are_sums_void(ours: Ours, result: ProviderResult) -> bool:
-    """Return True if the answer's sums are only right without a settlement, and a notification reports one.
+    """Return True if the answer's sums are only right if nothing was settled, and a notification reports one.
 
     An unproven notification is enough, since the only conclusion is that the sums show nothing.
     """
@@ -72,10 +72,10 @@ def are_sums_void(ours: Ours, result: ProviderResult) -> bool:
 def position_given(
     result: ProviderResult, *, owed: int, captured: tuple[int, int], least_refunded: int
 ) -> WholePosition | None:
-    """Return the order's sums, given the bounds of our captures, in minor units; None if they are unknown.
+    """Return the order's sums in minor units, given the bounds of our captures; None if they are unknown.
 
-    ``owed`` is the payment's amount. If the provider tells only what it has kept, its captured sum is taken
-    to be the one within the bounds that fits best, or the kept sum if that is more. Nothing follows from
+    ``owed`` is the payment's amount. If the provider tells only the sum that it has kept, the captured sum is
+    the one within the bounds that fits best, or the kept sum if that is more. Nothing follows from
 
     - a kept sum that includes no refund although the last event is one: it may be from before that refund;
     - a kept sum of nothing if none of our captures explains a last event that follows a capture: what was
@@ -102,8 +102,8 @@ def position_given(
 def refunds_meant(position: WholePosition, charged_back: int) -> tuple[int, ...]:
     """Return the sums of refunds that the position may mean, in minor units, the likeliest first.
 
-    ``charged_back`` is the sum that issuers took according to our own books. A provider that does not report
-    charge-backs may include them in its refunds, or not.
+    ``charged_back`` is the sum of charge-backs in our own books. A provider that does not report charge-backs
+    may include them in its refunds.
     """
     refunded = position.refunded.minor
     if position.charged_back is not None or not charged_back:
@@ -119,11 +119,12 @@ def _says_released(result: ProviderResult) -> bool:
 def reliable_sum(ours: Ours, result: ProviderResult, kind: str | None) -> int | None:
     """Return the provider's sum of all captures or refunds, in minor units; None if it is not reliable.
 
-    A provider's refunded sum is the captured sum less what is left of that. If its captures differ from ours,
-    the refunded sum may include money that was never captured. If it does not report charge-backs apart, the
-    sum may include money that an issuer took, which may not be booked yet. If the sum exceeds everything that
-    we know to have gone back, the provider left out money that is still held, and its captured sum is too
-    large by as much. Sums that presume that nothing was settled are not reliable if something was.
+    The captured sum is too large if the refunded sum exceeds all that we know to have gone back: the provider
+    then left out money that is still held. The refunded sum is the captured sum less what is left of it. It
+    may include money that was never captured if the provider's captures differ from ours, and money that an
+    issuer took if the provider does not report charge-backs apart.
+
+    Sums that presume that nothing was settled are not reliable after a settlement.
     """
     if result.outcome != Outcome.APPROVED or kind not in (Kind.CAPTURE, Kind.REFUND):
         return None
@@ -143,18 +144,18 @@ def reliable_sum(ours: Ours, result: ProviderResult, kind: str | None) -> int | 
 
 
 def is_dispute_told(ours: Ours, result: ProviderResult) -> bool:
-    """Return True if the last event or an open claim tells of a charge-back, or of its reversal.
+    """Return True if the last event or an open claim reports a charge-back, or its reversal.
 
-    Perhaps it is not booked yet. Then money that is missing at the provider need not have been refunded.
+    It may not be booked yet. So money that is missing at the provider was not necessarily refunded.
     """
     return result.kind in BY_ISSUERS or ours.is_dispute_claimed
 
 
 def _sum_by_kept(ours: Ours, result: ProviderResult, kind: str) -> int | None:
-    """Return the sum if it follows from the sum that is kept of the captures, and from our captures.
+    """Return the sum if it follows from the kept sum of the captures, and from our captures.
 
-    At least the kept sum was captured. If that is all that we may have captured, all of that was. The
-    refunds are what is missing from our captures, if no capture is open.
+    At least the kept sum was captured. If we have captured no more than that, all of it was captured. If no
+    capture is open, the refunds are the difference between our captures and the kept sum.
     """
     if result.kept is None:
         return None
@@ -171,9 +172,9 @@ def _sum_by_kept(ours: Ours, result: ProviderResult, kind: str) -> int | None:
 
 
 def keeps_less(ours: Ours, result: ProviderResult, minor: int) -> bool:
-    """Return True if refunds and disputes do not explain how little is kept of a capture of ``minor``.
+    """Return True if refunds and disputes do not explain why so little is kept of a capture of ``minor``.
 
-    A settlement, after which nothing is kept, or an unknown return of money would show as the last event.
+    The capture then differs: a settlement, or a return of money that we do not know, would be the last event.
     """
     if result.kept is None or result.kind != EventKind.CAPTURED or is_dispute_told(ours, result):
         return False
@@ -181,11 +182,10 @@ def keeps_less(ours: Ours, result: ProviderResult, minor: int) -> bool:
 
 
 def _unless_ambiguous(ours: Ours, result: ProviderResult, told: WholePosition) -> int | None:
-    """Return the refunded sum; None if some of our refunds may have raised what is kept to what it is.
+    """Return the refunded sum; None if the kept sum may come from some of our refunds after a settlement.
 
-    A settlement is not always notified. Then what is kept would be the sum of the refunds after it, and the
-    refunded sum that of these and of all that are certain. Many refunds are not compared: of them, there are
-    too many sums.
+    A settlement is not always notified. After one, the kept sum is that of the later refunds only. If there
+    are many refunds, they are not compared, because they have too many sums.
     """
     kept, refunded = told.captured.minor - told.refunded.minor, told.refunded.minor
     if not result.presume_unsettled or not kept:
@@ -200,7 +200,7 @@ def _unless_ambiguous(ours: Ours, result: ProviderResult, told: WholePosition) -
 
 
 def may_be_of_settled_money(ours: Ours, result: ProviderResult, told: WholePosition) -> bool:
-    """Return True if what is kept may be the sum of some of our refunds, made after an untold settlement."""
+    """Return True if the kept sum may be that of some refunds after a settlement that was not notified."""
     kept = told.captured.minor - told.refunded.minor
     if not result.presume_unsettled or not kept:
         return False

@@ -7,15 +7,15 @@ from enum import StrEnum
 class Conclusion(StrEnum):
     """The conclusion about one of our operations, or about an event that none of ours explains.
 
-    Of an operation: it was made (``SETTLED``), or was not and never will be (``REFUSED``); the provider will
-    make it (``ACCEPTED``); the latest copy of its request was not carried out (``NOT_MADE``), or the provider
-    has never had any (``ABSENT``); or the provider tells of other money than ours (``CONTRADICTION``).
+    An operation was made (``SETTLED``), or was not made and never will be (``REFUSED``); or the provider will
+    make it (``ACCEPTED``), has not carried out the latest copy of its request (``NOT_MADE``), or has never
+    received any copy (``ABSENT``); or the provider reports another amount or order (``CONTRADICTION``).
 
-    Of an event: the provider confirms or denies it, or our books adopt the movement (``ADOPTED``). If it
-    cannot be adopted without a guess, it is ``UNCLEAR``, and staff decide.
+    An event is confirmed or denied by the provider, or our books adopt the movement (``ADOPTED``). If that
+    would need a guess, it is ``UNCLEAR``, and staff decide.
 
-    Nothing follows from the answer (``OPEN``), or it should tell and does not (``UNDECIDED``): after several
-    such answers, only a person can find out.
+    If nothing follows from the answer, the conclusion is ``OPEN``. If the answer should tell and does not, it
+    is ``UNDECIDED``: after several such answers, only a person can find out.
     """
 
     SETTLED = "settled"

@@ -67,23 +67,33 @@ class Difference(StaffHandling):
 
     @property
     def ours(self) -> str:
-        """Our sum, in words. If the currencies differ, ``currency`` is the provider's."""
-        if self.kind == self.Kind.CURRENCY and self.payment is not None:
-            return _in_words(self.ours_minor, self.payment.currency)
-        return _in_words(self.ours_minor, self.currency) if self._is_known else "nothing"
+        """Our sum, in English."""
+        return self.ours_in("")
 
     @property
     def theirs(self) -> str:
-        """The provider's sum, in words."""
-        return _in_words(self.theirs_minor, self.currency) if self._is_known else "not told"
+        """The provider's sum, in English."""
+        return self.theirs_in("")
+
+    def ours_in(self, locale: str) -> str:
+        """Return our sum, with the amount as in a language. ``currency`` is the provider's if they differ."""
+        if self.kind == self.Kind.CURRENCY and self.payment is not None:
+            return _in_words(self.ours_minor, self.payment.currency, locale)
+        return _in_words(self.ours_minor, self.currency, locale) if self._is_known else "nothing"
+
+    def theirs_in(self, locale: str) -> str:
+        """Return the provider's sum, with the amount as in a language."""
+        return _in_words(self.theirs_minor, self.currency, locale) if self._is_known else "not told"
 
     @property
     def _is_known(self) -> bool:
         return self.currency != UNKNOWN_CURRENCY or bool(self.ours_minor or self.theirs_minor)
 
 
-def _in_words(minor: int, currency: str) -> str:
-    return f"{minor} minor units" if currency == UNKNOWN_CURRENCY else localised_money(Money(minor, currency))
+def _in_words(minor: int, currency: str, locale: str) -> str:
+    if currency == UNKNOWN_CURRENCY:
+        return f"{minor} minor units"
+    return localised_money(Money(minor, currency), locale)
 
 
 # The condition on differences that wait for staff.

@@ -148,10 +148,11 @@ def _read_envelope(data: bytes, at: int, flags: int, body: bytes) -> Envelope:
 def _read_table(data: bytes, at: int, end: int) -> dict[str, HeaderValue]:
     table: dict[str, HeaderValue] = {}
     while at < end:
-        name, at = _read_short(data, at)
+        end_of_name = at + 1 + data[at]
+        name, codes = _header_of(data[at + 1 : end_of_name])
+        at = end_of_name
         kind = data[at]
-        codes = _CODES.get(name) or (_ANY if name.startswith(PREFIXES) else None)
-        if name.startswith("x-") if codes is None else kind not in codes:
+        if kind not in codes:
             raise Uncommon  # a header of the broker, or one of a type that breaks the contract
         value: HeaderValue
         if kind == _STRING:
@@ -166,9 +167,20 @@ def _read_table(data: bytes, at: int, end: int) -> dict[str, HeaderValue]:
             at += 2
         else:
             raise Uncommon
-        if codes is not None:
+        if name:
             table[name] = value
     return table
+
+
+@lru_cache(maxsize=1024)
+def _header_of(raw: bytes) -> tuple[str, frozenset[int]]:
+    """Return a header's name, empty if it is not read, and the codes of the types that it may have."""
+    name = raw.decode()
+    if name in _CODES:
+        return name, _CODES[name]
+    if name.startswith(PREFIXES):
+        return name, _ANY
+    return "", frozenset() if name.startswith("x-") else _ANY
 
 
 def _read_short(data: bytes, at: int) -> tuple[str, int]:

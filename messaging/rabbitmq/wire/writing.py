@@ -34,6 +34,8 @@ from messaging.rabbitmq.wire.layout import (
 )
 
 _SETTLEMENT = Struct(">BHIIQBB")  # a whole frame: head, method, delivery tag, bits, end
+_STRING_OF = Struct(">cI")  # the kind and the length
+_NUMBER = Struct(">cq")  # the kind and the value
 _ALWAYS = CONTENT_TYPE | HEADERS | DELIVERY_MODE | MESSAGE_ID | TIMESTAMP | TYPE | USER_ID | APP_ID
 _CLASS_BASIC = 60
 _PERSISTENT = b"\x02"
@@ -130,10 +132,10 @@ def _table(headers: Mapping[str, HeaderValue]) -> bytes:
             continue
         if isinstance(value, str):
             raw = value.encode()
-            parts += (_repeated(name), STRING, LONG.pack(len(raw)), raw)
+            parts += (_repeated(name), _STRING_OF.pack(STRING, len(raw)), raw)
         elif isinstance(value, bool):
             parts += (_repeated(name), BOOLEAN, b"\x01" if value else b"\x00")
         else:
-            parts += (_repeated(name), LONG_LONG_INT, LONG_LONG.pack(value))
+            parts += (_repeated(name), _NUMBER.pack(LONG_LONG_INT, value))
     table = b"".join(parts)
     return LONG.pack(len(table)) + table

@@ -31,7 +31,7 @@ from payments_gateway.serving.problems import (
     Problem,
     RefusedError,
 )
-from payments_gateway.serving.scope import ANSWER, HAS_ARRIVED, WHEN_LEFT, Header, Scope, Send
+from payments_gateway.serving.scope import ANSWER, ARRIVED, WHEN_LEFT, Header, Scope, Send
 
 # The time in which a connected client may still begin a request after SIGTERM.
 FAREWELL_SECONDS = 1.0
@@ -39,6 +39,8 @@ FAREWELL_SECONDS = 1.0
 PIECE_BYTES = 16_384
 # Requests that a client may send before the first one is answered.
 MAX_PIPELINED = 32
+# The headers that the server itself looks at.
+_WATCHED = frozenset((b"host", b"expect"))
 
 
 class HardenedHttpProtocol(HttpToolsProtocol):
@@ -114,8 +116,11 @@ class HardenedHttpProtocol(HttpToolsProtocol):
         for call in tuple(self._when_left):
             call()
         if self.cycle is not None:
+            scope = cast(Scope, self.cycle.scope)
             # This breaks a reference cycle, which would otherwise last until the next garbage collection.
-            cast(Scope, self.cycle.scope).pop(ANSWER, None)
+            scope.pop(ANSWER, None)
+            # A request that has not begun asks the server for its body, and learns that its client has left.
+            scope.pop(ARRIVED, None)
 
     def shutdown(self) -> None:
         """See uvicorn, which calls this and waits for the last connection to end."""
@@ -181,11 +186,12 @@ class HardenedHttpProtocol(HttpToolsProtocol):
             self._count_trailer(name, value)
             return
         name = name.lower()
-        if name == b"host":
-            self._hosts += 1
-        elif name == b"expect" and value.lower() == b"100-continue":
-            self.expect_100_continue = True
         self.headers.append((name, value))
+        if name in _WATCHED:
+            if name == b"host":
+                self._hosts += 1
+            elif value.lower() == b"100-continue":
+                self.expect_100_continue = True
 
     def on_headers_complete(self) -> None:
         """See httptools."""
@@ -203,20 +209,21 @@ class HardenedHttpProtocol(HttpToolsProtocol):
         self._unparsed = self._trailers = self._trailer_bytes = 0
         last = self.cycle
         super().on_headers_complete()
-        if self.cycle is last:
+        cycle = self.cycle
+        if cycle is last:
             self._phase = Phase.UPGRADE
             return
         self._phase = Phase.BODY
         self._joined.is_arriving = True
-        if self.cycle.scope["http_version"] == "1.0":
-            self.cycle.waiting_for_100_continue = False
-        scope = cast(Scope, self.cycle.scope)
+        scope: Any = cycle.scope
+        if scope["http_version"] == "1.0":
+            cycle.waiting_for_100_continue = False
         scope[WHEN_LEFT] = self._when_left
         if is_known_uvicorn():
-            self.cycle.message_event = LeanEvent()
+            cycle.message_event = LeanEvent()
             scope[ANSWER] = self.answer
         if self._is_leaving:
-            self.cycle.keep_alive = False
+            cycle.keep_alive = False
 
     def _require_no_host(self) -> None:
         """Raise RefusedError unless this is HTTP/1.0, which needs no Host (RFC 9112, section 3.2)."""
@@ -247,7 +254,8 @@ class HardenedHttpProtocol(HttpToolsProtocol):
         super().on_message_complete()
         self._phase = Phase.BETWEEN
         self._joined.is_arriving = False
-        cast(Scope, self.cycle.scope)[HAS_ARRIVED] = True
+        scope: Any = self.cycle.scope
+        scope[ARRIVED] = self.cycle.body
         if not self.pipeline:
             # Reading was paused for a large body; resume it to notice when the client disconnects.
             self.flow.resume_reading()

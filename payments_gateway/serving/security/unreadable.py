@@ -31,7 +31,7 @@ class UnreadableRefused(ASGIHandler):
 
 
 def _without_strange_form(scope: Mapping[str, Any], body_file: IO[bytes]) -> Mapping[str, Any]:
-    content_type = next((value for name, value in scope["headers"] if name == CONTENT_TYPE), b"")
+    content_type = dict(scope["headers"]).get(CONTENT_TYPE, b"")
     if not content_type.startswith(MULTIPART):
         return scope
     body = body_file.read()
