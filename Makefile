@@ -31,7 +31,7 @@ test: $(DEVELOPMENT) $(DOCS) ## Run all checks and tests, with RabbitMQ, Postgre
 test-fast: $(DEVELOPMENT) ## Run the tests that need no server
 	@$(PYTHON) -m scripts.run_tests --fast
 
-test-long: $(DEVELOPMENT) $(CLIENTS) ## Run the tests that take long: outages, slow clients, attacks, generated clients, mutants
+test-long: $(DEVELOPMENT) $(CLIENTS) ## Run the tests that take long: outages, slow clients, attacks, client libraries, mutants
 	@$(PYTHON) -m scripts.run_tests --long
 
 faults: $(DEVELOPMENT) ## Break everything around thousands of payments (PAYMENTS=n MINUTES=m AT_MOST=m SEED=s CLUSTER=1 STANDBY=1 WITHOUT_KEYS=1, long form: ROUNDS=r PATIENCE=p)
@@ -85,10 +85,10 @@ $(DOCS): requirements-docs.txt | $(RUNTIME)
 	@.venv-docs/bin/python -m pip install --disable-pip-version-check --quiet --require-hashes -r $<
 	@touch $@
 
-$(CLIENTS): tests/api/clients/python/requirements.txt tests/browser/engines/program/requirements.txt | $(RUNTIME)
+$(CLIENTS): tests/browser/engines/program/requirements.txt | $(RUNTIME)
 	@$(PYTHON) -m venv --clear .venv-clients
-	@echo "Installing the packages of $^ into .venv-clients"
-	@.venv-clients/bin/python -m pip install --disable-pip-version-check --quiet --require-hashes $(addprefix -r ,$^)
+	@echo "Installing the packages of $< into .venv-clients"
+	@.venv-clients/bin/python -m pip install --disable-pip-version-check --quiet --require-hashes -r $<
 	@touch $@
 
 .venv-bench/.installed: benchmarks/requirements.txt | $(DEVELOPMENT)

@@ -12,7 +12,4 @@ pin pyproject.toml --no-emit-package django-rabbit-rpc --output-file requirement
 pin pyproject.toml --no-emit-package django-rabbit-rpc --extra otel --constraint requirements.txt --output-file requirements-otel.txt
 pin pyproject.toml --no-emit-package django-rabbit-rpc --group dev --constraint requirements.txt --output-file requirements-dev.txt
 pin --group docs --output-file requirements-docs.txt
-pin tests/api/clients/python/requirements.in --output-file tests/api/clients/python/requirements.txt
-# Both are installed into one environment.
-pin tests/browser/engines/program/requirements.in --constraint tests/api/clients/python/requirements.txt \
-    --output-file tests/browser/engines/program/requirements.txt
+pin tests/browser/engines/program/requirements.in --output-file tests/browser/engines/program/requirements.txt

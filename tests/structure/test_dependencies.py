@@ -12,7 +12,6 @@ REQUIREMENTS = [
     "requirements-docs.txt",
     "requirements-otel.txt",
     "benchmarks/requirements.txt",
-    "tests/api/clients/python/requirements.txt",
     "tests/browser/engines/program/requirements.txt",
 ]
 PINNED = re.compile(r"[\w.\[\]-]+==\S+( ; [^#]+?)?(\s+--hash=sha256:[0-9a-f]{64})+")

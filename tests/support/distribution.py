@@ -11,7 +11,7 @@ from xdist.scheduler import LoadFileScheduling
 # Each value has the beginnings of the files that one process takes.
 TOGETHER = {
     "in the back office": ("tests/browser/test_",),
-    "in the shop": ("tests/api/test_on_the_stack.py", "tests/browser/flows/"),
+    "in the shop": ("tests/api/clients/", "tests/api/test_on_the_stack.py", "tests/browser/flows/"),
     "beside the demonstration": (
         "tests/tryout/test_clock.py",
         "tests/tryout/test_demo.py",

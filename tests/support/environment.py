@@ -99,7 +99,7 @@ def docs_python() -> Path:
 
 
 def clients_python() -> Path:
-    """Return the Python of the environment with the tools of generated clients and of other browsers."""
+    """Return the Python of the environment with the libraries that drive other browsers."""
     path = ROOT / ".venv-clients/bin/python"
     if not path.is_file():
         missing(".venv-clients: run make test-long, which installs it")

@@ -1,0 +1,1 @@
+"""Generators of the client libraries in ``clients/``, which read ``docs/openapi.yaml``."""
