@@ -11,6 +11,8 @@ import pytest
 
 from payments_gateway.serving.body_limit import BodyLimit
 from payments_gateway.serving.http import connection_limit, writing
+from payments_gateway.serving.problems import TOO_LARGE
+from payments_gateway.serving.scope import REFUSED
 from tests.support.serving import connected, serving, until
 
 HEAD = b"GET / HTTP/1.1\r\nHost: localhost\r\n"
@@ -363,3 +365,25 @@ async def test_what_follows_a_body_that_was_not_read_is_no_request():
         assert await connection.is_closed()
         await until(lambda: not server.server_state.connections)
     assert [scope["method"] for scope in application.scopes] == ["POST"]
+
+
+async def test_a_body_without_a_declared_length_that_comes_with_its_head_is_limited_too():
+    application = Application(reads=False)
+    limited = BodyLimit(application, max_bytes=10, read_seconds=600)
+    async with serving(limited) as (_, address), connected(address) as connection:
+        connection.say(CHUNKED + b"b\r\n" + b"x" * 11 + b"\r\n0\r\n\r\n")
+        assert (await connection.answer()).headers["connection"] == "close"
+    assert [scope[REFUSED] for scope in application.scopes] == [TOO_LARGE]
+
+
+async def test_nothing_begins_for_a_client_that_has_left_with_its_request():
+    application = Application()
+    limited = BodyLimit(application, max_bytes=1000, read_seconds=600)
+    async with serving(limited) as (server, address), connected(address):
+        await until(lambda: server.server_state.connections)
+        [protocol] = server.server_state.connections
+        # Both at once, before the loop can begin the request.
+        protocol.data_received(b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4\r\n\r\ngone")
+        protocol.connection_lost(None)
+        await until(lambda: not server.server_state.tasks)
+    assert application.scopes == []

@@ -39,8 +39,6 @@ FAREWELL_SECONDS = 1.0
 PIECE_BYTES = 16_384
 # Requests that a client may send before the first one is answered.
 MAX_PIPELINED = 32
-# The headers that the server itself looks at.
-_WATCHED = frozenset((b"host", b"expect"))
 
 
 class HardenedHttpProtocol(HttpToolsProtocol):
@@ -186,12 +184,11 @@ class HardenedHttpProtocol(HttpToolsProtocol):
             self._count_trailer(name, value)
             return
         name = name.lower()
+        if name == b"host":
+            self._hosts += 1
+        elif name == b"expect" and value.lower() == b"100-continue":
+            self.expect_100_continue = True
         self.headers.append((name, value))
-        if name in _WATCHED:
-            if name == b"host":
-                self._hosts += 1
-            elif value.lower() == b"100-continue":
-                self.expect_100_continue = True
 
     def on_headers_complete(self) -> None:
         """See httptools."""
