@@ -162,11 +162,9 @@ def _read_table(data: bytes, at: int, end: int) -> dict[str, HeaderValue]:
         elif kind == _LONG_LONG:
             (value,) = LONG_LONG.unpack_from(data, at + 1)
             at += 1 + LONG_LONG.size
-        elif kind == _BOOLEAN:
+        else:  # _BOOLEAN: no other type is among the codes
             value = bool(data[at + 1])
             at += 2
-        else:
-            raise Uncommon
         if name:
             table[name] = value
     return table
