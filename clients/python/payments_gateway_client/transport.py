@@ -10,7 +10,6 @@ import random
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import count
 from typing import Any, Generic, Self, TypeVar, cast
 from urllib.parse import quote
 
@@ -161,7 +160,9 @@ class Transport(_Settings):
 
     def send(self, call: Call[T]) -> T:
         """Send a call, again where that is safe, and return its answer. Raises ``GatewayError``."""
-        for tried in count(1):
+        tried = 0
+        while True:
+            tried += 1
             try:
                 answer = self._http.request(**call.request())
             except httpx.RequestError as error:
@@ -173,7 +174,6 @@ class Transport(_Settings):
             if outcome.pause is None:
                 raise outcome.error
             time.sleep(outcome.pause)
-        raise AssertionError
 
     def pages(self, call: Call[Any]) -> Iterator[Any]:
         """Yield the objects of all pages of a list."""
@@ -203,7 +203,9 @@ class AsyncTransport(_Settings):
 
     async def send(self, call: Call[T]) -> T:
         """Send a call, again where that is safe, and return its answer. Raises ``GatewayError``."""
-        for tried in count(1):
+        tried = 0
+        while True:
+            tried += 1
             try:
                 answer = await self._http.request(**call.request())
             except httpx.RequestError as error:
@@ -215,7 +217,6 @@ class AsyncTransport(_Settings):
             if outcome.pause is None:
                 raise outcome.error
             await asyncio.sleep(outcome.pause)
-        raise AssertionError
 
     async def pages(self, call: Call[Any]) -> AsyncIterator[Any]:
         """Yield the objects of all pages of a list."""
