@@ -11,6 +11,7 @@ import pytest
 
 from payments_gateway.serving.body_limit import BodyLimit
 from payments_gateway.serving.http import connection_limit, writing
+from payments_gateway.serving.http.protocol import HardenedHttpProtocol
 from payments_gateway.serving.problems import TOO_LARGE
 from payments_gateway.serving.scope import REFUSED
 from tests.support.serving import connected, serving, until
@@ -380,8 +381,9 @@ async def test_nothing_begins_for_a_client_that_has_left_with_its_request():
     application = Application()
     limited = BodyLimit(application, max_bytes=1000, read_seconds=600)
     async with serving(limited) as (server, address), connected(address):
-        await until(lambda: server.server_state.connections)
+        await until(lambda: len(server.server_state.connections) == 1)
         [protocol] = server.server_state.connections
+        assert isinstance(protocol, HardenedHttpProtocol)
         # Both at once, before the loop can begin the request.
         protocol.data_received(b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4\r\n\r\ngone")
         protocol.connection_lost(None)
