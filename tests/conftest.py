@@ -9,7 +9,8 @@ from urllib.parse import urlsplit
 
 import psycopg
 import pytest
-from django.db import connection
+from asgiref.sync import SyncToAsync
+from django.db import connection, connections
 from hypothesis import HealthCheck, settings
 from playwright.sync_api import Browser
 
@@ -90,8 +91,12 @@ def own_database(db: None, tmp_path: Path) -> Iterator[OwnDatabases]:
 
 @pytest.fixture
 def new_database_connections(transactional_db: None) -> Iterator[None]:
-    """Close this thread's connections after a test that has ended all of them at the server."""
+    """Close this process's connections after a test that has ended all of them at the server.
+
+    Each thread has its own: this one, and the one in which Django runs the views of asynchronous tests.
+    """
     yield
+    SyncToAsync.single_thread_executor.submit(connections.close_all).result()
     connection.close()
     connection.close_pool()  # type: ignore[attr-defined]  # of PostgreSQL
 
