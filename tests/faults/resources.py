@@ -14,8 +14,9 @@ from tests.faults.site import Site
 TOLERANCE = 1.1
 POOL_SIZE = 10
 # A service has its main thread, and threads that begin when they are needed and then stay: eight each for
-# messages and for other work on the database, and four for each pool of connections.
-THREADS, THREADS_OF_POOL = 17, 4
+# messages, for other work on the database and for e-mails, asyncio's for the names of hosts, and four for each
+# pool of connections.
+THREADS, THREADS_OF_POOL = 25 + min(32, (os.cpu_count() or 1) + 4), 4
 # States of sockets in /proc/net/tcp.
 ESTABLISHED, LISTENING = "01", "0A"
 SPARE = {"descriptors": 12, "threads": 8, "megabytes": 40, "sessions": 5, "broker connections": 6}

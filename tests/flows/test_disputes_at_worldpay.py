@@ -111,13 +111,11 @@ async def test_a_refund_that_could_not_be_sent_is_refused_once_its_money_is_char
     await eventually(is_tried_in_vain(manual), True)
 
     turn(sandbox.url, dispute={"order": order, "event": "CHARGED_BACK", "amount": 300})
-    await heard(manual, sandbox, refundable(manual), 0)
+    refund = Operation.objects.filter(kind="refund")
+    refused = ("refused", "payment_disputed")
+    await heard(manual, sandbox, lambda: refund.values_list("state", "refusal_reason").get(), refused)
     await connect(endpoint)
 
-    refund = Operation.objects.filter(kind="refund")
-    await eventually(
-        lambda: refund.values_list("state", "refusal_reason").get(), ("refused", "payment_disputed")
-    )
     await eventually(state_of(manual), PaymentState.CHARGED_BACK)
     await eventually(refundable(manual), 950)
     assert await in_thread(lambda: Payment.objects.get(pk=manual.pk).at_risk_minor) == 0
