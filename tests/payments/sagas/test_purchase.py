@@ -8,7 +8,6 @@ import pytest
 from checkout.conf import conf
 from checkout.payments.sagas.purchase.data import PurchaseData
 from checkout.payments.sagas.purchase.flow import Purchase
-from checkout.payments.sagas.signals import Signal
 from tests.payments.sagas.conversation import Conversation
 
 CAPTURE = "op_1"
@@ -449,15 +448,31 @@ def test_a_challenge_that_is_late_and_called_off_is_cancelled_rather_than_expire
     assert saga.events[-1] == "cancelled"
 
 
-def test_it_is_too_late_to_call_off_what_the_provider_captures_with_the_authorisation() -> None:
-    saga = an_accepted_purchase(is_capture_included=True)
-    assert saga.definition.on_signal("authorise", saga.decision.data, Signal.CALLED_OFF) is None
+@pytest.mark.parametrize("step", ["authorise", "complete_challenge", "inquire"])
+def test_what_the_provider_captures_with_the_authorisation_is_paid_although_it_was_called_off(
+    step: str,
+) -> None:
+    saga = at_the_provider(step, is_capture_included=True)
+    saga.told("called_off").answered(outcome="approved").starts("capture")
+    saga.told("capture_done").asks("orders.confirm")
+    assert "authorised" in saga.events
+
+
+def test_a_shopper_who_cancels_a_challenge_and_has_completed_it_pays_what_was_captured_with_it() -> None:
+    saga = an_accepted_purchase(is_capture_included=True).answered(outcome="challenge_required")
+    saga.told("called_off").asks("payments.inquire").told("challenge_returned")
+    saga.asks("payments.complete_challenge").answered(outcome="approved").starts("capture")
+
+
+def test_a_challenge_that_cannot_be_cancelled_since_its_money_was_captured_with_it_is_paid() -> None:
+    saga = an_accepted_purchase(is_capture_included=True).answered(outcome="challenge_required")
+    saga.told("called_off").answered(outcome="challenge_required").asks("payments.abandon")
     saga.answered(outcome="approved").starts("capture")
 
 
-def at_the_provider(step: str) -> Conversation:
+def at_the_provider(step: str, **changes: Any) -> Conversation:
     """Return a purchase at the step of an authorisation, of its second message, or of an inquiry."""
-    saga = an_accepted_purchase()
+    saga = an_accepted_purchase(**changes)
     if step == "complete_challenge":
         saga.answered(outcome="challenge_required").told("challenge_returned")
         saga.asks("payments.complete_challenge")

@@ -85,21 +85,17 @@ def called_off_at(step: str) -> Callable[[PurchaseData], PurchaseDecision]:
     return lambda data: PurchaseDecision(step=step, data=with_changes(data, is_called_off=True))
 
 
-def called_off_while_asked(step: str) -> Callable[[PurchaseData], PurchaseDecision | None]:
-    """Note that the payment is cancelled. With a capture in the authorisation, it is too late for that."""
-    noted = called_off_at(step)
-    return lambda data: None if data.is_capture_included else noted(data)
-
-
 def approved(data: PurchaseData, answer: ProviderAnswered) -> PurchaseDecision:
     """Capture if the payment is captured automatically, otherwise report that the money is held.
 
     If the payment was called off, or if the account refuses the authorisation for the reason in the answer,
-    the authorisation is released instead.
+    the authorisation is released instead. An included capture cannot be released: that payment is paid,
+    although it was called off.
     """
     card = {"card_brand": answer.card_brand, "card_last4": answer.card_last4}
-    held = with_changes(data, inquiries=0, tries=0, is_expiring=False, **card)
-    if data.is_called_off or answer.refusal_reason:
+    is_called_off = data.is_called_off and not data.is_capture_included
+    held = with_changes(data, inquiries=0, tries=0, is_expiring=False, is_called_off=is_called_off, **card)
+    if is_called_off or answer.refusal_reason:
         return Go(step=At.VOID, data=with_changes(held, refusal_reason=answer.refusal_reason))
     if not data.captures:
         return fulfilment.authorised(held)

@@ -87,7 +87,7 @@ def table_with(own: OwnSteps) -> Sequence[Step[PurchaseData]]:
             repeated=Repeated.IF_NOT_DONE,
             on=AUTHORISATION_ANSWERS,
             unknown=authorisation.inquire,
-            hears={Signal.CALLED_OFF: authorisation.called_off_while_asked(At.AUTHORISE)},
+            hears={Signal.CALLED_OFF: authorisation.called_off_at(At.AUTHORISE)},
             undo=At.VOID,
         ),
         Step(
@@ -107,7 +107,7 @@ def table_with(own: OwnSteps) -> Sequence[Step[PurchaseData]]:
             repeated=Repeated.IF_NOT_DONE,
             on=AUTHORISATION_ANSWERS,
             unknown=authorisation.inquire,
-            hears={Signal.CALLED_OFF: authorisation.called_off_while_asked(At.COMPLETE_CHALLENGE)},
+            hears={Signal.CALLED_OFF: authorisation.called_off_at(At.COMPLETE_CHALLENGE)},
         ),
         Step(
             name=At.INQUIRE,
@@ -125,7 +125,7 @@ def table_with(own: OwnSteps) -> Sequence[Step[PurchaseData]]:
                 **dict.fromkeys(HINTS, authorisation.inquire_at_once),
                 Signal.HINTED: authorisation.inquire_because_of_hint,
                 Signal.CHALLENGE_RETURNED: authorisation.returned_late,
-                Signal.CALLED_OFF: authorisation.called_off_while_asked(At.INQUIRE),
+                Signal.CALLED_OFF: authorisation.called_off_at(At.INQUIRE),
                 **TAKEN_UP_AGAIN,
                 **fulfilment.NOTHING_LEFT,
             },
