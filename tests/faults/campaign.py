@@ -164,6 +164,7 @@ async def run(site: Site, extent: Extent, mutant: str = "") -> Report:
     report.looks = watch.looks
     report.requeued, report.settled, report.read = staff.requeued, staff.settled, staff.read
     report.copies, report.in_portal = staff.copies, len(recorder.used_portal)
+    report.with_saved_card = len(recorder.chosen)
     report.reviewed = len(staff.reviewed)
     report.notes += [f"lost: {each}" for each in crowd.lost]
     for reference, seconds in crowd.seconds.items():

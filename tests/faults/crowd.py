@@ -98,7 +98,8 @@ class Crowd:
                 return
             client.payment = order.reference
         amount = order.amount if order else None
-        shopper = Shopper(client, habit, self.sealed, random, self.stop, amount)
+        entrance = await self.cards.entrance(order) if order and order.customer else ""
+        shopper = Shopper(client, habit, self.sealed, random, self.stop, amount, entrance)
         began = now()
         try:
             await shopper.buy()

@@ -36,6 +36,8 @@ KINDS = {
 LISTENERS = 0.5
 # The share of shoppers who want their card saved, if the form offers it.
 SAVERS = 0.7
+# The share of shoppers who pay with a saved card, if the page offers one.
+CHOOSERS = 0.6
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +49,9 @@ class Habits:
     `is_late`: returns from the issuer only after the challenge has expired. `clicks` on Pay and `returns`
     from the issuer are sent concurrently. `leaves_after` is the time in seconds after which the connection
     is cut while paying. `listens`: uses the status page's WebSocket. `forges`: sends forged notifications.
-    `saves_card`: wants the card saved. `cancels`: cancels on our page while the card is being
-    charged, and as the return from the issuer is sent, or instead of it (`is_away`).
+    `saves_card`: wants the card saved. `chooses_card`: pays with a saved card that is offered. `cancels`:
+    cancels on our page while the card is being charged, and as the return from the issuer is sent, or instead
+    of it (`is_away`).
     """
 
     kind: str
@@ -65,13 +68,19 @@ class Habits:
     listens: bool = False
     forges: bool = False
     saves_card: bool = False
+    chooses_card: bool = False
     cancels: bool = False
     is_away: bool = False
 
 
 def draw(random: Random) -> Habits:
     """Draw the next shopper's habits."""
-    return replace(_draw(random), listens=random.random() < LISTENERS, saves_card=random.random() < SAVERS)
+    return replace(
+        _draw(random),
+        listens=random.random() < LISTENERS,
+        saves_card=random.random() < SAVERS,
+        chooses_card=random.random() < CHOOSERS,
+    )
 
 
 def _draw(random: Random) -> Habits:

@@ -14,6 +14,7 @@ ATTRIBUTE = re.compile(r'([\w-]+)="([^"]*)"')
 # A box is sent only if it is ticked, and a button only if it is pressed.
 NOT_SENT = ("submit", "checkbox")
 HEADING = re.compile(r"<h1[^>]*>(.*?)</h1>", re.DOTALL)
+SAVED_CARD = re.compile(r'name="saved_card" value="(\w+)"')
 SESSION = re.compile(r"SessionId\W+([\w-]+)")
 
 
@@ -38,6 +39,11 @@ def form_to(part: str, text: str, url: str) -> Form | None:
 def heading_of(text: str) -> str:
     found = HEADING.search(text)
     return unescape(found[1].strip()) if found else ""
+
+
+def saved_cards_on(text: str) -> list[str]:
+    """Return the ids of the saved cards that a page offers."""
+    return SAVED_CARD.findall(text)
 
 
 def device_data_session(text: str) -> str:

@@ -65,10 +65,11 @@ class LateReturn:
 class Recorder:
     """The record of every response by payment; "" is the key for responses about no payment.
 
-    `ears` are the open WebSockets. `ticked` has the payments whose shoppers want the card saved. `removed`
-    has the time (seconds since the epoch) at which the removal of a card was confirmed, `erased` that of
-    the erasure of a payment. `used_portal` has the payments with which somebody did something in the
-    provider's portal. `charges_refused` has the orders whose charge to a saved card was refused.
+    `ears` are the open WebSockets. `ticked` has the payments whose shoppers want the card saved, `chosen`
+    those whose shoppers used a saved card. `removed` has the time (seconds since the epoch) at which the
+    removal of a card was confirmed, `erased` that of the erasure of a payment. `used_portal` has the payments
+    with which somebody did something in the provider's portal. `charges_refused` has the orders whose charge
+    to a saved card was refused.
     """
 
     def __init__(self) -> None:
@@ -78,6 +79,7 @@ class Recorder:
         self.late_returns: list[LateReturn] = []
         self.ears: set[Ear] = set()
         self.ticked: set[str] = set()
+        self.chosen: set[str] = set()
         self.removed: dict[str, float] = {}
         self.erased: dict[str, float] = {}
         self.used_portal: set[str] = set()

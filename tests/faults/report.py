@@ -19,8 +19,9 @@ class Report:
     trait. `moving` tells what had not come to rest at the end. Staff sent `requeued` dead letters again,
     dealt with `copies` of handled messages that were erased with their payments, settled `settled` operations
     and payments, read `read` notifications and had `reviewed` payments reviewed. `in_portal` counts payments
-    that somebody changed in the provider's portal. `webhooks` counts what the merchant's endpoint did with
-    webhooks, and `repeated` the requests to the API that were sent again after their final answer."""
+    that somebody changed in the provider's portal, `with_saved_card` those whose shopper chose a saved card.
+    `webhooks` counts what the merchant's endpoint did with webhooks, and `repeated` the requests to the API
+    that were sent again after their final answer."""
 
     seed: int
     mutant: str = ""
@@ -43,6 +44,7 @@ class Report:
     read: int = 0
     reviewed: int = 0
     in_portal: int = 0
+    with_saved_card: int = 0
     webhooks: Counter[str] = field(default_factory=Counter)
     repeated: int = 0
     traits: Counter[str] = field(default_factory=Counter)
@@ -80,6 +82,7 @@ class Report:
             "unreadable_notifications": self.read,
             "payments_reviewed": self.reviewed,
             "payments_in_the_portal": self.in_portal,
+            "payments_with_a_saved_card": self.with_saved_card,
             "webhooks": self.webhooks,
             "requests_repeated_after_their_answer": self.repeated,
             "responses": {str(status): count for status, count in sorted(self.responses.items())},
@@ -115,6 +118,7 @@ class Report:
             f" handled and erased, settled {self.settled} operations, read {self.read} notifications, had"
             f" {self.reviewed} payments reviewed; {self.in_portal} were changed in the provider's portal"
         )
+        yield f"{self.with_saved_card} shoppers chose a saved card"
         yield f"the merchant's endpoint: {_counts(self.webhooks)}; {self.repeated} API requests repeated"
         yield f"responses by status: {_counts(self.responses)}"
         # The violations are last, since of a long output often only the end is kept.

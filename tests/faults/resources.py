@@ -14,8 +14,8 @@ from tests.faults.site import Site
 TOLERANCE = 1.1
 POOL_SIZE = 10
 # A service has its main thread, and threads that begin when they are needed and then stay: eight each for
-# messages, for other work on the database and for e-mails, asyncio's for the names of hosts, and four for each
-# pool of connections.
+# messages, for other work on the database and for e-mails, those of asyncio for the names of hosts, and four
+# for each pool of connections.
 THREADS, THREADS_OF_POOL = 25 + min(32, (os.cpu_count() or 1) + 4), 4
 # States of sockets in /proc/net/tcp.
 ESTABLISHED, LISTENING = "01", "0A"

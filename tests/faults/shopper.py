@@ -14,7 +14,7 @@ from tests.faults.client import JSON, PAGE, Answer, Client, NoAnswer, TryAgain
 from tests.faults.ear import Ear, listening
 from tests.faults.forgery import forged
 from tests.faults.habits import Habits
-from tests.faults.pages import device_data_session, form_to, heading_of
+from tests.faults.pages import device_data_session, form_to, heading_of, saved_cards_on
 from tests.faults.recorder import LateReturn, now
 
 SKUS = ("TEA-100", "MUG-350", "FAN-210", "BAG-040")
@@ -54,7 +54,8 @@ class Lost(Exception):
 class Shopper:
     """One shopper. `sealed` maps holders' names to sealed cards. When `stop` is set, all waits end.
 
-    `amount` is the payment's amount, if the shopper knows it.
+    `amount` is the payment's amount, if the shopper knows it. `entrance` is the path of the customer session
+    by which the merchant leads a customer to the payment's page.
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class Shopper:
         random: Random,
         stop: asyncio.Event,
         amount: Money | None = None,
+        entrance: str = "",
     ) -> None:
         self.client = client
         self.habits = habits
@@ -73,6 +75,7 @@ class Shopper:
         self._random = random
         self._stop = stop
         self._amount = amount
+        self._entrance = entrance
         self._cards = list(habits.cards)
         self._tries = 0
         self._last_form: tuple[str, dict[str, str]] | None = None
@@ -86,6 +89,8 @@ class Shopper:
         """Go from the shop to the end of this purchase. Raises Stopped and Lost."""
         if not self.reference:
             await self._order()
+        if self._entrance:
+            await self._get(self._entrance)
         page = await self._own_page()
         if not self._cards:
             return
@@ -138,8 +143,13 @@ class Shopper:
         if self.habits.has_device_data:
             values["device_data_reference"] = await self._device_data(page)
         card = self._cards.pop(0) if len(self._cards) > 1 else self._cards[0]
-        values["encrypted_card"] = self._sealed[card]
-        if self.habits.saves_card and OFFERS_TO_SAVE in page.text:
+        offered = saved_cards_on(page.text) if self.habits.chooses_card else []
+        if offered:
+            values["saved_card"] = self._random.choice(offered)
+            self.client.recorder.chosen.add(self.reference)
+        else:
+            values["encrypted_card"] = self._sealed[card]
+        if self.habits.saves_card and not offered and OFFERS_TO_SAVE in page.text:
             values["save_card"] = "yes"
             self.client.recorder.ticked.add(self.reference)
         self._tries += 1

@@ -65,6 +65,10 @@ HABITS: dict[str, tuple[tuple[float, ...], int]] = {
     # A clerk decides as soon as something waits for staff, and a second one by an older page than the first.
     "clerk_hasty": ((0.0, 0.7), 3),
     "clerk_second": ((0.0, 0.5), 4),
+    # A customer pays with a saved card that the page offers, perhaps a while after looking at the page.
+    "saved_card_chosen": ((0.0, 0.5, 0.9), 4),
+    # The same customer removes that card on the page, in another tab.
+    "saved_card_removed": ((0.0, 0.0, 0.3), 2),
 }
 
 # The share of schedules that have a given kind of fault. With few kinds at a time, schedules get further.

@@ -3,7 +3,13 @@
 from typing import TYPE_CHECKING, TypeVar
 
 from checkout.conf import conf
-from checkout.errors import IllegalTransition, TokenRejected
+from checkout.errors import (
+    IllegalTransition,
+    SavedCardNotFound,
+    SavedCardNotUsable,
+    TokenRejected,
+    TooManyAttempts,
+)
 from checkout.money import Money
 from checkout.payments import actions
 from checkout.payments.challenge_token import token_for
@@ -26,6 +32,8 @@ CURRENCY = "EUR"
 MAX_ATTEMPTS = 3
 # The time for which a shopper keeps looking at the status page.
 PATIENCE_SECONDS = 4 * 86_400
+# The longest time for which a customer looks at a page that offers saved cards.
+LONGEST_LOOK_SECONDS = 900.0
 WAITING = (PaymentState.PROCESSING, PaymentState.CONFIRMING)
 
 
@@ -90,8 +98,9 @@ class Shopper:
         """Make one attempt. Return True if the payment may be tried again."""
         card = self._chance.one_of(CARDS, CARD_WEIGHTS)
         ticks = bool(self._customer) and self._chance.of(0.7)
+        saved_card = await self._chosen_card() if self._customer else ""
         for _ in range(2 if self._chance.of(0.2) else 1):
-            self._world.spawn(self._submit(number, card, ticks=ticks))
+            self._world.spawn(self._submit(number, card, ticks=ticks, saved_card=saved_card))
         await self._world.sleep(self._chance.around(2))
         if self._chance.of(0.06):
             # While the answer is waited for, or as it comes.
@@ -103,9 +112,37 @@ class Shopper:
             if not await self._challenged():
                 return False
 
-    async def _submit(self, number: int, card: str, *, ticks: bool) -> None:
+    async def _chosen_card(self) -> str:
+        """Return the saved card that the customer chooses on the page; "" for one that is typed in."""
+        offered = self._world.without_loop(self._offered_cards)
+        if not offered or not self._chance.happens("saved_card_chosen"):
+            return ""
+        card = offered[int(self._chance.seconds_of("saved_card_chosen", 0, len(offered)))]
+        if self._chance.happens("saved_card_removed"):
+            self._world.spawn(self._remove(card))
+        await self._world.sleep(self._chance.seconds_of("saved_card_chosen", 0, LONGEST_LOOK_SECONDS))
+        self._world.trace.note("shopper", "chooses", card, self.reference)
+        return card
+
+    def _offered_cards(self) -> list[str]:
+        try:
+            page = actions.checkout_page(self.reference, is_customer=True)
+        except TooManyAttempts:
+            return []
+        return [card.reference for card in page.saved_cards] if isinstance(page, actions.CheckoutPage) else []
+
+    async def _remove(self, card: str) -> None:
+        await self._world.sleep(self._chance.seconds_of("saved_card_removed", 0, LONGEST_LOOK_SECONDS))
+        try:
+            await self._ask(lambda: actions.remove_own_saved_card(self.reference, card))
+        except SavedCardNotFound:
+            return  # the payment was erased, and the customer with it
+        self._world.trace.note("shopper", "has removed", card)
+        self._world.program.removed.add(card)
+
+    async def _submit(self, number: int, card: str, *, ticks: bool, saved_card: str) -> None:
         def submit() -> actions.Pending:
-            if ticks:
+            if ticks and not saved_card:
                 # A form may have a higher number than the attempt that it starts, if another one was in vain.
                 self._world.ticked.add(f"{self.reference}-{self._attempts() + 1}")
             return actions.submit_payment(
@@ -114,12 +151,13 @@ class Shopper:
                 browser=BROWSER,
                 device_data_reference="",
                 saves_card=ticks,
+                saved_card=saved_card,
             )
 
         try:
-            await self._ask(submit, sealed=card)
-        except IllegalTransition:
-            self._world.trace.note("shopper", "may not pay", self.reference)
+            await self._ask(submit, sealed="" if saved_card else card)
+        except (IllegalTransition, SavedCardNotFound, SavedCardNotUsable):
+            self._world.trace.note("shopper", "may not pay", self.reference, saved_card)
 
     async def _outcome(self) -> PaymentState | None:
         """Poll the status page until the payment is decided. Return None after PATIENCE_SECONDS."""

@@ -35,6 +35,10 @@ class CardKeeper:
         self._recorder = recorder
         self._numbers = count()
 
+    async def entrance(self, order: Order) -> str:
+        """Return the path that leads a customer to the payment's page with the saved cards."""
+        return await self._program.entrance(order.reference)
+
     async def run_errand(
         self, order: Order, random: Random, then: Callable[[Order, Random], Awaitable[None]]
     ) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from random import Random
 from typing import Any
+from urllib.parse import urlsplit
 
 import aiohttp
 
@@ -82,6 +83,14 @@ class Program:
         """Return the ids of a customer's saved cards."""
         answer = await self.get(f"/saved-cards?customer_reference={customer}&limit=100")
         return [] if answer is None else [card["id"] for card in answer.value["data"]]
+
+    async def entrance(self, payment: str) -> str:
+        """Open a customer session. Return its path, or "" if the payment needs none any more."""
+        answer = await self._patience.until_answered(
+            partial(self._send, "POST", f"/payments/{payment}/customer-session", payment, {}, {}),
+            (NoAnswer, TryAgain),
+        )
+        return urlsplit(answer.value["url"]).path if answer is not None and answer.status < 300 else ""
 
     async def charge(self, card: str, name: str, sku: str, amount: Money, reason: str) -> str | None:
         """Have a saved card charged. Return the payment's reference, or the problem's code."""
