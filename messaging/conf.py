@@ -8,7 +8,7 @@ from messaging.setting import number, reread_on_change, text, whole
 
 
 class Conf:
-    """Messaging."""
+    """The settings of messaging."""
 
     broker_url = text(
         "BROKER_URL",
