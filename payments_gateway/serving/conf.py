@@ -8,7 +8,7 @@ from messaging.setting import number, reread_on_change, whole
 
 
 class Conf:
-    """Limits of one process."""
+    """The settings of serving."""
 
     @cached_property
     def public_url(self) -> str:
