@@ -40,7 +40,7 @@ class GracefulShutdown:
             del self._waiting[key]
 
     def shortens(self, limit: asyncio.Timeout, *, to_seconds: float) -> AbstractContextManager[None]:
-        """Inside this context, end ``limit`` so long after the shutdown begins, unless it expires earlier."""
+        """Inside this context, end ``limit`` so long after the shutdown begins, if it is not over by then."""
 
         def shorten() -> None:
             if not limit.expired():
