@@ -8,7 +8,7 @@ from messaging.setting import number, reread_on_change, text, whole
 
 
 class Conf:
-    """The settings of messaging."""
+    """Messaging."""
 
     broker_url = text(
         "BROKER_URL",

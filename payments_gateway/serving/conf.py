@@ -8,7 +8,7 @@ from messaging.setting import number, reread_on_change, whole
 
 
 class Conf:
-    """The settings of serving."""
+    """Limits of one process."""
 
     @cached_property
     def public_url(self) -> str:

@@ -139,7 +139,7 @@ class Bookings:
     def _book(
         self, plan: Plan, amount: int, detail: Mapping[str, Any] | None = None, *, kind: Kind | None = None
     ) -> None:
-        """Settle the plan by an entry, and queue its notification; without an amount, by a lapsed entry."""
+        """Append the plan's entry to the books and queue its notification; with no amount, a lapsed entry."""
         kind = plan.kind if kind is None else kind
         if amount <= 0:
             self._books.append(plan.order_code, Kind.LAPSED, settles=plan.id)

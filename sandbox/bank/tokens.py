@@ -108,7 +108,7 @@ class Tokens:
         }
 
     def find(self, token: str, shopper: str) -> KeptCard:
-        """Return the card. Raises RequestRefused (1) if the token is unknown, another's, or has expired."""
+        """Return a saved card. Raises RequestRefused (1): unknown token, expired token, other shopper."""
         row = self._living(token)
         if row is None:
             raise RequestRefused(1, NOT_FOUND)

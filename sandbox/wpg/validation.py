@@ -162,7 +162,7 @@ GRAMMAR = {
 
 @dataclass(frozen=True, slots=True)
 class _Attribute:
-    """An attribute. `values` are the allowed ones; without them any text is, or any without blanks."""
+    """An attribute. `values` lists the allowed values; without it, any text is allowed, or any token."""
 
     name: str
     is_required: bool
