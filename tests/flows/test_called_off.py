@@ -83,7 +83,7 @@ async def test_who_comes_back_after_that_is_told_the_end_and_pays_nothing(
 async def test_money_that_the_provider_holds_by_then_is_released(
     back_end: None, payment: Payment, books: Books
 ) -> None:
-    """The bank may have approved without the shopper's return to us."""
+    """The bank may have approved, although the shopper did not return to us."""
     await pay(payment, "challenge")
     order = books.orders[f"{payment.reference}-1"]
     order.state = OrderState.AUTHORISED

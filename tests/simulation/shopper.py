@@ -94,7 +94,7 @@ class Shopper:
             self._world.spawn(self._submit(number, card, ticks=ticks))
         await self._world.sleep(self._chance.around(2))
         if self._chance.of(0.06):
-            # While the answer is waited for, or as it comes.
+            # While the shopper waits for the answer, or when it comes.
             self._world.spawn(self._give_up() if self._chance.of(0.5) else self._close())
         while True:
             state = await self._outcome()
@@ -106,7 +106,8 @@ class Shopper:
     async def _submit(self, number: int, card: str, *, ticks: bool) -> None:
         def submit() -> actions.Pending:
             if ticks:
-                # A form may have a higher number than the attempt that it starts, if another one was in vain.
+                # A form may have a higher number than the attempt that it starts, because other forms were
+                # sent in vain.
                 self._world.ticked.add(f"{self.reference}-{self._attempts() + 1}")
             return actions.submit_payment(
                 self.reference,
@@ -135,7 +136,7 @@ class Shopper:
         return None
 
     async def _challenged(self) -> bool:
-        """Return from the challenge once, twice, late or again later. Return False if the shopper leaves."""
+        """Return from the challenge once, twice, late, or once more later; False if the shopper leaves."""
         attempt = self._world.without_loop(self._latest_attempt)
         token = token_for(attempt)
         ways = ("back", "twice", "late", "again", "away", "gives up", "is closed")
@@ -145,7 +146,7 @@ class Shopper:
             self._world.trace.note("shopper", "walks away", self.reference)
             return False
         if way == "gives up":
-            # Perhaps in another tab, beside a return.
+            # Perhaps in another tab, at the same time as a return from the challenge.
             self._world.spawn(self._give_up())
             if self._chance.of(0.5):
                 return True

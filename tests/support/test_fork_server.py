@@ -1,4 +1,4 @@
-"""A forked program is as real as one that a new interpreter runs."""
+"""A forked program behaves like one that a new interpreter runs."""
 
 import os
 import signal
@@ -17,7 +17,7 @@ print("of", os.environ["WHOSE"], os.getpid(), os.getsid(0), sys.argv[1:], os.rea
 time.sleep(60)
 """
 
-# Without the descriptor that listing the folder takes.
+# Without the descriptor that is needed to list the folder.
 LISTS = """
 import os
 folder = "/proc/self/fd"
