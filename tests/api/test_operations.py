@@ -217,7 +217,7 @@ async def test_a_key_has_a_limited_number_of_held_requests(api, manual, settings
 
 
 async def test_a_process_that_died_while_it_held_leaves_a_202_that_becomes_final(api, manual, back_end):
-    """The record says until when the request may be held; after that, the operation itself is looked at."""
+    """The record says until when the request may be held; after that, the operation itself is read."""
     await authorise(manual)
     path = f"/payments/{manual.reference}/capture"
     await api.post(path, {}, idempotency_key="k", prefer="respond-async")

@@ -1,4 +1,4 @@
-"""PostgreSQL has a request decided once: by two approvers at once, and by whatever program."""
+"""PostgreSQL has a request decided once, even by two approvers at the same time, and by any program."""
 
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier

@@ -1,4 +1,4 @@
-"""Staff change a row on which somebody else acts just then: what counts is the row as it is then."""
+"""Staff change a row on which somebody else acts at that moment: the present row counts."""
 
 import pytest
 from django.test import Client

@@ -21,7 +21,7 @@ def requested(kind):
 
 
 def tools(client, payment):
-    """Return what the page offers to do. Its link to the payment's events does nothing."""
+    """Return the actions that the page offers. Its link to the payment's events does nothing."""
     page = client.get(address(payment, "change"))
     return [tool.label for tool in page.context["tools"] if tool.label != "Events"]
 
@@ -164,7 +164,7 @@ def test_a_bad_amount_is_an_error_at_the_field_and_changes_nothing(admin_client,
         ("GBP", "1.005", "GBP has 2 digits after the point, for example 12.50."),
         ("JPY", "12.5", "JPY has no digits after the point, for example 1250."),
         ("GBP", "1,250", "Write the amount in GBP with digits and a point, for example 12.50."),
-        # In another locale these are a thousand.
+        # In another locale these digits are a thousand.
         ("GBP", "1.000", "GBP has 2 digits after the point, for example 12.50."),
         ("JPY", "1.000", "JPY has no digits after the point, for example 1250."),
         ("GBP", "12.51", "Only £12.50 is left."),

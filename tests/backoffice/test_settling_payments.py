@@ -73,7 +73,7 @@ def test_it_is_not_offered_before_anybody_has_paid_or_while_a_flow_is_at_work(st
 
 
 def test_two_clicks_on_a_healthy_payment_change_nothing(staff_client):
-    """Not even who types the figures that our books have, and a reason, gets further without its number."""
+    """Without the order number nobody gets further, even with the figures of our books and a reason."""
     payment = rows.captured()
     client = staff_client(*MAY_SETTLE)
     page = text_of(client.get(address(payment, "settle")))

@@ -261,7 +261,7 @@ LETTERS = reverse("admin:payments_deadletter_changelist")
 
 
 def select_for_requeueing(client, *letters, **fields):
-    """Choose the action in the list, whose answer is the page that asks for a confirmation."""
+    """Choose the action in the list. The answer is the page that asks for a confirmation."""
     selected = {"action": "requeue_selected", "_selected_action": [letter.pk for letter in letters]}
     return client.post(LETTERS, {**selected, **fields})
 

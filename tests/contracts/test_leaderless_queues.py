@@ -1,4 +1,4 @@
-"""A quorum queue without a leader keeps nothing from working but itself."""
+"""A quorum queue without a leader disturbs nothing but itself."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -34,9 +34,9 @@ class Fault:
     end: str
 
 
-# The broker refuses to read the queue, as it does if the only node of a queue is down.
+# The broker refuses to read the queue, as it does if the queue's only node is down.
 ABSENT = Fault("ra:stop_server(quorum_queues, Leader)", "ra:restart_server(quorum_queues, Leader)")
-# It gives no answer, as it does if a queue has no majority.
+# The broker gives no answer, as it does if a queue has no majority.
 SILENT = Fault("sys:suspend(Leader)", "sys:resume(Leader)")
 FAULTS = pytest.mark.parametrize("fault", [ABSENT, SILENT], ids=["absent", "silent"])
 

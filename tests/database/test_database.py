@@ -24,7 +24,7 @@ from payments_gateway.environment import Environment
 from tests.support import environment
 from tests.support.proxy import Proxy
 
-# Options of Django and psycopg, which are no connection parameters.
+# Options of Django and psycopg that are no connection parameters.
 OF_DJANGO = ("pool", "server_side_binding", "prepare_threshold")
 
 

@@ -1,4 +1,4 @@
-"""A database that is not in UTF-8 is refused while it is new, and named when it has tables."""
+"""A database that is not in UTF-8 is refused while it is empty, and named when it has tables."""
 
 import os
 import sys
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.postgresql
 
 @pytest.fixture
 def latin() -> Iterator[str]:
-    """Yield the address of an empty database as a cluster without a locale makes it."""
+    """Yield the address of an empty database in the encoding of a cluster without a locale."""
     with database() as url:
         name = sql.Identifier(urlsplit(url).path.removeprefix("/"))
         maintenance = urlsplit(url)._replace(path="/postgres").geturl()

@@ -78,7 +78,7 @@ class Fact:
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """The statement of a notification about an operation of ours. `refused` is the reason for not applying it."""
+    """The statement of a notification about an operation. `refused` is the reason for not applying it."""
 
     payment: str
     kind: str

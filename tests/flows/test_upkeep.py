@@ -1,4 +1,4 @@
-"""Timers that no payment waits for: the programs run them, and most tests of flows leave them out."""
+"""Timers for which no payment waits: programs run them, and most tests of flows leave them out."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""Lines that are not written to the log: pika's about connections, and too many that others can cause."""
+"""Lines that the log omits: pika's about connections, and too many lines that others can cause."""
 
 import asyncio
 import logging
@@ -24,7 +24,7 @@ SOCKETS = "pika.adapters.utils.io_services_utils"
 
 
 class Lines(logging.Handler):
-    """A handler that keeps records, with the filters of the one that the settings define."""
+    """A handler that stores records, with the filters of the one that the settings define."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -97,7 +97,7 @@ async def test_nor_is_a_connection_that_is_closed_while_it_is_being_opened(lines
     connected = asyncio.Event()
 
     async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.read(8)  # the client's first bytes, of its version of AMQP
+        await reader.read(8)  # the client's first bytes, with its version of AMQP
         connected.set()
         await reader.read()
         writer.close()

@@ -179,7 +179,7 @@ class TestOnPostgresql:
             with pytest.raises(RuntimeError), transaction.atomic():  # noqa: PT012
                 write()
                 raise RuntimeError
-            write(delay_seconds=None)  # to be published by its creator
+            write(delay_seconds=None)  # its creator publishes it
             write(delay_seconds=60)
             in_transaction(write)
             with connection.cursor() as cursor:

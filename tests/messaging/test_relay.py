@@ -290,7 +290,7 @@ async def test_the_relay_waits_for_the_broker(lab: MemoryLab):
 
 async def test_rows_are_taken_by_one_statement_the_oldest_first():
     rows = [await in_thread(owed, due_in_seconds=-1 - number) for number in range(3)]
-    # PostgreSQL moves it behind the others in its table.
+    # PostgreSQL moves the row behind the others in its table.
     await in_thread(the(rows[0]).update, subject="")
 
     def take() -> tuple[int, list[OutboxMessage]]:

@@ -23,7 +23,7 @@ from tests.support.services import Client, Greet, Greeted, everything_is_marked,
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-# A service may record a handled message before anything else, or with everything else.
+# A service may record a handled message before everything else, or together with it.
 RECORDS_LAST = pytest.mark.parametrize("records_last", [False, True], ids=["first", "last"])
 
 

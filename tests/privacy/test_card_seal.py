@@ -111,7 +111,7 @@ def test_keys_are_changed_without_losing_a_card(settings):
     before = seal_card(CARD, ATTEMPT)
     settings.CHECKOUT_CARD_KEYS = [OLD, NEW]  # the payments service learns the new key
     assert open_card(before, ATTEMPT) == CARD
-    settings.CHECKOUT_CARD_KEYS = [NEW, OLD]  # then web learns the new key and seals with it
+    settings.CHECKOUT_CARD_KEYS = [NEW, OLD]  # then web learns the new key, and seals with it
     after = seal_card(CARD, ATTEMPT)
     settings.CHECKOUT_CARD_KEYS = [OLD, NEW]
     assert [open_card(sealed, ATTEMPT) for sealed in (before, after)] == [CARD, CARD]

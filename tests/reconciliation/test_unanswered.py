@@ -1,4 +1,4 @@
-"""Orders of which the provider does not say what it has: the rest is compared, and staff see them."""
+"""Orders about which the provider's answer says nothing: the rest is compared, and staff see them."""
 
 from datetime import timedelta
 
@@ -17,7 +17,7 @@ from tests.support.reconciling import reconcile
 
 @pytest.fixture
 def unclear(books):
-    """Return a set. About the order codes in it the provider gives answers that say nothing."""
+    """Return a set. The provider's answers about the order codes in it say nothing."""
     codes: set[str] = set()
     answer = ProviderResult(outcome=Outcome.UNKNOWN, event="CONTRADICTORY")
     books.scenarios.answer("inquire", answer, of=codes)
@@ -26,7 +26,7 @@ def unclear(books):
 
 @pytest.fixture
 def broken(books):
-    """Return a set. About the order codes in it the provider gives no answer at all."""
+    """Return a set. The provider gives no answer about the order codes in it."""
     codes: set[str] = set()
     books.scenarios.answer("inquire", OutcomeUnknown("The provider answered with HTTP 500."), of=codes)
     return codes

@@ -1,4 +1,4 @@
-"""The sandbox repeats what the shopper has typed, as the provider does, whatever it is."""
+"""The sandbox repeats the text that the shopper has typed, as the provider does, whatever it is."""
 
 import pytest
 from defusedxml.ElementTree import fromstring

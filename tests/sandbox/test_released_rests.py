@@ -1,4 +1,4 @@
-"""The trait of an account that is not enabled for several captures: the rest is released after the first."""
+"""The trait of an account without several captures: the rest is released after the first capture."""
 
 from xml.etree.ElementTree import Element
 

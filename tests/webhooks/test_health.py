@@ -1,4 +1,4 @@
-"""Endpoints that fail are spared, warned and disabled, in this order; those that are back get everything."""
+"""Failing endpoints are spared, warned and disabled, in this order; later they get everything."""
 
 import asyncio
 import smtplib
@@ -126,7 +126,7 @@ async def test_nothing_is_sent_to_a_paused_endpoint(shop, make_sender):
     made = await registered(shop.url())
     await pinged(made)
     await make_sender().send_due()
-    later = await pinged(made)  # which ends the pause, for a test
+    later = await pinged(made)  # this ends the pause, for a test
     await age(made.endpoint, paused_until=timezone.now() + timedelta(seconds=60))
     assert await make_sender().send_due() == 0
     await make_due(*later)
@@ -230,7 +230,7 @@ async def test_an_endpoint_is_not_disabled_for_a_problem_of_the_gateway(shop):
 async def test_an_endpoint_is_neither_warned_nor_disabled_for_the_time_in_which_nothing_was_sent(
     shop, make_sender
 ):
-    """The gateway was switched off for months: the endpoint may be back since, and is tried first."""
+    """The gateway was switched off for months: the endpoint may work again, and is tried first."""
     made = await registered(shop.url(), contact_email="dev@shop.example")
     await failing(made, ago(days=91), last=ago(days=90))
     assert await notices.look_after_endpoints() == 0

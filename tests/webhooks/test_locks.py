@@ -1,4 +1,4 @@
-"""Actions on many deliveries, beside senders that record what became of some of them."""
+"""Actions on many deliveries, beside senders that record the results of some of them."""
 
 import asyncio
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Webhooks that the gateway cannot send for reasons of its own stay pending, and use up no attempt."""
+"""Webhooks that the gateway cannot send for its own reasons stay pending, and use up no attempt."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""Endpoints that ask for fewer webhooks while several are under way to them."""
+"""Endpoints that ask for fewer webhooks while several are in flight to them."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""The page on which users change their passwords checks as many guesses as the log-in does."""
+"""The page on which users change their passwords limits guesses as the log-in does."""
 
 import pytest
 from axes.models import AccessAttempt

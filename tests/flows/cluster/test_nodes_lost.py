@@ -51,7 +51,7 @@ def looked_at(site: ClusterSite, web: int) -> Callable[[], object]:
 
 
 def longest(looks: list[object]) -> float:
-    """Return the longest time between two looks at which a process was ready, with another one in between."""
+    """Return the longest time between two looks, with others between, at which a process was ready."""
     seconds, since = 0.0, None
     for look in looks:
         at, is_ready = cast("tuple[float, bool]", look)

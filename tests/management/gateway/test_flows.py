@@ -1,4 +1,4 @@
-"""Flows that have not ended, on the command line, and another try for those that have stopped."""
+"""Sagas that have not ended, on the command line, and resuming those that have stopped."""
 
 from datetime import timedelta
 from typing import Any

@@ -87,7 +87,7 @@ def test_it_is_sent_again_although_its_account_cannot_be_opened_any_more(account
 
 
 def recorded_a_while_ago() -> Recorded:
-    """Record a notification so long ago that web should have sent the command itself."""
+    """Record a notification that is so old that web should have sent its command already."""
     with time_machine.travel(timezone.now() - timedelta(seconds=conf.outbox_grace_seconds)):
         return record_notification("twin", BODY)
 
@@ -111,7 +111,7 @@ def test_its_account_is_not_read_again_within_a_second(account: ProviderAccount,
 
 @pytest.fixture
 def parser(account: ProviderAccount, monkeypatch: pytest.MonkeyPatch):
-    """Give the account a provider of its own. Return a function that chooses its adapter for it."""
+    """Give the account a provider of its own. Return a function that sets the provider's adapter."""
     ProviderAccount.objects.update(provider="parser")
 
     def use(adapter: type[MemoryProvider]) -> None:

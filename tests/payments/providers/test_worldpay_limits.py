@@ -1,4 +1,4 @@
-"""The lengths and characters that Worldpay takes: what is cut, left out, refused, or sent whole."""
+"""The lengths and characters that Worldpay accepts: values are cut, left out, refused, or sent whole."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone

@@ -1,4 +1,4 @@
-"""Answers and signals that a purchase seldom gets."""
+"""Rare answers and signals in a purchase."""
 
 import pytest
 
@@ -213,7 +213,7 @@ def test_an_order_that_is_being_confirmed_is_cancelled_if_its_money_all_went_bac
 
 
 def test_an_order_that_was_confirmed_stays_so_if_its_money_all_went_back() -> None:
-    """The merchant gave it back for a reason, and may have sent the goods."""
+    """The merchant gave the money back for a reason, and may have sent the goods."""
     saga = an_authorised_purchase().told("capture_accepted").answered()
     saga.ended("completed").told("review_given_back").ignores("capture_refused")
     saga = an_authorised_purchase().told("capture_accepted").answered().told("capture_refused")

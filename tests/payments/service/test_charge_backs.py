@@ -73,7 +73,7 @@ def checked(attempt: Attempt, claim: str, minor: int | None = 300, **told: Any) 
 def test_an_answer_that_may_be_from_before_the_last_booking_moves_nothing(
     captured, order, settings, booked, shown, claim
 ):
-    """A charge-back, and in the second case its reversal, too, were booked a moment ago."""
+    """A charge-back and, in the second case, its reversal, were booked a moment ago."""
     settle(operation_on(captured, Kind.CHARGE_BACK, 300), State.DONE)
     if not booked:
         settle(operation_on(captured, Kind.CHARGE_BACK_REVERSAL, 300), State.DONE)
@@ -297,7 +297,7 @@ def test_two_charge_backs_that_are_told_at_once_are_asked_about_each(captured):
 def test_one_that_staff_may_have_entered_among_the_figures_is_not_booked_again(
     captured, order, says, last, entered, told
 ):
-    """Staff enter one sum: that of two charge-backs, or of one less what has been returned."""
+    """Staff enter one sum: that of two charge-backs, or of one less the amount that was returned."""
     settled(conflicted(captured, Attempt.State.AUTHORISED), books_with(1000, charged_back=entered))
     says(EventKind(last))
     assert checked(captured, last, told) == "unclear"
@@ -308,7 +308,7 @@ def test_one_that_staff_may_have_entered_among_the_figures_is_not_booked_again(
 def test_one_that_staff_may_have_included_in_another_claim_s_amount_is_not_booked_again(
     captured, order, says
 ):
-    """They are asked for all that our books do not have yet."""
+    """They are asked for the whole sum that our books lack."""
     conflicted(captured, Attempt.State.AUTHORISED)
     Payment.objects.update(state=PaymentState.PARTIALLY_CAPTURED)
     saga = claimed(captured, minor=None)

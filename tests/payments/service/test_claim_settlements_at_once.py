@@ -24,7 +24,7 @@ ROUNDS = pytest.mark.parametrize("turn", range(4))
 
 @pytest.fixture
 def saga(attempt: Attempt) -> Saga:
-    """Return the parked question of a charge-back, for a payment with 10.00 GBP captured."""
+    """Return the parked saga about a charge-back, for a payment with 10.00 GBP captured."""
     return claimed(captured(attempt))
 
 

@@ -1,4 +1,4 @@
-"""Orders that the provider denied, and of which it notifies an authorisation afterwards."""
+"""Orders that the provider denied, and whose authorisation it notifies afterwards."""
 
 import pytest
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def denied_order(attempt: Attempt) -> Attempt:
-    """Return an attempt that counts as not sent, since the provider denied knowing its order."""
+    """Return an attempt that counts as not sent, because the provider denied knowing its order."""
     Attempt.objects.update(state=Attempt.State.NOT_SENT)
     Payment.objects.update(state=PaymentState.REFUSED, refusal_reason="issuer_unavailable")
     attempt.refresh_from_db()
@@ -34,7 +34,7 @@ def try_again(attempt: Attempt, number: int = 2) -> actions.Pending:
 
 
 def begin_again(attempt: Attempt) -> Saga:
-    """Begin another attempt, and its purchase, which asks for risk. Return the purchase."""
+    """Begin another attempt, and its purchase, which asks for a risk assessment. Return the purchase."""
     submitted = try_again(attempt).command
     deliver(checkout, command(submitted, sealed="sealed card"))
     return Saga.objects.get(kind="purchase")
@@ -110,7 +110,7 @@ def test_nor_is_a_third_one_tried_after_that(denied_order, books):
 
 
 def test_nor_is_one_sent_after_the_provider_has_confirmed_the_money_of_the_first(denied_order, books):
-    """The first attempt is conflicted at once, its payment when the answer arrives."""
+    """The first attempt is conflicted at once, its payment only when the answer arrives."""
     second = second_attempt(denied_order)
     notified(denied_order, "authorised")
     Attempt.objects.filter(number=1).update(state=Attempt.State.CONFLICTED)

@@ -1,4 +1,4 @@
-"""Inquiries caused by hints cost provider quota: they come with growing pauses, and end at a limit."""
+"""Inquiries caused by hints cost provider quota: their pauses grow, and their number is limited."""
 
 import pytest
 
@@ -25,7 +25,7 @@ def _time_stands_still(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def waits_of_questions(attempt: Attempt, times: int) -> list[float | None]:
-    """Send hints, denying each resulting question. Return each question's wait, or None if none was asked."""
+    """Send hints, and deny each resulting query. Return the wait before each, or None if there was none."""
     questions = Saga.objects.filter(kind="asking")
     waits: list[float | None] = []
     for _ in range(times):

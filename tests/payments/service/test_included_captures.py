@@ -70,7 +70,7 @@ def charged_back(attempt: Attempt) -> None:
 
 
 def answered_by_the_provider(attempt: Attempt, asking: Saga, books: Books) -> None:
-    """Let the payments service ask what was charged back, and the saga that asks take its answer."""
+    """Let the payments service ask what was charged back, and the asking saga handle its answer."""
     books.orders[attempt.order_code].charged_back = Money(500, "GBP")
     data = asking.data
     question = CheckClaim(
@@ -173,7 +173,7 @@ def test_a_notification_that_was_not_applied_settles_nothing(included, untrue):
 
 
 def contradict(attempt: Attempt) -> None:
-    """Let the provider say something else about an attempt that is authorised."""
+    """Let the provider contradict us about an authorised attempt."""
     result = ProviderResult(outcome=Outcome.APPROVED, order_code="another", kind=EventKind.AUTHORISED)
     locked = Attempt.objects.select_related("payment__merchant").get(pk=attempt.pk)
     apply_to_attempt(locked, result)

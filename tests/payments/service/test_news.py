@@ -1,4 +1,4 @@
-"""A notification that says what the provider's own answer has said is not told to the sagas."""
+"""A notification that repeats the provider's own answer causes no message to the sagas."""
 
 from typing import Any
 

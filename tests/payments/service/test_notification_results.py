@@ -1,4 +1,4 @@
-"""A notification's result is its final effect, not only that the provider was asked."""
+"""A notification's result is its final effect, not only that the provider was queried."""
 
 import pytest
 from msgspec.structs import replace

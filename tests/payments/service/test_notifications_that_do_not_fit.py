@@ -1,4 +1,4 @@
-"""Notifications that name too little, too much or other money than ours settle nothing by a guess."""
+"""Notifications with too little, too much or other money than ours never settle anything by a guess."""
 
 from dataclasses import replace
 

@@ -127,7 +127,7 @@ def test_a_charge_back_that_our_books_have_room_for_is_settled_first(taken):
 
 
 def test_the_charge_back_of_another_attempt_waits_for_that_attempt(taken):
-    """It cannot be booked before, and the attempts without money are settled first."""
+    """Its charge-back cannot be booked before, and the attempts without money are settled first."""
     other = another(taken, A.CONFLICTED)
     question = saga_of(other, "asking", "parked")
     question.data = {"claim": "charged_back", "minor": 500}
@@ -256,7 +256,7 @@ def test_a_capture_is_given_up_if_what_was_captured_before_leaves_no_room_for_it
 )
 @pytest.mark.parametrize("before", [A.CONFLICTED, A.AUTHORISED])
 def test_a_void_without_an_outcome_ends_as_what_staff_found_says(aside, before, theirs, state, end):
-    """After a capture, staff could only have it refused again; without money, nothing is left to be done."""
+    """After a capture, staff could only have it refused again; without money, no action is left."""
     Payment.objects.update(captures_automatically=False)
     saga = parked(conflicted(aside, before), Kind.VOID, 1250)
     payment = settled(aside, theirs)
@@ -271,7 +271,7 @@ def parked_capture(attempt: Attempt, minor: int) -> Saga:
 
 
 def end_of(saga: Saga) -> str:
-    """Return the state of the operation, with which its saga must agree."""
+    """Return the state of the operation, after checking that its saga agrees."""
     saga.refresh_from_db()
     state = Operation.objects.get(reference=saga.key).state
     ends: dict[str, str] = {State.REFUSED: "compensated", State.DONE: "completed"}

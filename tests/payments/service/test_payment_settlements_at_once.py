@@ -1,4 +1,4 @@
-"""Several people, or staff and the product, change a conflicted payment concurrently: only one counts.
+"""Several people, or staff and the product, change a conflicted payment concurrently: one change counts.
 
 On a database with a single writer they run one after another, which is one of the possible orders.
 """

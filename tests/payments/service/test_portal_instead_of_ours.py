@@ -1,4 +1,4 @@
-"""Movements in the provider's portal of the very amount of one of ours that has not left us yet."""
+"""Movements in the provider's portal with the amount of an operation of ours that was not sent yet."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -39,7 +39,7 @@ HELD = "perhaps_done_in_portal"
 
 @pytest.fixture
 def order(authorised, books):
-    """Return the order of an attempt of 12.50 GBP. Both books have 10.00 as captured."""
+    """Return the order of an attempt of 12.50 GBP. Both books have 10.00 captured."""
     settle(operation_on(authorised, Kind.CAPTURE, 1000), State.DONE)
     Payment.objects.update(state=PaymentState.PARTIALLY_CAPTURED)
     found = books.orders[authorised.order_code]
@@ -48,7 +48,7 @@ def order(authorised, books):
 
 
 def told(attempt: Attempt, event: str, minor: int | None, reference: str = "", number: int = 1) -> Delivered:
-    """Have a movement notified, and its event delivered."""
+    """Deliver the notification of a movement, and the resulting event."""
     amount = {"minor": minor} if minor is not None else {"minor": None, "currency": ""}
     text = body(attempt, event, reference=reference, number=number, **amount)
     delivered = notify(attempt, stored(attempt, text))
@@ -126,7 +126,7 @@ def test_it_is_sent_if_the_movement_cannot_be_one_instead_of_ours(authorised, or
 def test_one_that_was_lost_is_not_sent_again_after_one_like_it_that_the_provider_does_not_show_yet(
     authorised, order, scenarios, kind, event
 ):
-    """Either the movement is ours, or somebody has made it instead of ours. The answer is an old one."""
+    """Either the movement is ours, or somebody has made it in place of ours. The answer is an old one."""
     ours = operation_on(authorised, kind, 250)
     with scenarios.answer(kind, OutcomeUnknown("lost")):
         carry_out(ours)
@@ -154,7 +154,7 @@ def test_the_provider_is_asked_about_such_a_movement_and_confirms_that_it_is_non
 
 
 def held(attempt: Attempt, minor: int = 500) -> Operation:
-    """Return a refund whose flow has tried to send it after a movement like it."""
+    """Return a refund whose saga has tried to send it after an equal movement."""
     ours = operation_on(attempt, Kind.REFUND, minor)
     started(ours)
     told(attempt, "REFUNDED", minor)

@@ -1,4 +1,4 @@
-"""The correlation id of a saga's question cannot be guessed, and stays the same when it is sent again."""
+"""The correlation id of a saga's command cannot be guessed, and stays the same in repetitions."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""A notification names a refund as failed: which answers of the provider confirm or deny it."""
+"""A notification reports a refund as failed: which answers of the provider confirm or deny that."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -56,7 +56,7 @@ def test_a_failure_that_names_none_is_that_of_the_refund_in_doubt(captured, scen
 def test_an_answer_decides_nothing_that_may_be_from_before_the_refund_s_end_or_its_failure(
     captured, scenarios, settings, shown, outcome, is_recent
 ):
-    """The provider's notifications of both came just now, in either order, or longer ago than the lag."""
+    """The provider's notifications of both came just now, in either order, or earlier than the lag ago."""
     settings.CHECKOUT_ORDER_LAG_SECONDS = 300
     then = timezone.now() - (0 if is_recent else 2) * conf.order_lag
     with time_machine.travel(then):
@@ -150,7 +150,7 @@ def test_sums_that_lack_more_than_it_leave_it_open(captured, order):
 def test_sums_that_an_open_refund_explains_as_well_as_it_does_leave_it_open(captured, order):
     mine, _, pending = refund(captured, 500), refund(captured, 300), refund(captured, 200, State.PENDING)
     is_said_to_have_failed(mine)
-    order.refunded = gbp(500)  # perhaps the second one was returned without notice
+    order.refunded = gbp(500)  # perhaps the second refund was returned without a notification
     assert inquire_operation(mine) == "unknown"
     assert mine.state == State.DONE
     pending.state = State.REFUSED

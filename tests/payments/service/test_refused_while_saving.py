@@ -1,4 +1,4 @@
-"""A provider keeps a card also if the payment with which it was to be saved is refused: it must forget it."""
+"""A provider keeps a card even if the payment that was to save it is refused, and must then forget it."""
 
 from dataclasses import replace
 

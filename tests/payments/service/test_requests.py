@@ -1,4 +1,4 @@
-"""Requests for captures, voids and refunds: limits, permissions, and the meaning of repeated requests."""
+"""Requests for captures, voids and refunds: limits, permissions, and repetitions."""
 
 from collections.abc import Callable
 

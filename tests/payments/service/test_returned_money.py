@@ -1,6 +1,6 @@
-"""Money that comes back after its order was given up: staff confirm the order after all, or refund it.
+"""Money that comes back after its order was given up: staff confirm the order after all, or refund.
 
-An issuer returns what was charged back, or a refund fails. The stock has been given back by then.
+An issuer returns a charge-back, or a refund fails. The stock has been released by then.
 """
 
 from collections.abc import Callable
@@ -36,7 +36,7 @@ Kind, Status = Operation.Kind, Saga.Status
 
 @pytest.fixture
 def releasing(attempt: Attempt) -> Saga:
-    """Return a purchase whose money staff found taken and charged back, so that it releases its stock."""
+    """Return a purchase that releases its stock, because staff found its money captured and charged back."""
     conflicted(attempt)
     purchase = purchase_of(attempt, "conflicted", Status.PARKED)
     assert settled(attempt, books_with(1250, charged_back=1250)).state == PaymentState.CHARGED_BACK
@@ -59,7 +59,7 @@ def reversed_by_issuer(purchase: Saga, minor: int = 1250) -> None:
 
 
 def orders_reviewed() -> int:
-    """Deliver what asks for a look at an order, and return how often that is."""
+    """Deliver the commands that request a review of an order, and return their number."""
     rows = OutboxMessage.objects.filter(type=ReviewOrder.to).order_by("pk")
     for row in rows:
         deliver(service, envelope_of(row))
@@ -67,7 +67,7 @@ def orders_reviewed() -> int:
 
 
 def tried_again(purchase: Saga) -> list[str]:
-    """Have staff try the purchase again, and return the commands that follow."""
+    """Let staff resume the purchase, and return the resulting commands."""
     resume_saga(purchase.pk, by="ada")
     row = OutboxMessage.objects.filter(type="checkout.resume_saga").latest("pk")
     return commands_of(deliver(service, envelope_of(row)))
@@ -261,12 +261,12 @@ def test_only_the_purchase_whose_own_money_came_back_is_brought_to_staff(purchas
     assert place_of(purchase) == ("money_returned", Status.PARKED)
 
 
-# More goes back than was taken.
+# More goes back than was captured.
 
 
 @pytest.fixture
 def amount_told() -> Callable[[], int]:
-    """Return a function that reads the refunded sum of the payment's own latest event."""
+    """Return a function that reads the refunded sum in the latest event of the payment itself."""
 
     def read() -> int:
         events = Event.objects.filter(type__startswith="payment.").order_by("-sequence")
@@ -279,7 +279,7 @@ def amount_told() -> Callable[[], int]:
 def test_a_second_refund_of_everything_is_told_to_the_merchant(
     attempt: Attempt, amount_told: Callable[[], int]
 ) -> None:
-    """The merchant's staff refund all of it in the portal. A refund of ours that had failed is then made."""
+    """Staff refund the whole sum in the portal. Then a failed refund of ours is made after all."""
     conflicted(attempt)
     settled(attempt, books_with(1250, refunded=1250))
     assert amount_told() == 1250

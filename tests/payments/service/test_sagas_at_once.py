@@ -134,7 +134,7 @@ def test_a_reply_that_comes_while_its_saga_is_changed_is_heard_after_that(captur
         return {}
 
     def hear() -> dict[str, str]:
-        with connection.cursor() as cursor:  # force the query plan of large tables
+        with connection.cursor() as cursor:  # this forces the query plan of large tables
             cursor.execute("SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off")
         assert changed.wait(20)
         return sent(pending)

@@ -1,4 +1,4 @@
-"""Figures that staff enter and that equal ours: who did it is recorded, and nobody else hears of it."""
+"""Figures of staff that equal ours: the person is recorded, and no saga is told."""
 
 import pytest
 
@@ -63,7 +63,7 @@ def test_of_one_of_two_attempts_that_was_released_they_change_nothing_either(att
 
 
 def test_a_purchase_that_has_ended_does_not_hear_of_them(attempt: Attempt) -> None:
-    """Otherwise it would believe the money taken for good, whatever becomes of its capture."""
+    """Otherwise it would believe the money captured for good, whatever becomes of its capture."""
     healthy(attempt, P.CAPTURED, (Kind.CAPTURE, 1250))
     Saga.objects.create(
         kind="purchase",
@@ -110,7 +110,7 @@ def assert_nothing_changes(attempt: Attempt, theirs: TheirBooks) -> None:
 
 
 def standing() -> tuple[object, ...]:
-    """Return everything that a decision could change, but for facts."""
+    """Return everything that a decision could change, except facts."""
     return (
         list(Payment.objects.values("state", "version")),
         list(Attempt.objects.values("state")),

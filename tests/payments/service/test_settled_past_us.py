@@ -1,4 +1,4 @@
-"""A payment whose money was moved in the provider's portal is settled by figures, whatever shows that."""
+"""A payment that was changed in the provider's portal is settled by figures, whatever shows the change."""
 
 import pytest
 
@@ -25,7 +25,7 @@ Kind = Operation.Kind
 
 @pytest.fixture
 def captured(attempt: Attempt) -> Attempt:
-    """Return a captured attempt, with which our books agree as far as anybody knows."""
+    """Return a captured attempt, about which no difference to our books is known."""
     conflicted(attempt, Attempt.State.AUTHORISED)
     posted(attempt, Kind.CAPTURE)
     Payment.objects.update(state=PaymentState.CAPTURED)
@@ -130,7 +130,7 @@ def captured_in_part(attempt: Attempt) -> Attempt:
 
 
 def test_a_charge_back_for_which_our_books_had_no_room_is_entered_with_the_capture(captured_in_part):
-    """No notification told of a capture in the portal, and an order without money has no sums."""
+    """No notification reported a capture in the portal, and an order without money has no sums."""
     saga = claimed(captured_in_part, minor=1250)
     settled(captured_in_part, books_with(1250, charged_back=1250))
     carried_out(said(saga, is_true=False), saga)

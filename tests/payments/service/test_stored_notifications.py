@@ -1,4 +1,4 @@
-"""A notification is applied as the provider made it, whatever is masked in what is stored of it."""
+"""A notification is applied as the provider made it, whatever is masked in its stored text."""
 
 import json
 from xml.sax.saxutils import escape
@@ -56,7 +56,7 @@ def captured(attempt: Attempt, holder: str = "A. Smith", sent: str = "n") -> byt
 
 
 def receive(body: bytes) -> Recorded:
-    """Store a proven notification, and apply it if the command to do so is owed."""
+    """Store a proven notification, and apply it if the outbox has the command for that."""
     recorded = record_notification(ACCOUNT, body, is_proven=True)
     if recorded.owed is not None:
         apply(json.loads(recorded.owed.body)["notification"])
@@ -142,7 +142,7 @@ def test_a_contradiction_that_is_still_one_is_recorded_once_and_stays_one(attemp
 
 
 def test_a_contradiction_that_staff_have_dealt_with_is_not_applied_after_them(attempt, capture):
-    """They may have entered by hand what it says."""
+    """They may have entered its content by hand."""
     ProviderAccount.objects.update(merchant_code="MISSPELT")
     receive(captured(attempt))
     deal_with_notification(ProviderNotification.objects.get().pk, by="ada", note="entered by hand")
@@ -152,7 +152,7 @@ def test_a_contradiction_that_staff_have_dealt_with_is_not_applied_after_them(at
 
 
 def test_a_try_that_was_under_way_when_staff_dealt_with_a_notification_applies_nothing(attempt, capture):
-    """They may have entered by hand what it says, and its command may wait in a queue for an hour."""
+    """They may have entered its content by hand, and its command may wait in a queue for an hour."""
     order_code = attempt.order_code
     Attempt.objects.update(order_code="not-known-yet")
     receive(captured(attempt))

@@ -1,4 +1,4 @@
-"""The token of a removed card is deleted at the provider, also if answers are lost or processes end."""
+"""The token of a removed card is deleted at the provider, even if answers are lost or processes end."""
 
 from datetime import timedelta
 

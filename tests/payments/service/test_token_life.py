@@ -1,4 +1,4 @@
-"""A token lives longer once it is used, and the provider does not say how long."""
+"""The provider renews a token that is used, and does not say until when."""
 
 from datetime import date, timedelta
 

@@ -1,4 +1,4 @@
-"""Those who wait for a payment are told of news; those whose time is over take nobody's place."""
+"""Waiters for a payment get its changes. Waiters whose time is over take no place."""
 
 import time
 from datetime import timedelta
@@ -31,7 +31,7 @@ def payment() -> Payment:
 
 
 def wait(payment: Payment, seconds: float | None) -> int:
-    """Join the payment's waiters, for so long. Return their number."""
+    """Join the payment's waiters for so many seconds. Return their number."""
     envelope = command(AwaitPayment(payment=payment.reference))
     if seconds is not None:
         deadline = {DEADLINE: int((time.time() + seconds) * 1000)}
@@ -196,6 +196,6 @@ def an_attempt_after(earlier: Attempt) -> Attempt:
 
 
 def replies_of(told: Delivered) -> list[dict[str, Any]]:
-    """Return what those who waited were told."""
+    """Return the replies to those who waited."""
     sent = [outgoing.envelope for outgoing in told.outgoing if outgoing.envelope.type == "reply"]
     return [Reply.decode(envelope.body).unwrap() for envelope in sent]

@@ -1,4 +1,4 @@
-"""An abandoned payment expires; one with a saga at work does not."""
+"""An abandoned payment expires; one with a running saga does not."""
 
 from datetime import timedelta
 

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def old(attempt: Attempt, settings) -> Attempt:
-    """Return a payment of two hours ago that is authorised, and was so at a time that the test says."""
+    """Return an authorised payment of two hours ago. The test determines when it was authorised."""
     settings.CHECKOUT_AUTHORISATION_SECONDS = 3600
     attempt.state = Attempt.State.AUTHORISED
     attempt.save()
@@ -92,7 +92,7 @@ def test_a_void_that_was_refused_is_not_asked_for_again(authorised: Attempt):
 
 
 def test_a_request_that_is_turned_down_is_no_error(authorised: Attempt):
-    """The attempt is conflicted meanwhile, so that the void is rejected."""
+    """The attempt is conflicted meanwhile, so the void is rejected."""
     Attempt.objects.update(state=Attempt.State.CONFLICTED)
     assert void_expired() == 0
 

@@ -1,4 +1,4 @@
-"""A relay whose clock jumps ahead ends, deletes and puts off nothing: the database's clock decides."""
+"""A relay whose clock jumps ahead ends, deletes and delays nothing: the database's clock decides."""
 
 from datetime import datetime, timedelta
 
@@ -42,7 +42,7 @@ MINUTES = timedelta(minutes=5)
 
 @pytest.fixture
 def jump(monkeypatch: pytest.MonkeyPatch):
-    """Return a function after whose call this process's clock is 40 days ahead."""
+    """Return a function that sets this process's clock 40 days ahead."""
     now = timezone.now
 
     def ahead() -> datetime:

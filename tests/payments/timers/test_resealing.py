@@ -1,4 +1,4 @@
-"""Tokens of saved cards are sealed again under the newest key, so that an earlier one can be dropped."""
+"""Tokens of saved cards are sealed again under the newest key, so that an earlier key can be dropped."""
 
 from datetime import timedelta
 

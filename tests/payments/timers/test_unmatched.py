@@ -168,7 +168,7 @@ def test_a_command_whose_dead_letter_was_sent_again_meanwhile_holds_up_no_other(
         record_notification(attempt.provider_account.code, text, is_proven=True)
     row = ProviderNotification.objects.get()
     command = ApplyNotification(notification=row.pk)
-    enqueue(OutboxMessage, *command.address, command, message_id=row.command_id)  # as staff have it sent
+    enqueue(OutboxMessage, *command.address, command, message_id=row.command_id)  # as if staff had sent it
     assert try_unmatched_again() == 1
     assert OutboxMessage.objects.filter(type=ApplyNotification.to).count() == 1
     row.refresh_from_db()

@@ -103,7 +103,7 @@ def test_an_attempt_whose_purchase_is_just_beginning_is_not_given_up(forgotten: 
     ids=["a saga", "a state"],
 )
 def test_an_attempt_that_has_changed_since_the_query_is_left_alone(forgotten: Attempt, change: Any):
-    """A purchase may have been committed after the query has begun, and before it has locked the payment."""
+    """A purchase may be committed after the query began, and before it has locked the payment."""
     changes = iter([change])
 
     def change_after_query(execute: Any, sql: str, *rest: Any) -> Any:
