@@ -67,7 +67,7 @@ def run(options: argparse.Namespace) -> None:
 
 
 def as_table(runs: Mapping[str, list[Rate]], what: str = "processes") -> str:
-    """Return a table of medians over the rounds, one line for each `what`."""
+    """Return a table of medians over the rounds, one line for each entry of `runs`."""
     head = [what, "purchases/s", "pay p50 ms", "pay p99 ms", "captured s", "CPU ms each", "KB each"]
     lines = [
         [

@@ -50,7 +50,7 @@ def is_connected() -> bool | None:
 
 
 def inspect_broker(queues: Iterable[Queue]) -> BrokerFacts:
-    """Return what the broker has of the exchanges and of these queues. Blocks, on a connection of its own."""
+    """Return which of the exchanges and of these queues exist. Blocks, on a connection of its own."""
     url, topology = conf.broker_url, Topology(conf.prefix)
     if url.startswith("memory:"):
         from messaging.memory.inspection import inspect

@@ -1,4 +1,4 @@
-"""The SQL of inserts, updates and deletions of rows by their models, made once for each shape."""
+"""The SQL that inserts, updates or deletes rows of a model, cached for each model and set of columns."""
 
 from functools import cache, lru_cache
 from typing import Any

@@ -56,8 +56,8 @@ def read(delivery: Delivery, topology: Topology) -> Envelope:
 
     A message that the broker dead-lettered still has its secret and its body; it is converted to what a
     worker would have made. Its sender is proven. Any participant may publish to the exchange for dead
-    letters. So what a letter says about its queue and sender is believed only if the worker that published it
-    reads the queue, and headers in the broker's name only if the sender may send to the queue.
+    letters. So a letter's queue and sender are believed only if the worker that published it reads the queue,
+    and headers in the broker's name only if the sender may send to the queue.
     """
     if delivery.envelope is not None and REASON in delivery.envelope.headers:
         return _believed(_made_of_json(delivery.envelope.with_sealed("")), topology)

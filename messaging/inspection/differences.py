@@ -27,8 +27,8 @@ class Bound:
 class There:
     """The contents of a virtual host: exchanges by kind, queues by arguments, and bindings.
 
-    Properties that none of ours has, such as auto-delete, are shown in an exchange's kind, or as arguments of
-    a queue.
+    An unusual property, such as auto-delete, is shown as a part of an exchange's kind, or as an argument of a
+    queue.
     """
 
     exchanges: Mapping[str, str]

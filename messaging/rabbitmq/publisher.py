@@ -6,9 +6,9 @@ that the shortage is over: only a confirmed message does. For a returned message
 return, then an ack that looks like success (RabbitMQ, "Consumer Acknowledgements and Publisher Confirms"). A
 return has no delivery tag: it is matched by message id, exchange and routing key.
 
-After a partition, or when a queue was deleted and declared again, a channel may hold what is published to one
-quorum queue for good, and confirm none of it, while all other messages are confirmed (RabbitMQ 4.0, measured,
-and pull request 14589). Only a new channel helps.
+After a partition, or when a queue was deleted and declared again, a channel may keep all messages to one
+quorum queue for good without a confirm, while all other messages are confirmed (RabbitMQ 4.0, measured, and
+pull request 14589). Only a new channel helps.
 """
 
 import asyncio

@@ -16,7 +16,7 @@ from messaging.worker.service import CommandRejected, Service
 
 
 class CommandInPlace(Message):
-    """The message for the handler of a command in place. What it sends leaves with the cause's messages."""
+    """The message for the handler of a command in place. Its messages leave with those of the cause."""
 
     def __init__(self, type: str, cause: Message) -> None:
         about = Envelope(

@@ -56,7 +56,7 @@ async def test_another_merchants_event_ends_no_wait(api, stranger):
 
 @pytest.mark.parametrize("seconds", [20, 1], ids=["while it waits", "at the end of the wait"])
 async def test_a_client_that_leaves_counts_until_its_last_query_ends(api, monkeypatch, settings, seconds):
-    """Otherwise a program that waits and leaves again and again could take all threads of the database."""
+    """A program that waits and leaves again and again could otherwise take all threads of the database."""
     settings.CHECKOUT_API_AT_ONCE_PER_KEY = 2
     begun, may_end, read = threading.Semaphore(0), threading.Event(), payment_queries.list_events
     monkeypatch.setattr(held, "LOOK_SECONDS", 0.5 if seconds > 1 else 30)

@@ -167,7 +167,7 @@ async def test_a_void_releases_the_authorisation(api, manual, back_end):
 
 
 async def test_a_second_void_is_told_of_the_first_and_of_no_capture(api, manual, silence):
-    """Otherwise a program whose first request has timed out would believe that money was taken."""
+    """A program whose first request has timed out would otherwise believe that money was taken."""
     await _authorised_without_back_end(manual)
     path = f"/payments/{manual.reference}/void"
     assert (await api.post(path, prefer="respond-async")).status == 202

@@ -1,4 +1,4 @@
-"""The limits of what AMQP can carry, on every broker."""
+"""The limits of AMQP for messages, on every broker."""
 
 from typing import Any
 

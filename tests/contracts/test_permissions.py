@@ -160,7 +160,7 @@ REFUSED = r"\((403|404)"
 
 @pytest.mark.rabbitmq
 async def test_a_foreign_listener_can_send_nothing_to_any_queue_of_ours(rabbitmq: RabbitmqLab):
-    """Neither directly, nor through a queue of its own that dead-letters to ours."""
+    """The listener can send neither directly, nor through a queue of its own that dead-letters to ours."""
     await rabbitmq.make_users(Participants([*participants(), FOREIGN]))
     ours = await rabbitmq.broker()
     topology = ours.topology

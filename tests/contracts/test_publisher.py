@@ -83,7 +83,7 @@ async def conversation(
 async def test_of_two_messages_that_one_is_undeliverable_which_was_returned(
     rabbitmq: RabbitmqLab, differs: str
 ):
-    """Otherwise the lost message would count as delivered, and the other one as lost."""
+    """A mix-up would count the lost message as delivered, and the other one as lost."""
     taken = command()
     returned = command() if differs == "message" else taken
     place = {"exchange": "y"} if differs == "exchange" else {"key": "l"} if differs == "key" else {}

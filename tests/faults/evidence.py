@@ -1,4 +1,4 @@
-"""The evidence of a campaign: the provider's books, our databases, and what clients received.
+"""The evidence of a campaign: the provider's books, our databases, and the answers to clients.
 
 It consists of plain rows, so that the invariants are pure functions that can be tested on invented evidence.
 """

@@ -144,7 +144,7 @@ class Staff:
         await in_thread(reconcile)
 
     async def settle_differing(self) -> list[str]:
-        """Compare the books, and settle payments that were changed in the portal. Return what is different.
+        """Compare the books, and settle payments that were changed in the portal. Return what differs then.
 
         There are no comparisons until the provider has to show all movements. For an order without sums they
         find nothing, so staff also look in the portal at each payment whose money they moved there. No other

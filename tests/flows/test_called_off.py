@@ -123,7 +123,7 @@ def is_noted(payment: Payment) -> Callable[[], bool]:
 async def test_an_approval_that_comes_after_the_cancellation_is_released(
     back_end: None, payment: Payment, books: Books, settings: Any, cancel: Callable[[Payment], None]
 ) -> None:
-    """It is not called cancelled until its outcome is known, because the outcome is unknown at that time."""
+    """The bank's answer decides: the payment is not called cancelled while its outcome is unknown."""
     settings.CHECKOUT_INQUIRY_DELAYS = [0.2] * 200
     assert await pay(payment, "pending") == PaymentState.CONFIRMING
     await in_thread(cancel, payment)

@@ -250,7 +250,7 @@ async def test_a_late_copy_of_what_was_handled_is_harmless_after_an_erasure(
 
 
 async def test_the_orchestrators_password_alone_moves_nothing(house: House, payment: Payment) -> None:
-    """Its commands are carried out only if a saga has requested them and still waits for the reply."""
+    """The orchestrator's commands are carried out only if a saga has requested them and still waits."""
     async with at_work(house, without="risk") as start, user_of(house, "checkout") as rogue:
         paying = asyncio.ensure_future(pay(payment, "approve"))
         await eventually(lambda: Saga.objects.values_list("step", flat=True).first(), "assess_risk")

@@ -218,7 +218,7 @@ def test_a_limit_that_would_limit_nothing_is_named_before_anything_starts(monkey
     ],
 )
 def test_a_time_that_no_calendar_can_add_is_named_before_anything_starts(monkeypatch, name, for_ever):
-    """Otherwise timers, log-ins and payments would fail because of it, one after the other."""
+    """Timers, log-ins and payments would otherwise fail because of it, one after the other."""
     monkeypatch.setenv(name, for_ever)
     with pytest.raises(ValidationError, match=name):
         Environment()

@@ -100,7 +100,7 @@ async def test_what_had_a_secret_is_published_without_it_when_nobody_has_come_to
 
 
 async def test_a_message_published_twice_is_handled_once(lab: MemoryLab):
-    """This happens after a crash between publishing and marking."""
+    """Messages are published twice after a crash between publishing and marking."""
     client = await client_of(lab)
     relay = Relay(await lab.broker(), OutboxRows(OutboxMessage, keep))
     async with at_work(await lab.broker(), greeter()):

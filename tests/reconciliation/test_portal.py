@@ -50,7 +50,7 @@ def told(purchase: Twinned, reference: str = "", *, number: int = 1) -> str:
 
 
 def test_a_refund_in_the_portal_of_the_amount_of_ours_is_found(refunded):
-    """It is attributed to ours, so the payment does not change."""
+    """The refund is attributed to ours, so the payment does not change."""
     refunded.books_have(captured=PAID, refunded=600)
     notify(refunded.attempt, f"{told(refunded)} ")
     assert found(reconcile()) == REFUNDED_TWICE

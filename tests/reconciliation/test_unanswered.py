@@ -251,7 +251,7 @@ def a_request_of(purchase: Twinned, verb: Verb, **fields: object) -> None:
 def test_an_order_that_may_exist_although_the_provider_denies_it_is_no_difference(
     paid, books, second_message
 ):
-    """It has just been sent, or its second message may have arrived long ago."""
+    """The order has just been sent, or its second message may have arrived long ago."""
     purchase = paid()
     verb = Verb.COMPLETE_CHALLENGE if second_message else Verb.AUTHORISE
     a_request_of(purchase, verb, **({} if second_message else {"started_at": timezone.now()}))

@@ -206,7 +206,7 @@ class Chance:
         self._undecided_left = self._wrong_answers_left = self._delays_left = 0
 
     def services_in_place(self) -> Sequence[str]:
-        """Choose the services that work in place after this start of the checkout service."""
+        """Choose services that work in place (``messaging.worker.in_place``) after this start of checkout."""
         if not self._has_services_in_place:
             return ()
         return [name for name in IN_PLACE if self._places.random() < 0.7]

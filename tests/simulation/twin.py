@@ -152,7 +152,7 @@ class Twin(MemoryProvider):
         return Line.world.bank.tokens
 
     def be_decided(self, order: Order) -> None:
-        """Carry out what follows from the late decision of an authorisation."""
+        """Carry out the late decision of an authorisation: announce it, and capture if that was requested."""
         self._watched(order.order_code, partial(self._end, order), _SECONDS_TO_SETTLE)
 
     def _watched(self, order_code: str, send: Callable[[], T], seconds_left: float) -> T:

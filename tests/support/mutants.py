@@ -250,7 +250,7 @@ def statement_amounts_ignored() -> Patches:
 
 
 def refunds_under_way_ignored() -> Patches:
-    """Subtract only done refunds from what is refundable. The mutant shows when two are requested at once."""
+    """Subtract only done refunds from the refundable amount. The mutant shows with two requests at once."""
     left: Any = vars(Sums)["left_to_refund"].fget
     under_way = (Operation.State.REQUESTED, Operation.State.PENDING, Operation.State.UNKNOWN)
 

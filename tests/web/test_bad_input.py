@@ -154,7 +154,7 @@ async def test_a_content_type_is_kept_if_there_is_one_that_is_plain(values, is_k
     kept: list[bytes] = []
 
     async def nothing(*_arguments):
-        """Stand in for what the application receives and sends."""
+        """Stand in for the functions with which an application receives and sends."""
 
     async def inside(scope, _receive, _send):
         kept.extend(value for name, value in scope["headers"] if name == b"content-type")

@@ -187,7 +187,7 @@ async def test_a_name_is_refused_as_a_whole_if_one_of_its_addresses_is_private()
     ],
 )
 def test_no_socket_is_made_for_an_address_that_was_not_to_be_reached(family, target):
-    """This is the last check, whatever the resolver and the HTTP library have done before."""
+    """The check of the socket is the last one, whatever the resolver and the HTTP library did before."""
     with pytest.raises(AddressRefused):
         checked_socket("https", (family, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", target))
 

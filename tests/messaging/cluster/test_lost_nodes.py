@@ -86,7 +86,7 @@ async def test_a_process_whose_own_queue_was_on_a_lost_node_is_reached_at_its_ad
 async def test_a_process_whose_own_queue_is_on_a_node_that_stops_is_back_at_the_first_attempt(
     cluster: Cluster, processes: list[RabbitmqBroker], is_drained: bool
 ):
-    """It does not wait for its queue, which can be neither declared nor deleted at that time."""
+    """The process does not wait for its queue, which can be neither declared nor deleted at that time."""
     here, elsewhere = processes
     received = Inbox()
     here.reply_queue.deliver = received  # type: ignore[method-assign]

@@ -161,7 +161,7 @@ def test_no_step_waits_for_ever(kind: str) -> None:
 def test_a_command_to_a_service_of_ours_that_is_not_answered_is_sent_again_or_gives_up_before_money_moves(
     kind: str,
 ) -> None:
-    """Otherwise a step that is missing in a table would fall through to asking the provider."""
+    """A step that is missing in a table would otherwise fall through to asking the provider."""
     definition = KINDS[kind]
     for decision in situations(kind):
         if decision.ask is None or decision.ask.command.address[0] == "payments":

@@ -218,7 +218,7 @@ def test_a_step_that_is_no_longer_configured_is_left_to_staff_and_not_forgotten(
 def test_a_step_that_was_moved_while_a_purchase_stands_at_it_neither_ends_it_nor_begins_it_anew(
     place: Place,
 ) -> None:
-    """Otherwise a purchase would end without its authorisation, or be authorised or refused once more."""
+    """The purchase would otherwise end without its authorisation, or be authorised or refused once more."""
     step = replace(HOLD, refuses={}, undo=None, place=Place.AFTER_CAPTURE)
     steps = {Place.AFTER_CAPTURE: step, Place.BEFORE_AUTHORISATION: replace(HOLD, undo=None)}
     earlier = steps.pop(place)

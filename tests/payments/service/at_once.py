@@ -33,9 +33,9 @@ def behind(
 ) -> list[T]:
     """Call ``second`` during the transaction of ``first``, and commit that when ``second`` waits for it.
 
-    ``at_last`` is what the first transaction does just before its commit, for example a change after it has
-    locked the row. Return both results. If ``second`` waits for nothing, the test fails. Needs a database
-    that locks rows.
+    The first transaction calls ``at_last`` just before its commit, for example to change the row that it has
+    locked. Return both results. If ``second`` waits for nothing, the test fails. Needs a database that locks
+    rows.
     """
     begun = threading.Event()
 

@@ -319,7 +319,7 @@ def test_a_late_refusal_of_an_earlier_copy_does_not_refuse_the_one_that_was_acce
 def test_a_late_answer_to_an_earlier_copy_says_nothing_of_the_one_that_is_under_way(
     authorised, scenarios, late, state
 ):
-    """But if the earlier copy was carried out, that is final."""
+    """If the earlier copy was carried out, however, that is final."""
     capture = operation_on(authorised, CAPTURE, 1250)
     calls = ProviderCall.objects.filter(key=capture.reference)
 

@@ -308,7 +308,7 @@ def test_one_that_staff_may_have_entered_among_the_figures_is_not_booked_again(
 def test_one_that_staff_may_have_included_in_another_claim_s_amount_is_not_booked_again(
     captured, order, says
 ):
-    """They are asked for the whole sum that our books lack."""
+    """Staff are asked for the whole sum that our books lack, so another charge-back may be included."""
     conflicted(captured, Attempt.State.AUTHORISED)
     Payment.objects.update(state=PaymentState.PARTIALLY_CAPTURED)
     saga = claimed(captured, minor=None)

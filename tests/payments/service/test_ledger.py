@@ -45,7 +45,7 @@ def test_both_sides_of_a_posting_are_of_one_moment():
 @pytest.mark.postgresql
 @pytest.mark.parametrize("days", [40, -40])
 def test_a_posting_is_of_the_day_by_the_database_whatever_the_clock_of_its_process_says(days: int):
-    """Otherwise it would be in a month that was closed long ago, or be missing in its own month."""
+    """A posting could otherwise be in a month that was closed long ago, or be missing in its own month."""
     before = timezone.now()
     with time_machine.travel(before + timedelta(days=days)):
         assert post("captured").reply.ok

@@ -205,7 +205,7 @@ def test_the_order_is_confirmed_and_counts_as_paid_only_if_money_was_captured(at
 def test_an_order_that_was_confirmed_stays_paid_if_staff_find_the_money_taken(
     attempt, is_confirmed, has_heard
 ):
-    """Its own capture, which was never sent, is given up: nothing is left for it beside the one found."""
+    """The purchase's own capture, which was never sent, is given up: no money is left for it."""
     purchase = confirmed(attempt, is_confirmed=is_confirmed)
     capture = Saga.objects.get(kind="capture")
     if has_heard:

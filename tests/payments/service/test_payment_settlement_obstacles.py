@@ -110,7 +110,7 @@ def test_a_charge_back_that_our_books_have_no_room_for_is_settled_with_the_payme
 
 
 def test_a_charge_back_of_more_than_our_books_have_captured_is_settled_with_the_payment(aside):
-    """Neither could be settled before the other: somebody had captured the rest in the provider's portal."""
+    """Neither the charge-back nor the payment could be settled first: the rest was captured in the portal."""
     posted(aside, Kind.CAPTURE, 700)
     question = saga_of(conflicted(aside), "asking", "parked")
     question.data = {"claim": "charged_back", "minor": 701}
@@ -127,7 +127,7 @@ def test_a_charge_back_that_our_books_have_room_for_is_settled_first(taken):
 
 
 def test_the_charge_back_of_another_attempt_waits_for_that_attempt(taken):
-    """Its charge-back cannot be booked before, and the attempts without money are settled first."""
+    """No charge-back can be booked before, and the attempts without money are settled first."""
     other = another(taken, A.CONFLICTED)
     question = saga_of(other, "asking", "parked")
     question.data = {"claim": "charged_back", "minor": 500}

@@ -45,7 +45,7 @@ def notified(
 
 @pytest.mark.parametrize("event", ["CAPTURED", "SETTLED"])
 def test_a_capture_in_the_portal_does_not_show_that_ours_arrived(authorised, books, event):
-    """Otherwise an order would be confirmed, with a receipt for money that was never captured.
+    """An order would otherwise be confirmed, with a receipt for money that was never captured.
 
     The account may not have selected CAPTURED, so that only SETTLED reports the capture.
     """
@@ -138,7 +138,7 @@ def test_a_capture_that_was_refunded_since_is_confirmed_although_only_a_hint_tel
 
 
 def test_a_void_is_refused_once_money_was_captured_in_the_portal_and_given_back(authorised, books):
-    """Otherwise it would never have an outcome, because the provider refuses it each time."""
+    """The void would otherwise never have an outcome, because the provider refuses it each time."""
     ours = lost(authorised, Kind.VOID)
     order = books.orders[authorised.order_code]
     order.captured = order.refunded = gbp(1250)

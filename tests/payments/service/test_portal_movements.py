@@ -195,7 +195,7 @@ def test_without_sums_what_may_be_ours_or_anybody_may_have_sent_is_denied(refund
 def test_one_of_another_amount_is_not_forgotten_in_the_question_about_a_refund_that_had_failed(
     refunded_in_part,
 ):
-    """That refund is booked as made after all, which says nothing about the other movement."""
+    """The failed refund is booked as made after all, which says nothing about the other movement."""
     Operation.objects.filter(kind=Kind.REFUND, amount_minor=300).delete()
     Operation.objects.filter(kind=Kind.REFUND, amount_minor=950).update(refusal_reason=FAILED)
     first = notified(refunded_in_part, "refunded", 950)

@@ -175,7 +175,7 @@ def test_sums_that_lack_less_than_it_are_those_of_a_failure_that_nobody_has_told
 def test_sums_that_lack_it_confirm_that_it_failed_only_with_a_failure_that_can_be_no_other_s(
     captured, order, scenarios, state, sibling
 ):
-    """Otherwise the refund may still be booked, days later."""
+    """With any other failure, the refund may still be booked, days later."""
     mine = refund(captured, 529, state)
     refund(captured, 300, sibling)
     is_said_to_have_failed(mine)

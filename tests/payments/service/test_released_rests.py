@@ -222,7 +222,7 @@ def test_a_rest_has_expired_beside_our_own_capture(authorised, worldpay, state):
 
 
 def test_money_may_be_that_of_a_capture_of_ours_which_is_just_being_sent(authorised, worldpay):
-    """Its answer comes in a moment. Otherwise staff would be asked about a capture in our books."""
+    """The capture's answer comes in a moment. A question to staff would then be about a booked capture."""
     capture = operation(authorised, CAPTURE, 800, State.REQUESTED)
     worldpay("EXPIRED", 800)
     assert checked(authorised, "expired", OWED) == "unknown"

@@ -155,7 +155,7 @@ def test_it_ends_if_nothing_is_taken_any_more(purchase: Saga) -> None:
 
 
 def test_a_review_that_finds_all_of_it_gone_back_confirms_nothing(purchase: Saga) -> None:
-    """Nor does it bring the order to staff."""
+    """The review does not bring the order to staff either."""
     for step, status in (("release_stock", Status.COMPENSATED), ("conflicted", Status.PARKED)):
         Saga.objects.filter(pk=purchase.pk).update(step=step, status=status)
         conflicted(purchase.attempt, AttemptState.AUTHORISED)

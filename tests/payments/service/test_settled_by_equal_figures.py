@@ -63,7 +63,7 @@ def test_of_one_of_two_attempts_that_was_released_they_change_nothing_either(att
 
 
 def test_a_purchase_that_has_ended_does_not_hear_of_them(attempt: Attempt) -> None:
-    """Otherwise it would believe the money captured for good, whatever becomes of its capture."""
+    """The purchase would otherwise believe the money captured for good, whatever becomes of its capture."""
     healthy(attempt, P.CAPTURED, (Kind.CAPTURE, 1250))
     Saga.objects.create(
         kind="purchase",

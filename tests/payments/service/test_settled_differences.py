@@ -161,7 +161,7 @@ def test_of_two_orders_with_money_the_other_one_is_given_up_before_the_one_that_
 
 
 def test_one_that_was_looked_into_stands_in_the_way_of_no_other(forgotten_payment):
-    """Its difference may stay, because reconciliation goes on comparing the order."""
+    """The order's difference may stay, because reconciliation goes on comparing the order."""
     paid = another(forgotten_payment, Attempt.State.AUTHORISED)
     posted(paid, Operation.Kind.CAPTURE)
     Payment.objects.update(state=PaymentState.CAPTURED)

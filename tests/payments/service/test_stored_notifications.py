@@ -142,7 +142,7 @@ def test_a_contradiction_that_is_still_one_is_recorded_once_and_stays_one(attemp
 
 
 def test_a_contradiction_that_staff_have_dealt_with_is_not_applied_after_them(attempt, capture):
-    """They may have entered its content by hand."""
+    """Staff may have entered the notification's content by hand."""
     ProviderAccount.objects.update(merchant_code="MISSPELT")
     receive(captured(attempt))
     deal_with_notification(ProviderNotification.objects.get().pk, by="ada", note="entered by hand")
@@ -152,7 +152,7 @@ def test_a_contradiction_that_staff_have_dealt_with_is_not_applied_after_them(at
 
 
 def test_a_try_that_was_under_way_when_staff_dealt_with_a_notification_applies_nothing(attempt, capture):
-    """They may have entered its content by hand, and its command may wait in a queue for an hour."""
+    """Staff may have entered the content by hand, and the command may wait in a queue for an hour."""
     order_code = attempt.order_code
     Attempt.objects.update(order_code="not-known-yet")
     receive(captured(attempt))

@@ -227,7 +227,7 @@ def test_a_void_that_is_refused_releases_nothing(first: Saga, second: Saga, is_m
 def test_an_authorisation_that_has_expired_holds_nothing_but_what_was_captured_of_it(
     first: Saga, second: Saga, captured: int, ended: Callable[[Attempt], Payment]
 ) -> None:
-    """Its attempt stays authorised."""
+    """The attempt stays authorised."""
     if captured:
         posted(second.attempt, Kind.CAPTURE, captured)
     else:

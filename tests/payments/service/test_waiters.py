@@ -159,7 +159,7 @@ def test_those_who_ask_when_nothing_is_being_tried_are_answered_at_once(
 
 
 def test_the_end_of_an_earlier_attempt_is_no_news_for_those_who_wait_for_the_next(payment: Payment):
-    """They would be told that the payment is being processed, and wait no longer."""
+    """Those who wait would be told that the payment is being processed, and would stop waiting."""
     first = payment.attempts.get()
     submit(first)
     purchase = Saga.objects.get()

@@ -172,7 +172,7 @@ def test_a_saga_that_got_its_parent_while_its_lock_was_waited_for_has_that_locke
 
 
 def test_the_end_of_an_attempt_is_not_announced_to_those_who_wait_for_the_next(attempt: Attempt):
-    """Their purchase goes on, whatever has become of the earlier one."""
+    """The next attempt's purchase goes on, whatever has become of the earlier one."""
     reference = attempt.payment.reference
     Payment.objects.update(state=PaymentState.REFUSED)
 
