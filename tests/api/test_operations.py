@@ -33,7 +33,7 @@ async def test_a_capture_is_held_until_the_provider_has_answered(api, manual, ba
     assert not await in_thread(Waiter.objects.count)
 
 
-async def test_of_both_preferences_the_wait_counts(api, manual, back_end):
+async def test_the_wait_counts_if_both_preferences_are_sent(api, manual, back_end):
     await authorise(manual)
     answer = await api.post(f"/payments/{manual.reference}/capture", {}, prefer="respond-async, wait=9")
     assert (answer.status, header(answer, "Preference-Applied")) == (201, "wait=9")

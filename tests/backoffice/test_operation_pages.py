@@ -187,7 +187,7 @@ def test_a_card_number_in_the_reason_is_not_taken(admin_client):
     assert not requested("refund")
 
 
-def test_of_two_people_with_the_form_open_the_second_is_refused_all_of_the_money(staff_client, admin_client):
+def test_the_second_of_two_people_with_the_form_open_is_refused_all_of_the_money(staff_client, admin_client):
     payment = rows.captured()
     client = staff_client(*ALL)
     form = {**opened(client, payment, "refund"), "reason": "Damaged", "confirmed": "yes"}
@@ -198,7 +198,7 @@ def test_of_two_people_with_the_form_open_the_second_is_refused_all_of_the_money
     assert [refund.requested_by for refund in requested("refund")] == ["admin"]
 
 
-def test_of_two_people_with_the_form_open_the_second_is_told_that_less_is_left(staff_client, admin_client):
+def test_the_second_of_two_people_with_the_form_open_is_told_that_less_is_left(staff_client, admin_client):
     payment = rows.captured()
     client = staff_client(*ALL)
     form = {**opened(client, payment, "refund"), "amount": "5", "reason": "Damaged", "confirmed": "yes"}

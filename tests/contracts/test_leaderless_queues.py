@@ -110,7 +110,9 @@ async def test_a_process_that_reads_it_connects_again_and_reads_all_others(
     (await sick.next()).ack()
 
 
-async def test_its_further_tries_end_no_connection_that_others_use(rabbitmq: RabbitmqLab, vhost: str):
+async def test_further_attempts_to_read_it_end_no_connection_that_others_use(
+    rabbitmq: RabbitmqLab, vhost: str
+):
     broker, sick = await rabbitmq.broker(), Inbox()
     leaderless = await a_service(broker, "risk")
     await broker.consume(leaderless.name, sick, prefetch=1)

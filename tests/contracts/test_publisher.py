@@ -80,9 +80,7 @@ async def conversation(
 
 
 @pytest.mark.parametrize("differs", ["message", "exchange", "key"])
-async def test_of_two_messages_that_one_is_undeliverable_which_was_returned(
-    rabbitmq: RabbitmqLab, differs: str
-):
+async def test_the_returned_one_of_two_messages_is_undeliverable(rabbitmq: RabbitmqLab, differs: str):
     """A mix-up would count the lost message as delivered, and the other one as lost."""
     taken = command()
     returned = command() if differs == "message" else taken

@@ -199,7 +199,7 @@ async def test_a_late_reply_is_counted_and_dropped(lab: Lab):
     await until_late_replies(broker, 1)
 
 
-async def test_of_two_replies_the_first_counts(lab: Lab):
+async def test_the_first_of_two_replies_counts(lab: Lab):
     first, second = Reply.success({"n": 1}).encode(), Reply.success({"n": 2}).encode()
     await Echo(await lab.broker(), lambda _: [first, second]).start()
     broker = await caller()

@@ -52,7 +52,7 @@ def port_of(rabbitmq: RabbitmqLab) -> int:
     return port
 
 
-async def test_one_that_accepts_connections_and_says_nothing_is_passed_over(
+async def test_an_address_that_accepts_connections_and_says_nothing_is_passed_over(
     rabbitmq: RabbitmqLab, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(addresses, "CONNECT_TIMEOUT_SECONDS", 0.2)

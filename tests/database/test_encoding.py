@@ -43,7 +43,7 @@ def test_no_table_is_made_in_a_new_one(latin):
     assert not tables
 
 
-def test_one_that_has_tables_is_migrated_and_named(latin):
+def test_a_database_that_has_tables_is_migrated_and_named(latin):
     with psycopg.connect(latin) as connection:
         connection.execute("CREATE TABLE django_migrations (id bigint, app text, name text, applied text)")
         connection.execute("INSERT INTO django_migrations VALUES (1, 'contenttypes', 'none', '2026-01-01')")

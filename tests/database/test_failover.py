@@ -46,7 +46,7 @@ async def gateway(pair, reach):
 
 
 @pytest.mark.slow
-async def test_of_several_servers_the_one_that_can_be_written_to_is_used(pair, reach):
+async def test_the_server_that_can_be_written_to_is_used_of_several(pair, reach):
     run = reach(through(pair.primary.url, place(pair.standby.port), place(pair.primary.port)))
     assert await run(PORT) == [(str(pair.primary.port),)]
 

@@ -335,7 +335,7 @@ def test_a_transaction_of_one_statement_has_no_begin_and_no_commit(is_postgresql
     assert Reservation.objects.get().payment_reference == "mug"
 
 
-def test_such_a_statement_writes_nothing_if_one_of_its_rows_is_known(is_postgresql, mug):
+def test_a_transaction_of_one_statement_writes_nothing_if_one_of_its_rows_is_known(is_postgresql, mug):
     def write_both() -> None:
         with transaction.atomic(), batch(is_last=True):
             insert_in_batch(an_item("cup"))

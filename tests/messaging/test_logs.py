@@ -75,7 +75,9 @@ async def test_a_broker_that_is_away_is_one_error(lines: Lines):
 
 
 @pytest.mark.rabbitmq
-async def test_so_is_one_that_refuses_a_password_and_the_reason_is_named(rabbitmq_url: str, lines: Lines):
+async def test_a_broker_that_refuses_a_password_is_one_error_and_the_reason_is_named(
+    rabbitmq_url: str, lines: Lines
+):
     parts = urlsplit(rabbitmq_url)
     wrong = f"{parts.username}:wrong@{parts.hostname}:{parts.port}"
     await is_refused(urlunsplit(parts._replace(netloc=wrong)))
@@ -93,7 +95,7 @@ async def test_a_lost_connection_is_no_error(rabbitmq_url: str, lines: Lines):
     assert not lines.of(logging.ERROR)
 
 
-async def test_nor_is_a_connection_that_is_closed_while_it_is_being_opened(lines: Lines):
+async def test_a_connection_that_is_closed_while_it_is_being_opened_is_no_error(lines: Lines):
     connected = asyncio.Event()
 
     async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -56,7 +56,7 @@ def test_a_refund_in_the_portal_of_the_amount_of_ours_is_found(refunded):
     assert found(reconcile()) == REFUNDED_TWICE
 
 
-def test_one_that_is_told_in_the_same_words_as_another_is_found(refunded):
+def test_a_movement_that_is_told_in_the_same_words_as_another_is_found(refunded):
     notify(refunded.attempt, told(refunded))
     let_pass(HOUR)
     assert reconcile() == []
@@ -65,7 +65,7 @@ def test_one_that_is_told_in_the_same_words_as_another_is_found(refunded):
     assert found(reconcile()) == REFUNDED_TWICE
 
 
-def test_one_that_has_ended_ours_is_found_when_ours_is_told(refunded):
+def test_a_movement_that_has_ended_ours_is_found_when_ours_is_told(refunded):
     """Ours waited, and the one in the portal was notified first, without a reference."""
     ours = refunded.attempt.operations.get(kind="refund")
     notify(refunded.attempt, told(refunded))

@@ -208,7 +208,7 @@ def test_what_was_unanswered_is_closed_when_the_provider_answers(paid, unclear):
     assert open_rows() == set()
 
 
-def test_of_a_payment_with_two_orders_the_answered_one_is_compared(paid, unclear):
+def test_the_answered_one_of_a_payments_two_orders_is_compared(paid, unclear):
     purchase = paid()
     second = purchase.try_again()
     unclear.add(second.order_code)

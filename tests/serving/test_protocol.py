@@ -78,7 +78,7 @@ async def test_requests_sent_without_waiting_are_answered_one_after_the_other():
         writer.close()
 
 
-async def test_whoever_reads_slowly_gets_all_and_is_waited_for():
+async def test_a_client_that_reads_slowly_gets_all_and_is_waited_for():
     part, parts = b"0" * 1_000, 30_000
     sent = 0
 

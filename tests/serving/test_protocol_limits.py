@@ -213,7 +213,7 @@ async def test_an_answer_before_the_end_of_the_body_ends_the_connection():
         assert await connection.is_closed()
 
 
-async def test_whoever_does_not_read_an_answer_is_dropped(settings):
+async def test_a_client_that_does_not_read_an_answer_is_dropped(settings):
     settings.SERVING_SEND_SECONDS = 0.2
     application = Application(size=50_000_000)
     async with (
@@ -226,7 +226,7 @@ async def test_whoever_does_not_read_an_answer_is_dropped(settings):
         await until(lambda: not server.server_state.connections)
 
 
-async def test_whoever_asks_and_never_reads_is_dropped_with_what_is_unread(settings):
+async def test_a_client_that_asks_and_never_reads_is_dropped_with_the_unread_answers(settings):
     """Each answer is small, so many of them are needed to fill the buffers of both kernels."""
     settings.SERVING_SEND_SECONDS = 0.2
     application = Application(size=50_000)

@@ -57,7 +57,7 @@ def test_it_ends_by_a_signal(program: Program):
 
 
 @pytest.mark.parametrize(("ends", "code"), [("sys.exit(3)", 3), ("1 / 0", 1), ("pass", 0)])
-def test_its_exit_code_and_output_are_those_of_the_program(tmp_path: Path, ends: str, code: int):
+def test_the_exit_code_and_output_are_those_of_the_program(tmp_path: Path, ends: str, code: int):
     script = tmp_path / "ends.py"
     script.write_text(f"import atexit, sys\natexit.register(print, 'last')\nprint('first')\n{ends}\n")
     ended = run([sys.executable, str(script)], os.environ)

@@ -105,7 +105,7 @@ def test_each_currency_and_kind_is_added_up_within_the_time(gateway: Gateway, at
     assert ["captured", "1", "0.01", "GBP"] in [line.split() for line in output.splitlines()]
 
 
-def test_of_a_time_that_is_not_over_it_says_so(gateway: Gateway, attempt: Attempt):
+def test_the_ledger_of_a_time_that_is_not_over_says_so(gateway: Gateway, attempt: Attempt):
     over, not_over = (
         ("--since", "2026-10-01", "--until", "2026-11-01"),
         ("--since", "2026-10-01", "--until", "2999-01-01"),

@@ -119,7 +119,7 @@ def test_a_queue_gets_no_message_any_more_before_it_is_deleted():
     assert [remedy.partition(" it")[0] for _, remedy in found[3:]] == ["make", "delete"]
 
 
-def test_of_two_bindings_that_differ_in_their_arguments_both_are_kept():
+def test_both_of_two_bindings_that_differ_in_their_arguments_are_kept():
     kind = "topic alternate-exchange=checkout.hole"
     bound = Bound("checkout.events", "payment.#", "checkout.events.warehouse", arguments={"for": "reports"})
     found = told(

@@ -199,7 +199,7 @@ def test_one_relay_publishes_at_a_time_and_another_goes_on_when_it_has_ended(att
 
 
 @pytest.mark.parametrize("is_known", [True, False])
-def test_of_two_relays_that_look_at_the_same_moment_one_takes_the_events(
+def test_one_of_two_relays_that_look_at_the_same_moment_takes_the_events(
     attempt: Attempt, is_known: bool
 ) -> None:
     [event] = happen(attempt, "authorised")

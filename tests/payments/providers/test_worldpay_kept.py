@@ -132,7 +132,7 @@ def test_names_in_statements_are_kept_without_card_numbers_and_secrets_and_short
     assert len(statement.order_code) == 200
 
 
-def test_of_many_statements_those_are_kept_that_may_be_applied_and_the_number_of_all():
+def test_statements_that_may_be_applied_are_kept_of_many_and_the_number_of_all():
     provider = worldpay()
     made = provider.parse_notification(notification(payment() + 90 * journal("SETTLED")))
     kept = from_json(to_json(provider, made))

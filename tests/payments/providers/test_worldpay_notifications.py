@@ -253,7 +253,7 @@ def test_the_events_in_a_report_are_statements_like_any_others():
     assert (second.order_code, second.kind) == ("order-2", EventKind.CAPTURED)
 
 
-def test_of_a_report_an_event_that_cannot_be_read_is_left_to_staff_and_spoils_no_other():
+def test_an_event_of_a_report_that_cannot_be_read_is_left_to_staff_and_spoils_no_other():
     content = payment("CAPTURED") + journal("CAPTURED")
     event = f'<orderStatusEvent orderCode="order-{{}}">{content}</orderStatusEvent>'
     strange = f'<orderStatusEvent orderCode="another-program\'s">{content * 2}</orderStatusEvent>'

@@ -294,7 +294,7 @@ def test_two_charge_backs_that_are_told_at_once_are_asked_about_each(captured):
     ("last", "entered", "told"),
     [(CHARGED_BACK, 500, 300), (CHARGED_BACK, 300, 500), (REVERSED, 300, 200)],
 )
-def test_one_that_staff_may_have_entered_among_the_figures_is_not_booked_again(
+def test_a_charge_back_that_staff_may_have_entered_among_the_figures_is_not_booked_again(
     captured, order, says, last, entered, told
 ):
     """Staff enter one sum: that of two charge-backs, or of one less the amount that was returned."""
@@ -305,7 +305,7 @@ def test_one_that_staff_may_have_entered_among_the_figures_is_not_booked_again(
     assert booked() == [(Kind.CHARGE_BACK, entered)]
 
 
-def test_one_that_staff_may_have_included_in_another_claim_s_amount_is_not_booked_again(
+def test_a_charge_back_that_staff_may_have_included_in_another_claim_is_not_booked_again(
     captured, order, says
 ):
     """Staff are asked for the whole sum that our books lack, so another charge-back may be included."""

@@ -279,7 +279,7 @@ def state_of(reference: str) -> str:
         (600, "confirmed"),  # an unknown refund is booked as well
     ],
 )
-def test_one_that_was_made_after_all_need_not_wait_for_one_under_way(
+def test_a_refund_that_was_made_after_all_need_not_wait_for_one_under_way(
     authorised, scenarios, refunded, outcome
 ):
     operation(authorised, CAPTURE, 1250, State.DONE)
@@ -290,7 +290,7 @@ def test_one_that_was_made_after_all_need_not_wait_for_one_under_way(
 
 
 @pytest.mark.parametrize(("refunded", "outcome"), [(100, "unknown"), (300, "booked"), (400, "booked")])
-def test_of_two_that_failed_the_one_that_is_named_was_made_if_there_is_room_for_it(
+def test_the_named_one_of_two_failed_refunds_was_made_if_there_is_room_for_it(
     authorised, scenarios, refunded, outcome
 ):
     operation(authorised, CAPTURE, 1250, State.DONE)
@@ -300,7 +300,7 @@ def test_of_two_that_failed_the_one_that_is_named_was_made_if_there_is_room_for_
     assert state_of(other) == State.REFUSED
 
 
-def test_of_two_that_failed_none_was_made_without_sums(authorised, scenarios):
+def test_none_of_two_failed_refunds_was_made_without_sums(authorised, scenarios):
     operation(authorised, CAPTURE, 1250, State.DONE)
     _, failed = failed_refund(authorised, 100), failed_refund(authorised, 300)
     says(scenarios, EventKind.REFUNDED)
@@ -308,7 +308,7 @@ def test_of_two_that_failed_none_was_made_without_sums(authorised, scenarios):
     assert state_of(failed) == State.REFUSED
 
 
-def test_of_two_that_failed_a_hint_names_none_until_both_were_made(authorised, scenarios):
+def test_a_hint_names_none_of_two_failed_refunds_until_both_were_made(authorised, scenarios):
     operation(authorised, CAPTURE, 1250, State.DONE)
     _, failed = failed_refund(authorised, 300), failed_refund(authorised, 300)
     says(scenarios, EventKind.REFUNDED, refunded=300)

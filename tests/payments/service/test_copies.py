@@ -40,9 +40,7 @@ def refuse(scenarios: Scenarios, verb: str) -> None:
 
 
 @pytest.mark.parametrize(("age", "captured"), [(timedelta(hours=2), 300), (2 * DAY, 0)])
-def test_that_the_latest_copy_did_not_leave_us_says_nothing_of_an_earlier_one(
-    authorised, order, age, captured
-):
+def test_a_copy_that_did_not_leave_us_says_nothing_of_an_earlier_one(authorised, order, age, captured):
     earlier = timezone.now() - age
     operation = sent(authorised, CAPTURE, outcome="not_sent", earlier_at=earlier)
     carry_out(operation)

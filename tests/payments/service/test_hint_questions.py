@@ -45,7 +45,7 @@ def test_about_one_attempt_they_come_later_and_later_and_then_no_more(authorised
     assert waits_of_questions(authorised, 5) == [0, 5, 15, None, None]
 
 
-def test_they_wait_until_the_answer_must_show_what_was_told(authorised, settings):
+def test_inquiries_wait_until_the_answer_must_show_the_notified_event(authorised, settings):
     settings.CHECKOUT_INQUIRY_DELAYS = [5, 15]
     settings.CHECKOUT_ORDER_LAG_SECONDS = 10
     assert waits_of_questions(authorised, 3) == [10, 10, 15]

@@ -176,7 +176,7 @@ def test_a_hint_holds_the_money_back_while_its_first_question_is_open_and_a_late
     assert refundable(taken) == 1000
 
 
-def test_of_a_hint_that_the_provider_confirms_without_an_amount_everything_is_at_risk(taken):
+def test_everything_is_at_risk_if_the_provider_confirms_a_hint_without_an_amount(taken):
     saga = asked(taken, 300, is_proven=False)
     answered(saga, outcome="unclear", why="The amount is what anybody may have sent us.")
     assert (saga.status, refundable(taken)) == (Saga.Status.PARKED, 0)
@@ -235,7 +235,7 @@ def test_a_refund_that_was_requested_before_the_dispute_was_known_is_refused_ins
     assert carry_out(requested(taken_there, 700)) == "pending"
 
 
-def test_of_two_refunds_under_way_only_as_many_are_refused_as_the_dispute_claims(taken_there, books):
+def test_only_as_many_refunds_under_way_are_refused_as_the_dispute_claims(taken_there, books):
     first, second = requested(taken_there, 500), requested(taken_there, 500)
     told(taken_there, 500)
     assert [carry_out(first), carry_out(second)] == ["refused", "pending"]

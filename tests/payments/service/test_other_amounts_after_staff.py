@@ -133,7 +133,7 @@ def test_sums_that_are_exactly_ours_show_that_staff_were_right(attempt, answers)
     assert (capture.state, capture.doubt) == (State.DONE, "")
 
 
-def test_one_of_another_amount_is_not_sent_again(attempt):
+def test_an_operation_of_another_amount_is_not_sent_again(attempt):
     made_authorised(attempt)
     capture = parked(attempt, CAPTURE)
     told(capture, "CAPTURED", 1000)

@@ -166,7 +166,7 @@ def test_a_charge_back_that_was_returned_or_never_made_becomes_a_reversal(taken)
     assert balances() == kept(1250)
 
 
-def test_of_two_refunds_of_one_amount_staff_say_which_one_the_provider_does_not_have(taken):
+def test_staff_say_which_of_two_equal_refunds_the_provider_does_not_have(taken):
     refunds = [posted(taken, Kind.REFUND, 300) for _ in range(2)]
     aside = conflicted(taken, A.AUTHORISED)
     refused(aside, books_with(1250, refunded=300), "do not tell which of them")

@@ -213,14 +213,14 @@ def test_a_capture_for_which_there_is_room_is_given_up_if_it_may_be_a_part_of_wh
         (350, [State.REFUSED, State.UNKNOWN]),
     ],
 )
-def test_of_several_captures_those_have_arrived_that_are_certainly_what_was_found(aside, amount, ends):
+def test_captures_have_arrived_that_are_certainly_among_what_was_found(aside, amount, ends):
     sagas = [parked_capture(aside, 300), parked_capture(aside, 400)]
     assert settled(aside, books_with(amount, is_held=True)).state == P.PARTIALLY_CAPTURED
     assert [end_of(each) for each in sagas] == ends
     assert balances() == kept(amount)
 
 
-def test_of_two_captures_of_one_amount_that_has_arrived_of_which_staff_have_said_so_before(aside):
+def test_the_one_of_two_equal_captures_has_arrived_that_staff_said_has(aside):
     sagas = [parked_capture(aside, 300), parked_capture(aside, 300)]
     decision = decided(Operation.objects.get(reference=sagas[1].key), arrived=True)
     assert settled(aside, books_with(300, is_held=True)).state == P.PARTIALLY_CAPTURED
@@ -291,7 +291,7 @@ def test_an_attempt_without_an_end_comes_first(aside, state):
 @pytest.mark.parametrize(
     ("state", "why"), [(A.CONFLICTED, "contradicts us as well"), (A.AUTHORISED, "holds money")]
 )
-def test_of_two_attempts_that_may_hold_money_the_one_without_is_settled_first(aside, state, why):
+def test_the_attempt_without_money_is_settled_first_of_two(aside, state, why):
     other = another(aside, state)
     for theirs in (HELD, books_with(1250)):
         refused(aside, theirs, why)

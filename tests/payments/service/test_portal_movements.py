@@ -44,7 +44,7 @@ def refunded_in_part(authorised, books) -> Attempt:
 
 
 @pytest.mark.parametrize("is_named", [False, True])
-def test_one_that_is_notified_while_ours_has_no_outcome_does_not_end_ours(authorised, is_named):
+def test_a_movement_that_is_notified_while_ours_has_no_outcome_does_not_end_ours(authorised, is_named):
     """If the event names our operation, the provider contradicts us, and is queried; ours is not settled."""
     ours = operation_on(authorised, Kind.CAPTURE)
     settle(ours, State.PENDING)
@@ -90,7 +90,7 @@ def notified(
 
 
 @pytest.mark.parametrize(("kind", "ours"), [("captured", 1250), ("refunded", 300)])
-def test_one_of_another_amount_than_ours_is_asked_about_and_one_of_the_same_is_ours(
+def test_a_movement_of_another_amount_is_asked_about_and_one_of_the_same_is_ours(
     refunded_in_part, kind, ours
 ):
     assert notified(refunded_in_part, kind, ours) is None
@@ -137,7 +137,7 @@ def test_a_settlement_in_another_currency_may_be_that_of_ours(authorised):
     assert notified(authorised, "settled", 99_000, currency="JPY") is None
 
 
-def test_of_one_without_a_capture_of_ours_the_amount_says_nothing_in_another_currency(authorised):
+def test_an_amount_in_another_currency_says_nothing_without_a_capture_of_ours(authorised):
     saga = notified(authorised, "settled", 99_000, currency="JPY")
     assert saga is not None
     assert (saga.data["claim"], saga.data["minor"], saga.data["currency"]) == ("captured", None, "")
@@ -192,7 +192,7 @@ def test_without_sums_what_may_be_ours_or_anybody_may_have_sent_is_denied(refund
 
 
 @pytest.mark.usefixtures("no_sums")
-def test_one_of_another_amount_is_not_forgotten_in_the_question_about_a_refund_that_had_failed(
+def test_a_movement_of_another_amount_is_not_forgotten_in_the_question_about_a_failed_refund(
     refunded_in_part,
 ):
     """The failed refund is booked as made after all, which says nothing about the other movement."""

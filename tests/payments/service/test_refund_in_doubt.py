@@ -279,7 +279,7 @@ def test_two_that_came_back_at_once_are_both_found(captured, order):
     assert [inquire_operation(first), inquire_operation(second)] == ["refused", "refused"]
 
 
-def test_one_that_was_denied_is_certain_again_when_another_comes_back(captured, order):
+def test_a_refund_that_was_denied_is_certain_again_when_another_comes_back(captured, order):
     first, second = refund(captured, 300), refund(captured, 300)
     is_said_to_have_failed(first)
     order.refunded = gbp(600)

@@ -73,7 +73,7 @@ def test_a_sum_that_other_refunds_explain_shows_none_although_no_settlement_was_
     assert inquire_operation(second) == "undecided"
 
 
-def test_of_many_refunds_no_sum_is_believed_without_balances_of_settled_money(captured, worldpay):
+def test_no_sum_of_many_refunds_is_believed_without_balances_of_settled_money(captured, worldpay):
     for minor in range(1, 13):
         operation(captured, REFUND, minor)
     last = lost(captured, REFUND, 500)

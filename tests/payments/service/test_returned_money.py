@@ -120,7 +120,7 @@ def test_the_order_is_not_confirmed_while_all_of_the_money_is_being_refunded(pur
     assert place_of(purchase) == ("money_returned", Status.PARKED)
 
 
-def test_nor_while_the_payment_contradicts_us(purchase: Saga) -> None:
+def test_the_order_is_not_confirmed_while_the_payment_contradicts_us(purchase: Saga) -> None:
     """The merchant's staff may have refunded the payment in the provider's portal."""
     reversed_by_issuer(purchase)
     orders_reviewed()
@@ -133,7 +133,7 @@ def test_nor_while_the_payment_contradicts_us(purchase: Saga) -> None:
         resume_saga(purchase.pk, by="ada")
 
 
-def test_one_that_staff_have_closed_is_not_brought_back_by_money_that_goes(purchase: Saga) -> None:
+def test_an_order_that_staff_have_closed_is_not_brought_back_by_money_that_goes(purchase: Saga) -> None:
     data = {**purchase.data, "is_order_cancelled": True}
     Saga.objects.filter(pk=purchase.pk).update(step="cancel_order", data=data)
     reversed_by_issuer(purchase, 500)
@@ -230,7 +230,7 @@ def test_while_the_stock_is_still_being_released_it_is_looked_at_again_later(rel
     assert place_of(releasing) == ("money_returned", Status.PARKED)
 
 
-def test_one_that_is_parked_while_it_undoes_is_looked_at_again_later(releasing: Saga) -> None:
+def test_a_purchase_that_is_parked_while_it_undoes_is_looked_at_again_later(releasing: Saga) -> None:
     Saga.objects.filter(pk=releasing.pk).update(status=Status.PARKED)
     reversed_by_issuer(releasing)
     before = OutboxMessage.objects.filter(type=ReviewOrder.to).count()

@@ -140,7 +140,7 @@ def captured_by_us(attempt: Attempt, books: Books, minor: int) -> Order:
     return order
 
 
-def test_of_more_than_we_asked_for_only_the_rest_is_taken_into_the_books(authorised, books):
+def test_only_the_rest_is_booked_of_more_than_we_asked_for(authorised, books):
     captured_by_us(authorised, books, 500).captured = gbp(1250)
     assert reviewed(authorised) == "held"
     assert adopted() == [("capture", 750, State.DONE)]
@@ -212,7 +212,7 @@ def test_a_process_whose_clock_is_ahead_does_not_believe_a_sum_from_before_our_l
         {"charged_back": 501},
     ],
 )
-def test_of_sums_that_cannot_all_be_right_none_is_believed(authorised, books, theirs):
+def test_sums_that_cannot_all_be_right_are_not_believed(authorised, books, theirs):
     order = captured_by_us(authorised, books, 500)
     for name, minor in theirs.items():
         setattr(order, name, gbp(minor))

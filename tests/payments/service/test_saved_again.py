@@ -74,7 +74,7 @@ def test_a_card_that_is_saved_while_its_token_is_deleted_is_not_usable_and_its_t
     assert TOKEN.token not in books.tokens
 
 
-def test_nor_is_one_whose_answer_comes_when_the_removed_card_has_been_erased(removed, account):
+def test_a_card_whose_answer_comes_when_the_removed_one_has_been_erased_is_not_usable(removed, account):
     def meanwhile() -> None:
         SavedCard.objects.filter(pk=removed.pk).update(customer_reference="")
         removed.refresh_from_db()

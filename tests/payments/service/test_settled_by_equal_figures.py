@@ -45,14 +45,14 @@ def healthy(attempt: Attempt, state: PaymentState, *operations: tuple[str, int])
         (P.EXPIRED, [], NOTHING),
     ],
 )
-def test_they_are_a_fact_with_a_name_and_change_nothing_else(
+def test_equal_figures_are_a_fact_with_a_name_and_change_nothing_else(
     attempt: Attempt, state: PaymentState, operations: list[tuple[str, int]], theirs: TheirBooks
 ) -> None:
     healthy(attempt, state, *operations)
     assert_nothing_changes(attempt, theirs)
 
 
-def test_of_one_of_two_attempts_that_was_released_they_change_nothing_either(attempt: Attempt) -> None:
+def test_equal_figures_of_a_released_attempt_change_nothing_either(attempt: Attempt) -> None:
     healthy(attempt, P.VOIDED, (Kind.VOID, 1250))
     paid = another(attempt, Attempt.State.AUTHORISED)
     posted(paid, Kind.CAPTURE)

@@ -69,7 +69,7 @@ def test_an_authorisation_that_was_cancelled_in_the_portal_is_released(attempt):
 
 
 @pytest.mark.parametrize("state", [PaymentState.OPEN, PaymentState.PROCESSING, PaymentState.REFUSED])
-def test_of_a_payment_without_money_nothing_is_settled(captured, state):
+def test_nothing_is_settled_of_a_payment_without_money(captured, state):
     Payment.objects.update(state=state)
     refused(captured, books_with(1250), "nothing to settle")
 
@@ -138,7 +138,7 @@ def test_a_charge_back_for_which_our_books_had_no_room_is_entered_with_the_captu
     assert Payment.objects.get().state == PaymentState.CHARGED_BACK
 
 
-def test_one_of_which_nobody_told_the_amount_is_settled_first(captured_in_part):
+def test_a_claim_whose_amount_nobody_told_is_settled_first(captured_in_part):
     saga = claimed(captured_in_part, minor=None)
     with pytest.raises(OperationRejected, match="Settle that first"):
         settled(captured_in_part, books_with(1250, charged_back=1250))

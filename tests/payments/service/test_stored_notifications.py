@@ -190,7 +190,7 @@ def test_what_was_erased_is_not_stored_again(attempt, capture):
     assert ProviderNotification.objects.get().body == ""
 
 
-def test_of_a_hint_that_is_given_up_no_statements_are_kept(attempt):
+def test_no_statements_of_a_hint_that_is_given_up_are_kept(attempt):
     ProviderAccount.objects.update(provider="worldpay_wpg")
     Attempt.objects.update(order_code="elsewhere-1")
     record_notification(ACCOUNT, captured(attempt))

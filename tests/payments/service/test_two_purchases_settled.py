@@ -186,7 +186,7 @@ def test_a_claim_that_contradicts_nothing_is_not_waited_for(first: Saga, second:
     assert settled(first.attempt, NOTHING).state == PaymentState.CAPTURED
 
 
-def test_nor_is_one_that_staff_have_booked(first: Saga, second: Saga) -> None:
+def test_a_claim_that_staff_have_booked_is_not_waited_for(first: Saga, second: Saga) -> None:
     """A refund that had failed was made after all."""
     confirmed(second.attempt, "refunded", "booked")
     posted(second.attempt, Kind.CAPTURE)

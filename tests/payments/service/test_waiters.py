@@ -141,14 +141,14 @@ def test_a_page_is_told_for_as_long_as_it_may_be_open(payment: Payment, days: fl
 
 
 @pytest.mark.parametrize(("days", "writes"), [(0.9, 0), (1.1, 1)])
-def test_that_a_page_is_open_is_written_once_a_day(payment: Payment, days: float, writes: int):
+def test_an_open_page_is_recorded_once_a_day(payment: Payment, days: float, writes: int):
     Payment.objects.update(watched_at=(earlier := timezone.now() - timedelta(days=days)))
     watch_payment(payment.reference)
     assert Payment.objects.filter(watched_at__gt=earlier).count() == writes
 
 
 @pytest.mark.parametrize("state", [state for state in PaymentState if state != PaymentState.PROCESSING])
-def test_those_who_ask_when_nothing_is_being_tried_are_answered_at_once(
+def test_clients_who_ask_when_nothing_is_being_tried_are_answered_at_once(
     payment: Payment, state: PaymentState
 ):
     """The next change may need the shopper, who waits for this answer."""

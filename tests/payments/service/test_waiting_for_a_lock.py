@@ -61,7 +61,7 @@ def test_two_notifications_of_one_capture_move_it_once(attempt: Attempt):
     assert Event.objects.filter(type="capture.succeeded").count() == 1
 
 
-def test_of_two_proven_copies_of_a_hint_one_is_applied():
+def test_one_of_two_proven_copies_of_a_hint_is_applied():
     attempt = an_attempt(an_account())
     text = body(attempt, "AUTHORISED").encode()
     record_notification("twin", text)

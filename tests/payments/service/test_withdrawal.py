@@ -117,7 +117,7 @@ def test_staff_read_the_provider_s_sentence_and_the_money_is_free_while_it_is_pa
 
 
 @KINDS
-def test_one_of_which_a_copy_may_have_arrived_keeps_its_money_while_it_is_parked(begun, books, kind):
+def test_a_parked_operation_whose_copy_may_have_arrived_keeps_its_money(begun, books, kind):
     operation = begun(kind)
     lose(operation, books)
     ProviderCall.objects.filter(verb=kind).update(outcome="not_able", earlier_at=F("started_at"))

@@ -48,7 +48,7 @@ def test_it_is_voided_by_the_clock_once(authorised: Attempt):
     assert OutboxMessage.objects.filter(type="checkout.start_operation").count() == 1
 
 
-def test_one_that_is_young_is_left(old: Attempt):
+def test_a_young_authorisation_is_left(old: Attempt):
     was_authorised(old, timedelta(minutes=59))
     assert void_expired() == 0
 

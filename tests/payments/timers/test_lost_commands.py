@@ -257,7 +257,7 @@ def test_an_operation_whose_beginning_was_lost_is_begun_again_until_it_has_begun
     assert begun_now() == []
 
 
-def test_its_new_command_is_one_that_begins_it(refund):
+def test_the_new_command_of_an_operation_is_one_that_begins_it(refund):
     send_lost_again()
     deliver(checkout.service, OutboxMessage.objects.get().envelope())
     assert (Saga.objects.get().kind, Saga.objects.get().key) == ("refund", refund.reference)

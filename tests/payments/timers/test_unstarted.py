@@ -49,7 +49,7 @@ def test_it_is_given_up_and_may_be_tried_again(forgotten: Attempt):
     assert OutboxMessage.objects.filter(type="checkout.announce_payment").exists()
 
 
-def test_one_that_was_cancelled_meanwhile_is_not_tried_again(forgotten: Attempt):
+def test_an_attempt_that_was_cancelled_meanwhile_is_not_tried_again(forgotten: Attempt):
     Attempt.objects.filter(pk=forgotten.pk).update(called_off_at=timezone.now())
     assert give_up_unstarted() == 1
     forgotten.refresh_from_db()
