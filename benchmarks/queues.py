@@ -1,6 +1,6 @@
 """A simulation of the queues of an installation, from measured costs: `python -m benchmarks.queues`.
 
-It answers where purchases would wait on more cores than there were to measure on. Each process, and each core
+It answers where purchases would wait on more cores than the measured machine has. Each process, and each core
 of RabbitMQ and PostgreSQL, serves one visit at a time, in the order of arrival. A purchase visits them one
 after the other. Service times are exponential with the measured means. The provider answers at once. Locks,
 disks and networks are not simulated.

@@ -65,7 +65,7 @@ class Broker(ABC):
 
     @abstractmethod
     async def close(self) -> None:
-        """Wait for outstanding confirms (a second at most), then disconnect. Waits for replies end."""
+        """Wait for outstanding confirms (a second at most), then disconnect and end all waits for replies."""
 
     @property
     @abstractmethod

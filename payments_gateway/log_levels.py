@@ -9,7 +9,7 @@ class UnavailableIsNoError(logging.Filter):
     """A filter that gives the line about a 503 response the level INFO.
 
     Such a response means that the database or the broker is away, which is logged once as an error, or that a
-    process starts or stops. During an outage, and at each restart, every request and every request for
+    process starts or stops. During an outage, and at each restart, every request and every check of
     ``/readyz`` would write such a line, and hide the lines that need somebody.
     """
 

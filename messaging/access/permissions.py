@@ -97,7 +97,7 @@ def _permissions_of_foreign(participant: Participant, topology: Topology) -> Per
     nothing = Topics(write=NOTHING, read=NOTHING)
     return Permissions(
         configure=NOTHING,
-        write=_any_of([queue]),  # which is for bindings: publishing to a queue takes the default exchange
+        write=_any_of([queue]),  # only for bindings: to publish, the default exchange is needed
         read=_any_of([queue, re.escape(topology.events)]),
         topics={
             topology.commands: nothing,

@@ -66,14 +66,14 @@ class GroupMembers:
             self._settle(group)
 
     def _settle(self, group: str) -> None:
-        change = self._bring_in_line(group, self._settling.get(group))
+        change = self._update_binding(group, self._settling.get(group))
         self._settling[group] = self._loop.create_task(change)
 
     async def _settled(self, group: str) -> None:
         if group in self._settling:
             await asyncio.shield(self._settling[group])
 
-    async def _bring_in_line(self, group: str, earlier: asyncio.Task[None] | None) -> None:
+    async def _update_binding(self, group: str, earlier: asyncio.Task[None] | None) -> None:
         """Make the group's binding match its members. Changes of one group run one after another."""
         if earlier is not None:
             await asyncio.wait({earlier})

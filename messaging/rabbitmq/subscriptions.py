@@ -87,7 +87,7 @@ class Subscriptions:
     queues that were asked for at that moment, or whose reading has to begin again, are therefore read on a
     second connection, which they share, and on which they are asked for one after another. After one of them
     was read there, it is next read on the common connection again. If no second connection can be opened, the
-    common one is used, too.
+    common one is used.
 
     The broker also ends the connection if it cannot deliver a message, for example some of AMQP 1.0 to a
     client of AMQP 0.9.1. That happens at each delivery, until the queue's limit is reached. All messages in

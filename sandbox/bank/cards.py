@@ -1,4 +1,4 @@
-"""Decryption of cards that the encryption script sealed. Only data that may be on a receipt is stored.
+"""Decryption of cards that the encryption script sealed. Only data that may be shown is stored.
 
 Source for key format and claims: the provider's open-source script,
 `Worldpay/worldpay-cse-lib-javascript:worldpay-js/worldpay-cse.js`.

@@ -34,7 +34,7 @@ def pair() -> Iterator[Pair]:
 
 @pytest.fixture
 def reach(django_db_blocker: DjangoDbBlocker) -> Iterator[Callable[[str], Run]]:
-    """Yield a function that connects to an address as the gateway does, and returns one for statements."""
+    """Yield a function that returns, for an address, a function that runs statements there."""
     # Another name for each test, because threads keep the connections that they know by name.
     alias = f"reached_{uuid.uuid4().hex}"
 

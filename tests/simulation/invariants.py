@@ -68,7 +68,7 @@ def watch_history(database: sqlite3.Connection) -> None:
 
 
 def check(world: "World") -> list[str]:
-    """Return violations of I1 to I7, I9, I11 and I13 at rest; earlier ones are in ``world.violations``."""
+    """Return violations of I1 to I7, I9, I11 and I13 at the end; earlier ones are in ``world.violations``."""
     books = Ledgers(world.rows, world.bank.books, world.bank.given_up)
     findings = [
         *_nothing_lost(world, books),

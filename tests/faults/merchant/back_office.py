@@ -74,7 +74,7 @@ class BackOffice:
         return None if view is None else view.state
 
     async def erase(self, payment: str) -> bool:
-        """Erase the personal data of a payment. Return False if it has not come to rest."""
+        """Erase the personal data of a payment. Return False if its processing has not ended."""
 
         def erase() -> bool:
             with contextlib.suppress(CommandError), open(os.devnull, "w") as nowhere:
