@@ -59,7 +59,7 @@ class Source(Protocol):
         """
 
     async def listen(self, bell: Bell) -> None:
-        """Set ``bell`` when messages have been written, until cancelled, if the database can tell."""
+        """Set ``bell`` when messages have been written, until cancelled, if the database notifies of them."""
 
     def due_in(self) -> float:
         """Return the seconds until the next known message is due; infinity without one."""

@@ -43,10 +43,10 @@ class AmqpConnection(AsyncioConnection):
         return decode_frame(self._frame_buffer)  # type: ignore[attr-defined]
 
     def _on_connection_workflow_done(self, outcome: Any) -> None:
-        """Note why the connection could not be opened.
+        """Pass the result of the opening on to pika, with an exception in place of an exception's class.
 
-        If the opening is aborted, pika 1.4 passes the class of an exception instead of an exception, and then
-        fails with a traceback in the log. That would happen whenever a process stops while it connects.
+        pika 1.4 passes the class if the opening is aborted, and then fails with a traceback in the log. That
+        would happen whenever a process stops while it connects.
         """
         ended = outcome() if isinstance(outcome, type) else outcome
         super()._on_connection_workflow_done(ended)  # type: ignore[misc]

@@ -168,7 +168,7 @@ def test_return_and_webhook_settle_the_order_once_in_either_order():
 
 @pytest.mark.parametrize("state", ["open", "declined"])
 def test_a_shopper_who_may_still_pay_is_led_back_to_the_same_payment(state):
-    """A second payment, beside one that its pages still offer, could be paid as well."""
+    """A second payment could be paid in addition to the first one, which its pages still offer."""
     settle, order = run(code("python", "def settle")).settle, dict[str, object]()
     assert settle(order, payment(state, 2, pay_at=PAY_AT)) == "try again"
     assert order["pay_at"] == PAY_AT

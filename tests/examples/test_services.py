@@ -131,7 +131,7 @@ async def test_terminated_it_finishes_what_it_has_and_leaves_the_rest(asker: Ask
 
 
 async def test_it_comes_back_after_a_lost_connection(asker: Asker) -> None:
-    """One connects again by itself, the other one ends and is started again by its supervisor."""
+    """One example connects again by itself. The other one ends, and its supervisor starts it again."""
     await asker.send(asker.command())
     await asker.answer()
     asker.program.kill()

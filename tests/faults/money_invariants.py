@@ -128,7 +128,7 @@ def _statements_agree(evidence: Evidence, reference: str) -> Found:
 
 
 def _amounts_agree(evidence: Evidence, reference: str) -> Found:
-    """Check that the provider has booked each capture and refund that is done with our amount."""
+    """Check that each done capture and refund was booked by the provider with our amount."""
     ours = {each.reference: each for each in evidence.operations.get(reference, ()) if each.state == "done"}
     for order in evidence.orders_of(reference):
         for entry in order.entries:

@@ -66,7 +66,7 @@ def test_a_movement_that_is_told_in_the_same_words_as_another_is_found(refunded)
 
 
 def test_a_movement_that_has_ended_ours_is_found_when_ours_is_told(refunded):
-    """Ours waited, and the one in the portal was notified first, without a reference."""
+    """Our operation waited, and the movement in the portal was notified first, without a reference."""
     ours = refunded.attempt.operations.get(kind="refund")
     notify(refunded.attempt, told(refunded))
     let_pass(HOUR)

@@ -310,7 +310,7 @@ def begin_of_the_answer_to_one_too_many(address: tuple[str, int]) -> bytes:
 async def test_a_refused_connection_may_send_its_request_before_it_reads_why(
     application, settings, setting, monkeypatch
 ):
-    """If it were closed at once, it would be reset, and the client would not see why. In a flood it is."""
+    """A connection that is closed at once is reset, so that the client does not see why. In a flood it is."""
     monkeypatch.setattr(writing, "LINGER_SECONDS", 30)  # a busy machine may need more than a second
     monkeypatch.setattr(connection_limit, "LINGER_SECONDS", 600)
     monkeypatch.setattr(connection_limit, "MOST_CLOSING", 2)

@@ -1,4 +1,4 @@
-"""``make demo MESS=1`` makes the cases that the page of the rehearsal tells staff to settle."""
+"""``make demo MESS=1`` leaves the unsettled cases that the page about the rehearsal lists."""
 
 import re
 from pathlib import Path

@@ -67,7 +67,7 @@ async def test_410_disables_the_endpoint_and_says_so(shop, make_sender, settings
 
 @pytest.mark.parametrize("status", [410, 500])
 async def test_a_failure_after_the_endpoint_was_disabled_says_nothing_about_it(shop, make_sender, status):
-    """Staff who have disabled it are not told that it fails, and it keeps their reason."""
+    """Staff who have disabled the endpoint are not told that it fails, and their reason is kept."""
     going_on = asyncio.Event()
 
     async def fail_later(exchange):
@@ -206,7 +206,7 @@ async def test_a_failing_endpoint_is_warned_once_before_it_is_disabled(shop):
 
 
 async def test_an_endpoint_that_fails_no_more_is_neither_warned_nor_disabled(shop):
-    """Nothing was sent to it after its only failure, the last attempt at an event that was given up."""
+    """Nothing was sent to the endpoint after its only failure, the last attempt at an event."""
     made = await registered(shop.url(), contact_email="dev@shop.example")
     (delivery,) = await pinged(made)
     over = {"state": Delivery.State.FAILED, "tries": 11, "next_try_at": None, "ended_at": ago(hours=80)}

@@ -88,7 +88,7 @@ def test_few_statements_find_the_time_and_none_are_made_with_a_cursor(shop):
 
 
 def test_a_cursor_of_another_time_does_not_bound_this_one(shop):
-    """The rows are right, and the search is made, so that nobody can force a long history to be read."""
+    """The period is searched, whatever the cursor is, so that no request reads a long history."""
     cursor = list_payments(shop, limit=10, **between(5_000, 5_100)).next_cursor
     page, statements = read(list_payments, shop, limit=10, cursor=cursor, **between(4_000, 4_005))
     assert [each.order_reference for each in page.items] == ["4004", "4003", "4002", "4001", "4000"]

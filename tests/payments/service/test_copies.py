@@ -67,7 +67,7 @@ def test_a_void_of_which_a_copy_is_refused_was_not_carried_out_if_the_order_is_h
 
 @pytest.mark.parametrize("kind", [CAPTURE, REFUND])
 def test_what_was_given_up_may_be_what_the_provider_shows(authorised, order, kind):
-    """Staff gave the first one up, and the merchant requested another one of the same amount."""
+    """Staff gave the first operation up, and the merchant requested another one of the same amount."""
     if kind == REFUND:
         whole = operation_on(authorised, CAPTURE, 1250)
         Operation.objects.filter(pk=whole.pk).update(state=State.DONE)

@@ -65,7 +65,7 @@ def test_a_repeated_capture_or_refund_is_compared_with_the_provider_s_books_even
 
 
 def test_a_refund_that_fails_a_second_time_on_one_day_is_in_doubt_again(captured):
-    """Staff found that it had arrived when it was reported as failed, and then it failed."""
+    """The refund was reported as failed, staff found that it had arrived, and then it failed."""
     refund = operation_on(captured, Operation.Kind.REFUND, 300)
     settle(refund, State.DONE)
     assert told(captured, "REFUND_FAILED", 300, refund.reference)

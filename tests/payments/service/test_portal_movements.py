@@ -147,7 +147,7 @@ def test_an_amount_in_another_currency_says_nothing_without_a_capture_of_ours(au
 def test_it_is_not_denied_while_one_of_ours_is_open_that_would_explain_the_sum(
     authorised, books, kind, event
 ):
-    """Ours may be refused once the provider reports no sums: nothing would show the event again."""
+    """Our operation may be refused once the provider reports no sums. Then nothing shows the event again."""
     order = books.orders[authorised.order_code]
     if kind == Kind.REFUND:
         order.captured = order.amount

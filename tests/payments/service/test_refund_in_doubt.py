@@ -56,7 +56,7 @@ def test_a_failure_that_names_none_is_that_of_the_refund_in_doubt(captured, scen
 def test_an_answer_decides_nothing_that_may_be_from_before_the_refund_s_end_or_its_failure(
     captured, scenarios, settings, shown, outcome, is_recent
 ):
-    """The provider's notifications of both came just now, in either order, or earlier than the lag ago."""
+    """Both notifications came just now in one case, and longer ago than the lag in the other."""
     settings.CHECKOUT_ORDER_LAG_SECONDS = 300
     then = timezone.now() - (0 if is_recent else 2) * conf.order_lag
     with time_machine.travel(then):
@@ -188,7 +188,7 @@ def test_sums_that_lack_it_confirm_that_it_failed_only_with_a_failure_that_can_b
 
 
 def test_a_refund_that_was_made_has_not_come_back_while_one_is_on_its_way(captured, order, scenarios):
-    """The provider reports that it sent a refund before its sums contain the refund."""
+    """The provider first reports that it sent a refund, and only later do its sums contain that refund."""
     mine = refund(captured, 529)
     is_said_to_have_failed(mine)
     with_last_event(scenarios, EventKind.REFUND_SENT)

@@ -78,7 +78,7 @@ def test_a_difference_that_staff_have_dealt_with_stays_so(forgotten_refund):
 def test_an_order_of_which_nothing_was_kept_does_not_stand_in_the_way_of_another(
     attempt: Attempt, told: dict[str, int], is_dealt_with: bool
 ):
-    """The page has it entered as an order without a capture, because another one pays. It differs for ever.
+    """The page has the order entered as one without a capture, since another order pays. It always differs.
 
     If money was kept, this is a mistake, and the order stays among those that need attention.
     """
@@ -144,7 +144,7 @@ def test_the_difference_of_an_attempt_that_is_still_open_is_no_reason(forgotten_
 
 @pytest.mark.parametrize("kind", ["captured", "authorised"])
 def test_the_other_of_two_orders_with_money_is_given_up_before_the_one_that_differs(forgotten_payment, kind):
-    """The payment stays as it is until both are known, since its order must not be called off before."""
+    """The payment stays as it is until both orders are known: it must not be called off before."""
     Difference.objects.update(kind=kind)
     paid = another(forgotten_payment, Attempt.State.AUTHORISED)
     posted(paid, Operation.Kind.CAPTURE)

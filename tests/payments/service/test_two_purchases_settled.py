@@ -251,7 +251,7 @@ def test_an_authorisation_that_has_expired_holds_nothing_but_what_was_captured_o
 def test_a_purchase_without_money_ends_beside_another_attempt_that_may_have_some(
     first: Saga, step: str, other: AttemptState
 ) -> None:
-    """If it went on, it would confirm the order, or void and count the other's money as released."""
+    """The purchase would otherwise confirm the order, or void and count the other's money as released."""
     another(first.attempt, other)
     capture = parked(conflicted(first.attempt), Kind.CAPTURE, 1250)
     Saga.objects.filter(pk=capture.pk).update(parent=first)
