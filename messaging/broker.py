@@ -35,12 +35,12 @@ def split_address(url: str) -> SplitResult:
 
 
 def user_of(url: str) -> str:
-    """Return the user name in a broker's address. Raises ValueError if it is none."""
+    """Return the user name in a broker's address. Raises ValueError for a malformed address."""
     return unquote(split_address(url).username or "guest")
 
 
 def vhost_of(url: str) -> str:
-    """Return the virtual host in a broker's address, ``/`` without one. Raises ValueError if it is none."""
+    """Return the virtual host in a broker's address, ``/`` without one. Raises ValueError as ``user_of``."""
     return unquote(split_address(url).path.removeprefix("/")) or "/"
 
 

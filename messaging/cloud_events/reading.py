@@ -20,7 +20,7 @@ def attributes_of(envelope: Envelope) -> dict[str, HeaderValue]:
 
 
 def read(envelope: Envelope) -> CloudEvent:
-    """Return the event that has arrived, with its data in bytes. Raises MalformedMessage if it is none."""
+    """Return the event that has arrived, with its data in bytes. Raises MalformedMessage if it is not one."""
     attributes = attributes_of(envelope)
     if missing := [name for name in REQUIRED if not attributes.get(name)]:
         raise MalformedMessage(f"an event without {', '.join(missing)}")

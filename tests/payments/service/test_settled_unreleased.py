@@ -153,7 +153,7 @@ def void_of(purchase: Saga) -> Saga:
 def test_once_the_money_is_in_our_books_it_confirms_the_order_when_it_is_tried_again(
     purchase: Saga, captured: int, step: str
 ):
-    """A review may have found it, or staff captured it. A provider may accept a void as one of the rest."""
+    """A review may have found the money, or staff captured it. A further void could release the rest."""
     if captured:
         posted(purchase.attempt, Operation.Kind.CAPTURE, captured)
         Payment.objects.update(state=sums_of(Payment.objects.get()).state)
