@@ -1,4 +1,4 @@
-"""Purchases on a RabbitMQ cluster of three nodes beside one node, in one run on one machine."""
+"""Purchases on a RabbitMQ cluster of three nodes, compared with one node, in one run on one machine."""
 
 import argparse
 import asyncio

@@ -15,7 +15,7 @@ from tests.support.vhosts import fresh_vhost
 
 CONCURRENCIES = (1, 32, 256)
 WARM_UP_SECONDS = 2
-# The peers to whose rates the last columns of the table compare each rate.
+# The last columns of the table give each rate relative to those of these systems.
 YARDSTICKS = ("node-same-guarantees", "node")
 
 Runs = dict[tuple[str, int], list[Measured]]
@@ -42,7 +42,7 @@ def run(options: argparse.Namespace) -> None:
 
 
 def compare(peers: Sequence[str], rounds: int, seconds: int, concurrencies: Sequence[int]) -> Runs:
-    """Measure every peer once in each round, alone on the machine. Raises BenchmarkError."""
+    """Measure every system once in each round, alone on the machine. Raises BenchmarkError."""
     runs: Runs = {(peer, concurrency): [] for peer in peers for concurrency in concurrencies}
     for number in range(rounds):
         for peer in peers:
@@ -75,7 +75,7 @@ def rows_of(runs: Runs) -> list[Row]:
 
 
 def as_table(runs: Runs) -> str:
-    """Return a table by concurrency. The last column is the load generator's use of a core, in percent."""
+    """Return a table by concurrency. The last column is the load generator's share of a core, in percent."""
     rows = rows_of(runs)
     rates = {(row["peer"], row["concurrency"]): row["requests_per_second"] for row in rows}
     yardsticks = [peer for peer in YARDSTICKS if any(peer == row["peer"] for row in rows)]

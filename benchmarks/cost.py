@@ -26,7 +26,7 @@ SELECT (SELECT count(*) FROM payments_payment),
   pg_database_size(current_database())
 FROM pg_stat_database WHERE datname = current_database()
 """
-# Each execution counts, those of BEGIN and COMMIT included, but not the server's own checks of foreign keys.
+# Every execution counts, even BEGIN and COMMIT, but not the server's own checks of foreign keys.
 STATEMENTS = """
 SELECT sum(calls) FROM pg_stat_statements JOIN pg_database ON pg_database.oid = dbid
 WHERE datname = current_database() AND query NOT LIKE 'SELECT % FROM ONLY %'
@@ -36,7 +36,7 @@ SELECT relname, n_tup_ins, n_tup_upd, n_tup_hot_upd, n_tup_del, pg_table_size(re
 FROM pg_stat_user_tables
 """
 COLUMNS = ("inserted", "updated", "of them HOT", "deleted", "bytes of rows", "bytes of indexes")
-# A table with fewer changed rows for each purchase is left out.
+# A table with fewer changed rows per purchase is left out.
 LEAST_ROWS = 0.05
 
 
@@ -45,7 +45,8 @@ class Spent:
     """Totals since the start. `seconds` is processor time by process, `bytes` is the database's size.
 
     `statements` is None if the server does not count them (`pg_stat_statements`). `tables` has for each table
-    the rows inserted, updated, updated without an index, and deleted, and the bytes of rows and indexes.
+    the number of rows that were inserted, updated, updated without an index change, and deleted, and the
+    bytes of rows and indexes.
     """
 
     purchases: int
@@ -95,7 +96,7 @@ def _run(options: argparse.Namespace, *, is_included: bool) -> None:
 
 
 def _by_table(before: Spent, after: Spent, count: int) -> list[list[str]]:
-    """Return a line for each table that has changed, those with the most changed rows first."""
+    """Return a line for each table that has changed, beginning with the most changed rows."""
     means = {
         name: [(now - then) / count for now, then in zip(counts, before.tables[name], strict=True)]
         for name, counts in after.tables.items()

@@ -1,4 +1,4 @@
-"""Many concurrent requests that are answered much later, on connections opened at a steady rate."""
+"""Many concurrent requests whose answers come much later, on connections opened at a steady rate."""
 
 import errno
 import selectors
@@ -32,7 +32,7 @@ def request_of(method: str, address: str, body: bytes = b"", **headers: str) -> 
 def waiting_times(
     address: str, request: bytes, count: int, per_second: float, look: Callable[[], None]
 ) -> list[float]:
-    """Return the seconds to the end of each answer of 200, as `answers` has them."""
+    """Return the seconds until each complete answer with the status 200, from the results of `answers`."""
     told = answers(address, request, count, per_second, look)
     return [seconds for status, seconds in told if status == OK]
 
@@ -42,8 +42,8 @@ def answers(
 ) -> list[tuple[str, float]]:
     """Return each answer's status, and the seconds from the start of its connection to its end.
 
-    The status is empty if the connection ended without an answer; what was not answered at all is not in the
-    list. `look` is called regularly meanwhile.
+    The status is empty if the connection ended without an answer. Requests that were never answered are not
+    in the list. `look` is called regularly meanwhile.
     """
     url = urlsplit(address)
     target = (url.hostname, url.port)

@@ -1,7 +1,8 @@
-"""Today's code beside a kept commit, in turn: the rates of held requests and of purchases, and their ratio.
+"""The present code compared with an older commit: rates of held requests and of purchases, in turn.
 
 Each side measures itself with its own benchmarks, in its own folder, on the same servers and with the same
-installed packages. So small losses show that are too small beside the commit before.
+installed packages. Many small losses show here, each of which is too small to show beside the previous
+commit.
 """
 
 import argparse
@@ -22,7 +23,7 @@ from tests.support.program import ROOT
 
 COUNTS = (32, 256)
 TODAY = "today"
-# Measured by the checked-out code itself, so only names that all kept commits have.
+# The checked-out code runs this itself, so it uses only names that all such commits have.
 PURCHASES = """
 import asyncio, dataclasses, json, sys
 from benchmarks import purchases
@@ -30,7 +31,7 @@ with purchases.stack() as running:
     rate = asyncio.run(purchases.measure(running, float(sys.argv[1])))
 print(json.dumps(dataclasses.asdict(rate)))
 """
-# What is measured, and True if more of it is better.
+# The names of the figures, and True if a higher value is better.
 FIGURES = {
     **{f"requests/s with {count} at once": True for count in COUNTS},
     "purchases/s": True,
@@ -57,7 +58,7 @@ def run(options: argparse.Namespace) -> None:
 
 
 def as_table(kept: list[Measured], today: list[Measured], commit: str) -> str:
-    """Return a table of medians. A ratio over 1 is a gain of today's code."""
+    """Return a table of medians. A ratio over 1 is a gain of the present code."""
     lines = []
     for name, is_more_better in FIGURES.items():
         before, now = (median(each[name] for each in side) for side in (kept, today))

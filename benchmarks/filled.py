@@ -1,4 +1,4 @@
-"""Measure if a purchase costs more with a million payments in the tables, and while a month is dropped."""
+"""Measure whether purchases cost more with a million payments in the tables, and while a month is dropped."""
 
 import argparse
 import asyncio
@@ -26,7 +26,7 @@ from tests.support.vhosts import fresh_vhost
 
 PAYMENTS = 1_000_000
 EMPTY, DROPPING = "no payments before", "while a month of messages is dropped"
-# As the relay's timer does, which tries again if the table was in use.
+# The relay's timer does the same, and tries again if the table was in use.
 FORGET = """
 import time
 from django.db import OperationalError
@@ -40,7 +40,7 @@ while not dropped:
         time.sleep(1)
 print(f"{dropped} months and rows dropped at try {tries}")
 """
-# Partitions count as their table.
+# Statements on a partition count for its table.
 SIZES = """
 SELECT coalesce(parent.relname, own.relname), sum(greatest(own.reltuples, 0))::bigint,
     sum(pg_table_size(own.oid))::bigint, sum(pg_indexes_size(own.oid))::bigint
@@ -54,7 +54,7 @@ SELECT query, sum(calls), sum(total_exec_time) FROM pg_stat_statements
 JOIN pg_database ON pg_database.oid = dbid WHERE datname = current_database() GROUP BY query
 """
 DAY = 86_400
-# Until a month is dropped on purpose, none is.
+# No month is dropped until this benchmark does it.
 KEEPS_ALL = {"CHECKOUT_RETENTION_SECONDS": str(150 * DAY), "CHECKOUT_EVENT_SECONDS": str(200 * DAY)}
 FORGETS = {"CHECKOUT_RETENTION_SECONDS": str(30 * DAY)}
 UNDER_WAY = """
@@ -63,7 +63,7 @@ SELECT (SELECT count(*) FROM payments_saga WHERE status = 'running')
      + (SELECT count(*) FROM payments_outboxmessage WHERE published_at IS NULL)
      + (SELECT count(*) FROM receipts_receipt WHERE sent_at IS NULL)
 """
-# Statements below this share of a purchase, in milliseconds, are not listed.
+# Statements that take less than this per purchase, in milliseconds, are not listed.
 LEAST_MS = 0.05
 
 
@@ -96,7 +96,7 @@ def filled_stack(payments: int) -> Iterator[Stack]:
         migrated_database() as template,
         database(template) as database_url,
     ):
-        # The example merchant knows the addresses of the first start.
+        # The example merchant has the addresses of the first start.
         started = partial(
             Stack,
             Path(folder),
@@ -119,7 +119,7 @@ async def _buy_once(running: Stack) -> None:
     try:
         await shoppers.buy(0)
         await all_captured(running)
-        # A copy of what is under way would be carried on.
+        # Copies of unfinished sagas and messages would be carried on.
         await asyncio.to_thread(_come_to_rest, running)
     finally:
         await shoppers.close()
@@ -157,7 +157,7 @@ def _sizes(running: Stack) -> list[list[str]]:
 
 
 def _prepare(running: Stack) -> None:
-    """Fill the shelves for all rounds, and count statements from now on."""
+    """Stock enough goods for all rounds, and count statements from now on."""
     with psycopg.connect(running.database_url, autocommit=True) as connection:
         connection.execute("UPDATE orders_stockitem SET quantity = 1000000")
         connection.execute("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")

@@ -1,7 +1,7 @@
 """Fill a database as after a year of purchases, by copying the rows of one purchase with new references.
 
-The copies are spread over the year that ends with the purchase. As retention would have done, messages are
-copied into the last three months only, the oldest of which is to be dropped, and events into the last four.
+The copies are spread over the year that ends with the purchase. Because of retention, messages are copied
+into the last three months only, the oldest of which is to be dropped, and events into the last four.
 """
 
 from collections.abc import Collection, Mapping
@@ -12,7 +12,7 @@ from psycopg import sql
 
 from messaging.outbox.month import Month
 
-# Tables of an installation, not of a purchase.
+# Tables of an installation, which a purchase does not fill.
 NOT_COPIED = frozenset(
     {
         "orders_stockitem",
@@ -25,7 +25,7 @@ NOT_COPIED = frozenset(
         "webhooks_sweepmark",
     }
 )
-# The shares of the copies, the latest ones, that have rows in these tables.
+# The share of the copies that have rows in these tables: the latest ones.
 MESSAGES = ("payments_inboxmessage", "payments_outboxmessage")
 SHARES = {**dict.fromkeys(MESSAGES, 1 / 4), "payments_event": 1 / 3}
 # More than the rows of one purchase in any table, so that the ids of copies do not collide.
@@ -48,7 +48,7 @@ _INDEXED = """
     SELECT DISTINCT attname FROM pg_index JOIN pg_attribute ON attrelid = indrelid AND attnum = ANY(indkey)
     WHERE indrelid = %s::regclass
 """
-# Indexes but those of primary keys, which foreign keys need: statements that drop and make them.
+# Statements that drop and make indexes, except those of primary keys, which foreign keys need.
 _UNIQUE = """
     SELECT format('ALTER TABLE %%I DROP CONSTRAINT %%I', relname, conname),
         format('ALTER TABLE %%I ADD CONSTRAINT %%I %%s', relname, conname, pg_get_constraintdef(own.oid))
@@ -59,7 +59,8 @@ _INDEXES = """
     SELECT format('DROP INDEX %%s', indexrelid::regclass), pg_get_indexdef(indexrelid) FROM pg_index
     WHERE indrelid = %s::regclass AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = indexrelid)
 """
-# The ids of messages are UUIDs of version 7, which begin with milliseconds. Their copies are of their time.
+# The ids of messages are UUIDs of version 7, which begin with milliseconds. The ids of copies begin with the
+# copies' time.
 _FUNCTIONS = """
     CREATE FUNCTION pg_temp.copied_time(original timestamptz, copy bigint, copies bigint)
     RETURNS timestamptz LANGUAGE sql STABLE AS $$
@@ -96,7 +97,7 @@ def fill(database_url: str, copies: int) -> None:
             _make_past_months(connection, table)
         for table in tables:
             _copy(connection, table, copies, set(tables))
-        # Their events have been published.
+        # The events of the copies have been published.
         connection.execute("UPDATE payments_eventposition SET last_pk = (SELECT max(id) FROM payments_event)")
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute("VACUUM ANALYZE")

@@ -31,7 +31,7 @@ ENVIRONMENT = {
 
 @dataclass(frozen=True)
 class Held:
-    """One run. Times are in milliseconds beyond the time for which the worker delays its reply."""
+    """One run. Times are in milliseconds, without the time for which the worker delays its reply."""
 
     answered: int
     p50_ms: float
@@ -51,7 +51,7 @@ def run(options: argparse.Namespace) -> None:
 
 
 def measure(peers: Sequence[str], counts: Sequence[int], rounds: int) -> Runs:
-    """Measure each peer with each count, each time with new processes. Raises BenchmarkError."""
+    """Measure each system with each count, each time with new processes. Raises BenchmarkError."""
     allow_files(max(counts) + 500)
     runs: Runs = {(peer, count): [] for count in counts for peer in peers}
     for number in range(rounds):

@@ -27,7 +27,7 @@ PAYLOAD = {"type": "payment.changed", "payment": "pay_0123456789abcdef0123456789
 
 
 async def receive_for(layer: Any, sender: str) -> None:
-    """Run the process with many channels. It answers `sender` when all messages of a test have arrived."""
+    """Run the process with many channels. It tells `sender` when all messages of a test have arrived."""
     members = [await layer.new_channel() for _ in range(MEMBERS)]
     echo, sink = await layer.new_channel(), await layer.new_channel()
     for member in members:
@@ -119,7 +119,7 @@ async def _one_way_rate(layer: Any, here: str, sink: str) -> float:
 
 
 async def main(dotted: str, config: str, *sender: str) -> None:
-    # Garbage collection is set as in our processes, for both layers (``process/gc_tuning.py``).
+    # Garbage collection is tuned as in our processes, for both layers (``process/gc_tuning.py``).
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
     layer = import_string(dotted)(**json.loads(config))

@@ -21,7 +21,7 @@ from tests.support.waiting import wait_until
 
 OURS = "messaging.channels.layer.RabbitmqChannelLayer"
 REDIS = "channels_redis.pubsub.RedisPubSubChannelLayer"
-# Room for all messages of a measurement, since messages above the capacity would be dropped.
+# Room for all messages of a measurement, because messages above the capacity would be dropped.
 CAPACITY = 20_000
 MEASURE_SECONDS = 120
 FIGURES = {

@@ -1,4 +1,4 @@
-"""The load generator for every system: wrk, as a closed loop over keep-alive connections."""
+"""The load generator for every system: wrk, which posts again on each connection after each answer."""
 
 import json
 import resource
@@ -26,7 +26,7 @@ def measure(
 ) -> Measured:
     """Post over so many concurrent connections. Raises BenchmarkError for any wrong answer.
 
-    By default the command is posted. Another script gets the argument.
+    `argument` is passed to `script`, which by default posts the command.
     """
     command = ["wrk", "--threads", "1", "--connections", str(concurrency), "--duration", f"{seconds}s"]
     command += ["--timeout", "30s", "--script", str(_FOLDER / script), address]

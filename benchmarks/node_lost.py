@@ -24,7 +24,7 @@ from tests.support.waiting import wait_until
 
 HELD = 10_000
 WEBS = 2
-# Few enough for two cores, on which these requests, the nodes, the worker and the clients are.
+# Few enough for two cores, which also run the nodes, the worker and the clients.
 PER_SECOND = 500
 # The worker answers when all requests are held, and the node is dead.
 HOLD_SECONDS = 13.0
@@ -56,7 +56,7 @@ NAMES = ("on the node that died", "on another node")
 
 
 def _web(closing: ExitStack, cluster: Cluster, folder: Path, number: int) -> Running:
-    """Start a web process whose first choice is the node of this number."""
+    """Start a web process that connects first to the node of this number."""
     place = folder / str(number)
     place.mkdir()
     environment = {
@@ -76,7 +76,7 @@ def _is_ready(address: str) -> bool:
 
 
 def _start_worker(closing: ExitStack, cluster: Cluster, folder: Path, webs: Sequence[Running]) -> None:
-    """Start the worker, whose first choice is the last node, and wait until it answers."""
+    """Start the worker, which connects first to the last node, and wait until it answers."""
     url = cluster.url_near(cluster.nodes[-1])
     worker = Program(
         "worker",

@@ -11,7 +11,7 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 
 @dataclass(frozen=True)
 class Figures:
-    """The figures of a process. `cpu_seconds` is user and system time since it began."""
+    """The figures of a process. `cpu_seconds` is user and system time since its start."""
 
     resident_bytes: int
     threads: int
@@ -41,7 +41,7 @@ def family_cpu_seconds(parent: int) -> float:
 
 
 def _stat(pid: int) -> list[str]:
-    # The fields before are the process id and the program's name in brackets, which may contain spaces.
+    # The fields before these are the process id and the program's name in brackets, which may contain spaces.
     return (_PROCESSES / str(pid) / "stat").read_text().rpartition(")")[2].split()
 
 

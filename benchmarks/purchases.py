@@ -1,4 +1,4 @@
-"""Purchases per second with all processes, and the scaling with more processes."""
+"""Purchases per second with all processes, and the gain from more processes."""
 
 import argparse
 import asyncio
@@ -37,7 +37,7 @@ ENVIRONMENT = {
 INCLUDE_CAPTURES = """
 UPDATE payments_provideraccount SET options = options || '{"captures_with_authorisation": "yes"}'
 """
-# The two ways of an automatic capture, and if the authorisation includes it.
+# The two ways of an automatic capture; True if the authorisation includes the capture.
 CAPTURES = {"captured by a request of its own": False, "captured with the authorisation": True}
 
 
@@ -67,7 +67,7 @@ def run(options: argparse.Namespace) -> None:
 
 
 def as_table(runs: Mapping[str, list[Rate]], what: str = "processes") -> str:
-    """Return a table of medians over the rounds, whose lines differ in `what`."""
+    """Return a table of medians over the rounds, one line for each entry of `runs`."""
     head = [what, "purchases/s", "pay p50 ms", "pay p99 ms", "captured s", "CPU ms each", "KB each"]
     lines = [
         [
@@ -100,7 +100,7 @@ def stack(
 
 
 async def measure(running: Stack, seconds: float) -> Rate:
-    """Run a closed loop of shoppers after a warm-up. Every purchase must be answered and captured."""
+    """Let shoppers buy one thing after another, first as a warm-up. All purchases must be captured."""
     numbers = count(1)
     shoppers = Shoppers(running.web_url, running.sandbox_url)
     bought: list[Purchase] = []

@@ -1,9 +1,9 @@
-"""A simulation of the queues of an installation, made from measured costs: `python -m benchmarks.queues`.
+"""A simulation of the queues of an installation, from measured costs: `python -m benchmarks.queues`.
 
-It answers where purchases would wait on more cores than were there to measure on. Each process, and each core
+It answers where purchases would wait on more cores than the measured machine has. Each process, and each core
 of RabbitMQ and PostgreSQL, serves one visit at a time, in the order of arrival. A purchase visits them one
-after the other; times of service are exponential about the measured means. The provider answers at once.
-Locks, disks and networks are not simulated.
+after the other. Service times are exponential with the measured means. The provider answers at once. Locks,
+disks and networks are not simulated.
 """
 
 import argparse
@@ -34,7 +34,7 @@ COSTS = {
 SERVERS = ("RabbitMQ", "PostgreSQL")
 CORES_OF_SERVERS = 2
 HANDLING = ("RabbitMQ", "{}", "PostgreSQL")
-# A provider call commits its intent, too.
+# Before a provider call, its intent is committed, too.
 CALLING = ("RabbitMQ", "payments", "PostgreSQL", "payments", "PostgreSQL")
 
 
@@ -62,7 +62,7 @@ VISITS = [*PAGES, *PAYING, *AFTERWARDS]
 
 @dataclass(frozen=True)
 class Outcome:
-    """The seconds from sending the card to the answer, and the busy share of each station."""
+    """The seconds from sending the card to the answer, and the share of time that each station is busy."""
 
     seconds: Sequence[float]
     busy: Mapping[str, float]
@@ -111,7 +111,7 @@ def installation(copies: int) -> dict[str, int]:
 
 
 def limits(servers: Mapping[str, int]) -> list[tuple[float, str]]:
-    """Return the purchases a second at which each station would always be busy, the lowest first."""
+    """Return the purchases per second at which each station would always be busy, the lowest first."""
     return sorted((1000 * servers[name] / cost, name) for name, cost in COSTS.items())
 
 

@@ -1,4 +1,4 @@
-"""Payments compared a second with the books of the sandbox, over HTTP, while nothing else is done."""
+"""Payments per second that are compared with the sandbox's books over HTTP, while nothing else runs."""
 
 import argparse
 import asyncio
@@ -12,9 +12,9 @@ from benchmarks.systems import BenchmarkError
 from benchmarks.table import table
 from tests.support.stack import Stack
 
-# Orders are listed in windows of a day at most, so that an earlier time would measure empty days.
+# Orders are listed in windows of at most a day, so an earlier start would measure empty days.
 SINCE = timedelta(days=1)
-# The time for which payments are made, beside that of each single measurement.
+# Payments are made for so many times the seconds of one measurement.
 PURCHASES_TIMES = 6
 
 

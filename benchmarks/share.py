@@ -23,8 +23,8 @@ WARM_UP = 20
 PURCHASES = 30
 TRANSACTIONS = 300
 
-# The messages from the card to the answer, which the payment's authorisation causes. The reply that is
-# handled then also causes the next command. From there, causation ids lead back to the command of web.
+# The messages between the card and the answer. The reply about the authorisation causes both the answer and
+# the next command. From that command, causation ids lead back to the first command, which web sent.
 PATH = """
 WITH RECURSIVE announced AS (
   SELECT event.created_at, next.causation_id
@@ -61,7 +61,7 @@ class CriticalPath:
 
     @property
     def commits(self) -> int:
-        """Return the number of commits: one by web, one per handled message, and one before each call."""
+        """The number of commits: one by web, one per handled message, and one before each call."""
         return 1 + self.messages + self.calls
 
 
@@ -127,7 +127,7 @@ async def _buy_one_after_another(running_stack: Stack) -> list[Purchase]:
         for number in range(WARM_UP):
             await shoppers.buy(number)
         for number in range(WARM_UP, WARM_UP + PURCHASES):
-            # Work that the previous purchase causes after its answer must not slow this one.
+            # Work that a purchase causes after its answer must not slow the next purchase.
             await all_captured(running_stack)
             bought.append(await shoppers.buy(number))
     finally:

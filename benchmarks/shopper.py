@@ -1,4 +1,4 @@
-"""A timed shopper who buys one thing with a card that needs no challenge."""
+"""A shopper, timed while buying one thing with a card that needs no challenge."""
 
 import time
 from dataclasses import dataclass
@@ -75,7 +75,7 @@ class Shoppers:
         return Purchase(reference, began, time.perf_counter(), pay_seconds)
 
     async def _sealed_card(self, visit: "_Visit") -> str:
-        """Return the sealed card. It is sealed only once, since that is the work of the shopper's machine."""
+        """Return the sealed card. It is sealed only once, because the shopper's machine would do that."""
         if not self._sealed:
             key = await visit.get(f"{self._sandbox_url}/worldpay/cse/public-key.txt")
             self._sealed = Card(FRICTIONLESS).sealed(key)

@@ -23,12 +23,12 @@ BODY = (ROOT / "benchmarks" / "command.json").read_bytes().strip()
 
 
 class BenchmarkError(Exception):
-    """Raised when a system failed to do its work, so that it cannot be measured."""
+    """A system failed to do its work, so it cannot be measured."""
 
 
 @dataclass(frozen=True)
 class System:
-    """The commands of a web process, which listens on `PORT`, and of a worker. `path` accepts the POST."""
+    """The commands of a web process, which listens on `PORT`, and of a worker. `path` takes the POST."""
 
     web: Sequence[str]
     worker: Sequence[str] = ()
@@ -38,7 +38,7 @@ class System:
 
 @dataclass(frozen=True)
 class Running:
-    """A system that works. POST to `address`; `environment` is that of its processes."""
+    """A running system. POST to `address`; `environment` is that of its processes."""
 
     address: str
     web: Program
@@ -74,7 +74,8 @@ SYSTEMS: dict[str, System] = {
             "CHECKOUT_SINGLE_BROKER_USER": "true",  # as the other systems do
             "DJANGO_SETTINGS_MODULE": "benchmarks.gateway.settings",
             "CHECKOUT_REPLY_BUDGET_SECONDS": "30",
-            # Nothing listens there: the measured request needs no database, and a process starts without it.
+            # Nothing listens there. The measured request needs no database, and the process starts without
+            # one.
             "DATABASE_URL": "postgres://nobody@127.0.0.1:9/none",
         },
     ),
@@ -120,7 +121,7 @@ def started(
     environment: Mapping[str, str],
     answers: Callable[[str], bool],
 ) -> Iterator[Running]:
-    """Start a system that need not be one of `SYSTEMS`. `answers` tells if it works at an address."""
+    """Start a system that may be missing from `SYSTEMS`. `answers` tells whether it works at an address."""
     port = str(free_port())
     settings = {**os.environ, **system.environment, **environment, "BROKER_URL": broker_url, "PORT": port}
     commands = {"worker": system.worker, "web": system.web}
@@ -159,7 +160,7 @@ def _works(address: str, programs: Mapping[str, Program], answers: Callable[[str
 
 
 def _answers(address: str) -> bool:
-    """Return True if the system answers correctly. Before the worker is ready, the answer may take long."""
+    """Return True if the system answers correctly. Until the worker is ready, the answer may take long."""
     headers = {"Content-Type": "application/json"}
     answer = requests.post(address, BODY, headers=headers, timeout=START_SECONDS)
     return answer.status_code == 200 and answer.json()["status"] == "done"

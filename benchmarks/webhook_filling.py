@@ -1,4 +1,4 @@
-"""Write endpoints, and the events that are owed to them, as a program of the gateway would.
+"""Write endpoints, and events with pending deliveries, as a program of the gateway would.
 
 Usage: ``python -m benchmarks.webhook_filling backlog <events> <endpoints> <port>``, which writes events with
 their deliveries, or ``… trickle <events> <pause in seconds>``, which creates payments one after the other.
@@ -23,9 +23,9 @@ def backlog(events: int, endpoints: int, port: int) -> None:
 
     first = created("first")
     template = Event.objects.get(payment=first)
-    # A backlog after an outage: every event belongs to one endpoint.
+    # As a backlog after an outage: every event belongs to one endpoint.
     for number in range(endpoints):
-        # One endpoint wants the events of the trickle.
+        # One endpoint receives the events of the trickle.
         types = [] if number == 0 else ["payment.refunded"]
         actions.create_endpoint(MERCHANT, f"http://127.0.0.1:{port}/{number}", event_types=types)
     made = list(WebhookEndpoint.objects.order_by("pk"))
@@ -53,7 +53,7 @@ def backlog(events: int, endpoints: int, port: int) -> None:
             )
             for number, row in zip(numbers, rows, strict=True)
         )
-    # The sweep would owe each event to every endpoint.
+    # The sweep would create a delivery of each event to every endpoint.
     SweepCursor.objects.create(pk=1, event_pk=Event.objects.latest("pk").pk)
 
 

@@ -67,7 +67,7 @@ def run(options: argparse.Namespace) -> None:
 
 
 def measure(count: int) -> Result:
-    """Send a backlog of ``count`` webhooks, then those of events that happen one after the other."""
+    """Send a backlog of ``count`` webhooks, then webhooks for events that happen one after the other."""
     with (
         tempfile.TemporaryDirectory() as folder,
         fresh_vhost() as broker_url,
@@ -128,7 +128,7 @@ def running(
 
 
 def wait_for(connection: psycopg.Connection, count: int) -> None:
-    """Wait until so many webhooks are delivered. Raises BenchmarkError after a standstill."""
+    """Wait until so many webhooks are delivered. Raises BenchmarkError when no more arrive."""
     latest, since = -1, time.monotonic()
     while True:
         (sent, *_) = connection.execute(SENT).fetchone() or (0,)

@@ -35,12 +35,12 @@ def split_address(url: str) -> SplitResult:
 
 
 def user_of(url: str) -> str:
-    """Return the user name in a broker's address. Raises ValueError if it is none."""
+    """Return the user name in a broker's address. Raises ValueError for a malformed address."""
     return unquote(split_address(url).username or "guest")
 
 
 def vhost_of(url: str) -> str:
-    """Return the virtual host in a broker's address, ``/`` without one. Raises ValueError if it is none."""
+    """Return the virtual host in a broker's address, ``/`` without one. Raises ValueError as ``user_of``."""
     return unquote(split_address(url).path.removeprefix("/")) or "/"
 
 
@@ -65,7 +65,7 @@ class Broker(ABC):
 
     @abstractmethod
     async def close(self) -> None:
-        """Wait for outstanding confirms (a second at most), then disconnect. Waits for replies end."""
+        """Wait for outstanding confirms (a second at most), then disconnect and end all waits for replies."""
 
     @property
     @abstractmethod
@@ -104,7 +104,7 @@ class Broker(ABC):
 
     @abstractmethod
     async def first_attempt_to_publish(self) -> None:
-        """Wait in the same way for the publishing connection, even if this process cannot receive yet."""
+        """Wait as ``first_attempt`` does, but only for the connection that publishes."""
 
     @abstractmethod
     def publish_nowait(
@@ -125,8 +125,8 @@ class Broker(ABC):
 
         Raises BrokerUnavailable (not published), PublishRefused (not published: a queue is full, or too much
         is unconfirmed), Undeliverable (no queue took it), PublishUncertain (perhaps published: the connection
-        or channel was lost, or no confirm came in time) or PublishRejected (the same, and the broker rejects
-        this message or one beside it).
+        or channel was lost, or no confirm came in time) or PublishRejected (perhaps published: the broker
+        rejects this message, or another one sent at the same time).
         """
         await confirmed(
             self.first_attempt_to_publish,
@@ -138,7 +138,7 @@ class Broker(ABC):
     async def publish_alone(
         self, exchange: str, routing_key: str, envelope: Envelope, *, timeout_seconds: float
     ) -> None:
-        """Publish as above on a connection of its own. PublishRejected then speaks of this message."""
+        """Publish as ``publish`` does, on a connection of its own. PublishRejected is then certain."""
 
     @abstractmethod
     async def declare(self, *queues: Queue) -> None:
@@ -154,7 +154,8 @@ class Broker(ABC):
     async def bind(self, exchange: str, key: str) -> None:
         """Bind the reply queue, now and after every reconnection. Returns even if the broker is absent.
 
-        After a reconnection, messages arrive before all of thousands of keys are bound again.
+        After a reconnection, messages may arrive before all groups are bound again, if there are thousands of
+        them.
         """
 
     @abstractmethod

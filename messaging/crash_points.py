@@ -12,14 +12,14 @@ from collections.abc import Callable
 KILLED = 137
 
 _points = {
-    "rpc.published",  # the broker has the command, and the caller does not wait for its answer yet
-    "worker.delivered",  # a message has arrived, and nothing is done
-    "worker.committed",  # its effects are committed, and the messages it causes are not published
-    "worker.published",  # the messages it causes are published, and it is not acknowledged
+    "rpc.published",  # The broker has the command, and the caller does not wait for the reply yet.
+    "worker.delivered",  # A message has arrived, and nothing is done yet.
+    "worker.committed",  # Its effects are committed, and the messages that it causes are not published yet.
+    "worker.published",  # The messages that it causes are published, and it is not acknowledged yet.
     "worker.acknowledged",  # it is acknowledged, and the messages it caused are not marked as published
-    "relay.taken",  # due rows are leased, and nothing is published
-    "relay.published",  # the rows are published and not marked
-    "dead_letters.stored",  # a dead letter is in the database, and still on the broker
+    "relay.taken",  # Due rows are leased, and none is published yet.
+    "relay.published",  # The rows are published, and not marked yet.
+    "dead_letters.stored",  # A dead letter is in the database, and still on the broker.
 }
 
 _observer: Callable[[str], None] | None = None
@@ -36,7 +36,7 @@ def defined() -> list[str]:
 
 
 def reached(point: str) -> None:
-    """Report that the process is at ``point``."""
+    """Tell the observer, if there is one, that the process is at ``point``."""
     if _observer is not None:
         _observer(point)
 
@@ -48,7 +48,7 @@ def observe(observer: Callable[[str], None] | None) -> None:
 
 
 def arm(where: str) -> None:
-    """Kill the process, as SIGKILL would, at the n-th pass of a point: ``"worker.committed:3"``.
+    """Kill the process, as SIGKILL would, the n-th time that it reaches a point: ``"worker.committed:3"``.
 
     Raises ``ValueError`` for a point that does not exist.
     """

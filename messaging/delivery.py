@@ -28,7 +28,7 @@ class Outcome(Enum):
 
 
 class Delivery(msgspec.Struct, kw_only=True):
-    """A message that has arrived. If it breaks the contract, ``envelope`` is None and ``defect`` says why.
+    """A message that has arrived. If it breaks the contract, ``envelope`` is None, and ``defect`` says how.
 
     In that case ``remains`` contains the readable properties and headers, with a digest in place of the body.
     ``delivery_count`` is the number of earlier deliveries. A message with a ``death`` was dead-lettered by
@@ -49,7 +49,7 @@ class Delivery(msgspec.Struct, kw_only=True):
     settle: Callable[[Outcome], None] | None = None
 
     def __rich_repr__(self) -> list[tuple[str, Any]]:
-        # Not the raw message, which may hold secrets.
+        # The raw message is left out, because it may hold secrets.
         shown = ("envelope", "queue", "routing_key", "delivery_count", "defect")
         return [(name, getattr(self, name)) for name in shown]
 
@@ -65,7 +65,7 @@ class Delivery(msgspec.Struct, kw_only=True):
         self._settle(Outcome.FAILED if requeue else Outcome.REFUSED)
 
     def give_back(self) -> None:
-        """Return the message to its queue untried. RabbitMQ counts that as a delivery up to version 4.2."""
+        """Return the message to its queue unhandled. RabbitMQ up to version 4.2 counts that as a delivery."""
         self._settle(Outcome.UNTRIED)
 
     def _settle(self, outcome: Outcome) -> None:

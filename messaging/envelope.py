@@ -17,9 +17,9 @@ HeaderValue = str | int | bool
 
 JSON = "application/json"
 MAX_BODY_BYTES = 262_144
-MAX_CHANNEL_BODY_BYTES = 2_097_152  # the Channels specification asks for a megabyte at least
-REPLY = "reply"  # the type of a message that answers a command
-MALFORMED_REPLY = "malformed_reply"  # the code of the error that stands in for a malformed reply
+MAX_CHANNEL_BODY_BYTES = 2_097_152  # The Channels specification asks for at least a megabyte.
+REPLY = "reply"  # The type of a message that answers a command.
+MALFORMED_REPLY = "malformed_reply"  # The code of the error in the reply that replaces a malformed one.
 
 # Header names. Headers with other names are neither read nor written. The broker obeys some, such as CC.
 DEADLINE = "deadline"  # epoch milliseconds; the service decides how to use it
@@ -29,7 +29,7 @@ SCHEMA_VERSION = "schema-version"
 CAUSATION_ID = "causation-id"  # message id of the message whose handling caused this one
 SUBJECT = "subject"  # the reference of the thing that the message is about
 SEALED = "sealed"  # a secret for one participant further down; passed on, never stored
-PROOF = "proof"  # that a program with the secret key has written this message (access/proofs.py)
+PROOF = "proof"  # proof that a program with the secret key has written this message (access/proofs.py)
 ORIGIN = "origin"  # the process that sends to a group of the channel layer
 CHANNEL = "channel"  # the receiver in the channel layer
 
@@ -37,10 +37,11 @@ CHANNEL = "channel"  # the receiver in the channel layer
 TRAVELLING = frozenset({TRACEPARENT, TRACESTATE, BAGGAGE})
 # The attributes of an event have one of these prefixes; ours have the first.
 EVENT_HEADERS = ("cloudEvents:", "cloudEvents_")
-# Headers whose names begin so are read and written as well. Those of a dead letter have the last.
+# Headers whose names begin with one of these are read and written as well. The last one is that of dead
+# letters.
 PREFIXES = (*EVENT_HEADERS, "dead-")
 _ANY = (str, int)
-# The types of a header's value, of which a message that breaks the contract has another.
+# The types that a header's value may have; a message with another type breaks the contract.
 KINDS: Mapping[str, tuple[type, ...]] = {
     DEADLINE: (int,),
     TRACEPARENT: (str,),
@@ -57,7 +58,7 @@ KINDS: Mapping[str, tuple[type, ...]] = {
 
 
 def kinds_of(name: str) -> tuple[type, ...]:
-    """Return the types of this header's value; none if it is neither read nor written."""
+    """Return the types that this header's value may have; none if the header is neither read nor written."""
     return KINDS.get(name) or (_ANY if name.startswith(PREFIXES) else ())
 
 
@@ -111,7 +112,7 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
             raise MalformedMessage(f"a body of {len(self.body)} bytes is over the limit of {limit}")
 
     def __rich_repr__(self) -> list[tuple[str, Any]]:
-        # Neither body nor headers, which may hold secrets.
+        # Neither body nor headers are shown, because they may hold secrets.
         shown = ("type", "message_id", "correlation_id", "reply_to", "content_type")
         return [(name, getattr(self, name)) for name in shown]
 
@@ -140,14 +141,14 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
         return str(self.headers.get(SEALED, ""))
 
     def with_sealed(self, sealed: str) -> "Envelope":
-        """Return the same message carrying ``sealed``, or without a sealed secret if ``sealed`` is empty."""
+        """Return the same message with this sealed secret, or without one if ``sealed`` is empty."""
         headers = {name: value for name, value in self.headers.items() if name != SEALED}
         if sealed:
             headers[SEALED] = sealed
         return msgspec.structs.replace(self, headers=headers)
 
     def travelling_headers(self) -> dict[str, HeaderValue]:
-        """Return the headers that every message caused by this one carries; ``sealed`` is not among them."""
+        """Return the headers that every message caused by this one carries, without ``sealed``."""
         return {name: value for name, value in self.headers.items() if name in TRAVELLING}
 
 
@@ -161,9 +162,9 @@ def command_envelope(
     headers: Mapping[str, HeaderValue] | None = None,
     message_id: str = "",
 ) -> Envelope:
-    """Return a command of this type, with a new id unless it has one.
+    """Return a command of this type, with a new id unless one is given.
 
-    It has the headers that travel with the present work.
+    It has the headers that the present work passes on.
     """
     own: dict[str, HeaderValue] = {SCHEMA_VERSION: 1}
     if subject:
@@ -209,12 +210,12 @@ class Reply(msgspec.Struct, frozen=True):
 
     @classmethod
     def malformed(cls, reason: str) -> "Reply":
-        """Return the reply that stands in for one that breaks the contract. It tells no outcome."""
+        """Return the reply that replaces one that breaks the contract. It does not say what happened."""
         return cls.failure(MALFORMED_REPLY, reason)
 
     @property
     def tells_nothing(self) -> bool:
-        """Return True if the answer cannot be understood, so that the command may have been carried out."""
+        """Return True if the reply cannot be understood, so that the command may have been carried out."""
         return self.error is not None and self.error.code == MALFORMED_REPLY
 
     def encode(self) -> bytes:

@@ -47,10 +47,10 @@ class PublishUncertain(MessagingError):
 
 
 class PublishRejected(PublishUncertain):
-    """The broker closed the channel because it rejects a message: this one, or one beside it.
+    """The broker closed the channel because it rejects a message: this one, or another one in flight.
 
-    Its user may not publish the message, or the message has a property that the broker does not allow. The
-    broker does not say which message it was. What was under way beside it may have been published.
+    The user may not publish that message, or the message has a property that the broker does not allow. The
+    broker does not say which message it was. The others in flight may have been published.
     """
 
     code = "publish_rejected"
@@ -100,6 +100,6 @@ class RemoteError(MessagingError):
 
 
 class NotMended(MessagingError):
-    """A repair has left a difference of the broker as it is. The text is the reason."""
+    """A repair has left a difference on the broker as it is. The text is the reason."""
 
     code = "not_mended"

@@ -17,7 +17,7 @@ _lock = threading.Lock()
 def get_broker(url: str | None = None, prefix: str | None = None) -> Broker:
     """Return the running loop's broker, opened. The address and prefix default to the settings.
 
-    Only the implementation that is needed is imported: the try-out mode works without pika.
+    Only the implementation that the address names is imported, so that the try-out mode works without pika.
     """
     loop = asyncio.get_running_loop()
     key = (loop, url or conf.broker_url, prefix or conf.prefix)
@@ -44,13 +44,13 @@ def make_broker(url: str, prefix: str) -> Broker:
 
 
 def is_connected() -> bool | None:
-    """Return True if a broker of this process is connected, and None if this process has none."""
+    """Return True if a broker of this process is connected, None if this process has no broker."""
     brokers = [broker for (loop, *_), broker in list(_brokers.items()) if not loop.is_closed()]
     return any(broker.is_connected for broker in brokers) if brokers else None
 
 
 def inspect_broker(queues: Iterable[Queue]) -> BrokerFacts:
-    """Return what the broker has of the exchanges and of these queues. Blocks, and opens no broker here."""
+    """Return which of the exchanges and of these queues exist. Blocks, on a connection of its own."""
     url, topology = conf.broker_url, Topology(conf.prefix)
     if url.startswith("memory:"):
         from messaging.memory.inspection import inspect
@@ -60,9 +60,9 @@ def inspect_broker(queues: Iterable[Queue]) -> BrokerFacts:
 
 
 def mend_broker(found: Iterable[Difference], use: Callable[[str], str]) -> Iterator[tuple[Difference, str]]:
-    """Mend differences on RabbitMQ. Yield each with the reason why it is left, empty if it is mended. Blocks.
+    """Mend differences on RabbitMQ. Yield each with the reason why it remains, empty if mended. Blocks.
 
-    ``use`` returns why a queue may not be deleted, as the broker's administration sees it; empty if it may.
+    ``use`` returns why a queue may not be deleted, according to the broker's administration; empty if it may.
     Raises BrokerUnavailable.
     """
     from messaging.rabbitmq.repair import mend

@@ -17,22 +17,22 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-# No table has to hold such a message, so its headers may have a hundred kilobytes.
+# A message to this queue is never stored in a table, so its headers may have a hundred kilobytes.
 LONGEST_SUBJECT = 100
 
 
 class ChannelTraffic(Protocol):
-    """The channel layer's part of the reply queue: it takes the deliveries on this event loop."""
+    """The channel layer's part of the reply queue: it takes the deliveries for this event loop's channels."""
 
     @property
     def waiting(self) -> int:
         """The number of callers that wait for a reply."""
 
     def take(self, delivery: Delivery) -> bool:
-        """Return True if the delivery was meant for a channel or group."""
+        """Handle the delivery if it is for a channel or group. Return False if it is not."""
 
     def end_waits(self, error: Callable[[], Exception], *, only_sent: bool) -> None:
-        """End every wait for a reply, or those whose questions were sent."""
+        """End every wait for a reply, or only those whose commands were sent."""
 
 
 class ReplyQueue:
@@ -51,7 +51,7 @@ class ReplyQueue:
         return self.channels.waiting if self.channels else 0
 
     def deliver(self, delivery: Delivery) -> None:
-        """Pass a delivery to its channel or caller. Log and count a delivery that has neither."""
+        """Pass a delivery to its channel or its waiting caller. Log and count one that has neither."""
         if self.channels is None or not self.channels.take(delivery):
             self.late_replies += 1
             _log_unwanted(delivery)

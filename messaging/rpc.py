@@ -4,13 +4,12 @@
 
 The errors that a caller has to distinguish:
 
-- ``BrokerUnavailable``, ``PublishRefused``, ``TooManyWaiters``: the command was not published;
-- ``Undeliverable``: no queue took the command, because the service has never run here;
-- ``PublishUncertain``: the command may have been published. The wait ends at once, since a caller is better
-  served by a page that asks again than by a reply that may never come;
-- ``ReplyTimeout`` (and ``ReplyLost``, if the connection was lost after the confirm): the command was
-  published, and work may be going on;
-- ``RemoteError``: the service answered with an error.
+- ``BrokerUnavailable``, ``PublishRefused``, ``TooManyWaiters``: the command was not published; -
+  ``Undeliverable``: no queue took the command, because the service has never run here; -
+  ``PublishUncertain``: the command may have been published. The wait ends at once: the reply may never come,
+  and the caller can show a page that polls instead; - ``ReplyTimeout`` (and ``ReplyLost``, if the connection
+  was lost after the confirm): the command was published, and work may be going on; - ``RemoteError``: the
+  service answered with an error.
 """
 
 import asyncio
@@ -35,7 +34,7 @@ from messaging.envelope import (
 )
 from messaging.errors import BrokerUnavailable, MessagingError, PublishUncertain, ReplyLost, ReplyTimeout
 
-# Not Channels' default layer, which may be of another kind. The layer has no state apart from the broker's.
+# Not Channels' default layer, which may be of another kind. All layers of a broker share its state.
 _layer = RabbitmqChannelLayer()
 
 
@@ -52,10 +51,10 @@ async def acall(
 ) -> dict[str, Any]:
     """Send a command to ``service`` and return the result in its reply.
 
-    The time-out covers everything, including the first attempt to connect, or to connect again. If the
-    connection is lost after the command was sent, the call fails at once. Cancelling the call drops the reply
-    and does not stop the work. Raises the errors listed above, and MalformedMessage if the reply breaks its
-    contract.
+    The time-out covers the whole call, with the first attempt to connect or to reconnect. If the connection
+    is lost after the command was sent, the call fails at once. If the call is cancelled, the reply is
+    dropped, and the work goes on. Raises the errors listed above, and MalformedMessage if the reply breaks
+    its contract.
     """
     traffic = _layer.traffic()
     broker, replies = traffic.broker, traffic.replies
@@ -101,7 +100,8 @@ async def acall(
         except TimeoutError:
             raise _time_out(progress, service, type, timeout_seconds) from None
         except ReplyLost:
-            # The loss of the connection for replies may be noticed before that of the one that publishes.
+            # The loss of the connection for replies may be noticed earlier than that of the connection for
+            # publishing.
             if progress == "confirmed":
                 raise
             raise PublishUncertain(
@@ -112,14 +112,14 @@ async def acall(
             if tallies.is_on:
                 tallies.waits.note(loop.time() - until + timeout_seconds, type, _outcome_of(answer))
             replies.discard(correlation_id)
-            # An error's traceback refers to this frame; without this, the frame would refer to the error and
-            # its secret.
+            # The error's traceback refers to this frame. Without this line, the frame would refer to the
+            # error, and the secret would stay in memory.
             del answer, wait
     return Reply.decode(reply).unwrap()
 
 
 def _outcome_of(answer: "asyncio.Future[bytes]") -> str:
-    """Return the outcome of a wait that has ended, in one word or with the code of its error."""
+    """Return how a wait ended: in one word, or as the code of its error."""
     if not answer.done():
         return "not_published"
     if answer.cancelled():
@@ -131,7 +131,7 @@ def _outcome_of(answer: "asyncio.Future[bytes]") -> str:
 
 
 def _asking(service: str, type: str) -> AbstractContextManager[object]:
-    """Return the span of a call: from its publishing to its reply, or to the end of the wait."""
+    """Open the span of a call, from publishing its command to its reply or the end of the wait."""
     attributes = {
         "messaging.system": "rabbitmq",
         "messaging.operation.name": "send",
@@ -143,7 +143,7 @@ def _asking(service: str, type: str) -> AbstractContextManager[object]:
 
 
 async def _first_attempt(broker: Broker, answer: "asyncio.Future[bytes]") -> None:
-    """Wait for the first attempt to connect, or until the wait for the answer ends."""
+    """Wait for the first attempt to connect, or until the call's wait ends."""
     attempt = asyncio.ensure_future(broker.first_attempt())
     first: set[asyncio.Future[Any]] = {attempt, answer}
     try:

@@ -1,4 +1,4 @@
-"""The declaration of a setting: its name, its default, its bounds and its meaning, written once."""
+"""The declaration of a setting: its name, default, bounds and meaning in one place."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import timedelta
@@ -9,15 +9,15 @@ from django.core.signals import setting_changed
 
 T = TypeVar("T")
 
-# The longest time of a setting: a hundred years. Dates that are much further away cannot be calculated.
+# The longest duration of a setting: a hundred years. Dates that are much further away cannot be calculated.
 LONGEST_SECONDS = 36_500 * 86_400
 
 
 class Setting(Generic[T]):
     """A value that is read from the Django setting ``name``, with a default.
 
-    It is read once for each object that has it, and converted by ``read``, or else by ``type``. ``type`` and
-    ``bounds`` (``ge``, ``gt``, ``le``, ``pattern``) are also for the reader of the process environment.
+    It is read once for each object that has it, and converted by ``read``, or by ``type`` without that. The
+    parser of environment variables also uses ``type`` and ``bounds`` (``ge``, ``gt``, ``le``, ``pattern``).
     """
 
     def __init__(
@@ -51,23 +51,23 @@ class Setting(Generic[T]):
         if instance is None:
             return self
         value: T = self._read(getattr(settings, self.name, self.default))
-        # From now on the attribute is found in the instance, before this descriptor.
+        # From now on Python finds the attribute in the instance, before this descriptor.
         vars(instance)[self.attribute] = value
         return value
 
 
 def whole(name: str, default: int, help: str, **bounds: Any) -> Setting[int]:
-    """Declare a whole number."""
+    """Declare a setting that is an integer."""
     return Setting(name, default, help, **bounds)
 
 
 def number(name: str, default: float, help: str, **bounds: Any) -> Setting[float]:
-    """Declare a number, of seconds for example, which is a hundred years at most."""
+    """Declare a setting that is a number, for example of seconds, up to a hundred years of them."""
     return Setting(name, default, help, type=float, **{"le": LONGEST_SECONDS, **bounds})
 
 
 def text(name: str, default: str, help: str, **bounds: Any) -> Setting[str]:
-    """Declare a text."""
+    """Declare a setting that is a text."""
     return Setting(name, default, help, **bounds)
 
 
@@ -77,7 +77,7 @@ def flag(name: str, default: bool, help: str) -> Setting[bool]:
 
 
 def texts(name: str, default: str, help: str, **bounds: Any) -> Setting[Sequence[str]]:
-    """Declare a list of texts with commas between them."""
+    """Declare a setting that is a list of texts with commas between them."""
     return Setting(name, default, help, type=str, read=_texts, **bounds)
 
 
@@ -86,7 +86,7 @@ def _texts(value: str | Iterable[str]) -> Sequence[str]:
 
 
 def duration(name: str, default_seconds: float, help: str, **bounds: Any) -> Setting[timedelta]:
-    """Declare a time in seconds, a hundred years at most, which is read as a ``timedelta``."""
+    """Declare a setting of seconds, up to a hundred years, which is read as a ``timedelta``."""
     return Setting(
         name,
         default_seconds,

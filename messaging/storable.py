@@ -1,4 +1,4 @@
-"""The conditions for storing a message in a table, and the form in which any other is stored."""
+"""The conditions under which a message fits into a table, and the shortened form of one that does not."""
 
 import hashlib
 from collections.abc import Mapping
@@ -10,11 +10,11 @@ from messaging.envelope import KINDS, MAX_BODY_BYTES, SUBJECT, Envelope, HeaderV
 MALFORMED = "malformed"
 # The lengths of the columns.
 LONGEST = {"message_id": 64, "type": 100, "correlation_id": 120, "reply_to": 255, "subject": 100}
-# The bytes of a property, or of a header's name, in AMQP.
+# AMQP's limit for a property or a header's name, in bytes.
 LONGEST_SHORT = 255
-# The names and texts of all headers together, and a few characters for each header, whose lengths and kind
-# take room, too. They have to fit into one frame, of 128 KiB, at four bytes a character and together with
-# those that a dead letter, or a message sent because of this one, has of its own.
+# The limit for the names and texts of all headers together, plus a few characters for the length and kind of
+# each. They have to fit into one frame, of 128 KiB, at four bytes a character and together with the headers
+# that a dead letter, or a message caused by this one, adds.
 MAX_HEADERS_CHARACTERS = 30_000
 CHARACTERS_OF_A_HEADER = 8
 LONGEST_KEPT_HEADER = 1000
@@ -22,7 +22,7 @@ LONGEST_KEPT_HEADER = 1000
 
 def defect_of(envelope: Envelope) -> str:
     """Return why the message does not fit into a table; empty if it does."""
-    if len(envelope.body) > MAX_BODY_BYTES:  # whatever type of content it says to be
+    if len(envelope.body) > MAX_BODY_BYTES:  # whatever its type of content is
         return f"a body of {len(envelope.body)} bytes is over the limit of {MAX_BODY_BYTES}"
     for name, longest in LONGEST.items():
         if len(getattr(envelope, name)) > longest:
@@ -37,11 +37,10 @@ def defect_of(envelope: Envelope) -> str:
 
 
 def fitted(envelope: Envelope) -> Envelope:
-    """Return the message with its properties and headers cut to fit into a table, and into a message again.
+    """Return the message with properties and headers cut so that it fits into a table, and can be sent again.
 
-    They may have grown: each byte that is no UTF-8, and each NUL, has become a character of three bytes.
-    A message without a valid id gets an id made of its content, so that the same message always gets the same
-    id.
+    They may have grown: each NUL, and each byte that is not UTF-8, has become a character of three bytes. A
+    message without a valid id gets one made of its content, so that the same message always gets the same id.
     """
     has_id = 0 < len(envelope.message_id) <= LONGEST["message_id"] and "\0" not in envelope.message_id
     headers: dict[str, HeaderValue] = {
@@ -62,17 +61,17 @@ def fitted(envelope: Envelope) -> Envelope:
 
 
 def has_large_headers(headers: Mapping[str, HeaderValue]) -> bool:
-    """Return True if the headers are over their limit."""
+    """Return True if the headers exceed their limit."""
     return sum(map(_size, headers.items())) > MAX_HEADERS_CHARACTERS
 
 
 def cut_headers(headers: Mapping[str, HeaderValue]) -> Mapping[str, HeaderValue]:
-    """Return the headers, or if they are over their limit, the first ones with their texts cut."""
+    """Return the headers; if they exceed their limit, return the first ones, with their texts cut."""
     if not has_large_headers(headers):
         return headers
     kept: dict[str, HeaderValue] = {}
     room = MAX_HEADERS_CHARACTERS
-    # The sender chooses how many others there are, and RabbitMQ sorts them all by their names.
+    # The sender chooses the number of other headers, and RabbitMQ sorts all of them by name.
     for name, value in sorted(headers.items(), key=lambda header: header[0] not in KINDS):
         kept[name] = value[:LONGEST_KEPT_HEADER] if isinstance(value, str) else value
         room -= _size((name, kept[name]))
@@ -104,7 +103,7 @@ def fingerprint_of(envelope: Envelope) -> str:
 
 
 def digest_of(body: bytes) -> bytes:
-    """Return the size and SHA-256 of a body, to be kept in its place if it could contain anything."""
+    """Return the size and SHA-256 of a body, to be stored in place of a body that could contain anything."""
     return encode_body({"bytes": len(body), "sha256": hashlib.sha256(body).hexdigest()})
 
 

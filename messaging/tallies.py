@@ -1,6 +1,6 @@
-"""Numbers that this process counts, for a program that shows them (``Observe it`` in ``README.md``).
+"""Numbers that this process counts, for the program that publishes them (``Observe it`` in ``README.md``).
 
-Nothing is counted until ``begin`` is called. Until then each place that counts costs one look at ``is_on``.
+Nothing is counted until ``begin`` is called. Until then each place that counts only looks at ``is_on``.
 """
 
 from bisect import bisect_left
@@ -10,7 +10,7 @@ from threading import Lock
 
 Labels = tuple[str | int, ...]
 
-# The most series of one tally. Labels are chosen so that there are far fewer; a mistake must not take memory.
+# The most series of one tally. Far fewer are expected; the limit keeps a mistake from using up memory.
 MOST_SERIES = 1_000
 OTHER = "other"
 # Upper bounds of durations, in seconds.
@@ -27,7 +27,7 @@ def begin() -> None:
 
 @dataclass(frozen=True, slots=True)
 class Distribution:
-    """Durations of one series: how many ended within each bound and beyond the last, and their sum."""
+    """The durations of one series: how many were within each bound and beyond the last one, and their sum."""
 
     counts: Sequence[int]
     sum_seconds: float
@@ -55,16 +55,16 @@ class Tally:
 
 
 class Times:
-    """The durations of events by labels. Any thread may add to it."""
+    """Durations of events by labels. Any thread may add to it."""
 
     def __init__(self, name: str, help: str, *labels: str, bounds: Sequence[float] = BOUNDS) -> None:
         self.name, self.help, self.labels, self.bounds = name, help, labels, bounds
         self._lock = Lock()
-        # Each series has the number within each bound, the number beyond the last one, and the sum.
+        # A series counts the durations within each bound and beyond the last one, and adds them up.
         self._series: dict[Labels, list[float]] = {}
 
     def note(self, seconds: float, *labels: str | int) -> None:
-        """Add an event that took so long."""
+        """Add an event with its duration in seconds."""
         if is_on:
             place = bisect_left(self.bounds, seconds)
             with self._lock:
@@ -76,7 +76,7 @@ class Times:
         return self._series.setdefault(_bounded(self._series, labels), [0] * (len(self.bounds) + 2))
 
     def read(self) -> Mapping[Labels, Distribution]:
-        """Return the durations so far."""
+        """Return the durations that were noted so far."""
         with self._lock:
             return {
                 labels: Distribution([int(count) for count in counts], sum_seconds)
@@ -85,7 +85,7 @@ class Times:
 
 
 def _bounded(known: Mapping[Labels, object], labels: Labels) -> Labels:
-    """Return the labels, or ``OTHER`` in place of each if there are too many series already."""
+    """Return the labels, or ``OTHER`` in place of each label if there are too many series already."""
     return labels if labels in known or len(known) < MOST_SERIES else (OTHER,) * len(labels)
 
 

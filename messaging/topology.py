@@ -1,7 +1,7 @@
-"""The one description of exchanges, queues and bindings. Every broker implementation declares from it.
+"""The exchanges, queues and bindings of the gateway. Every broker implementation declares them from here.
 
-Quorum queues: at-least-once dead-lettering needs ``reject-publish`` and a dead-letter exchange
-(RabbitMQ 4.0, quorum queues, "Activating at-least-once dead-lettering"). A full queue answers with a nack.
+A quorum queue dead-letters at least once only with ``reject-publish`` and a dead-letter exchange (RabbitMQ
+4.0, quorum queues, "Activating at-least-once dead-lettering"). A full queue then answers with a nack.
 """
 
 import re
@@ -28,7 +28,7 @@ class Exchange:
 
 @dataclass(frozen=True, slots=True)
 class Binding:
-    """Messages to ``exchange`` with routing key ``key`` go to the queue that holds this binding."""
+    """Messages to ``exchange`` with routing key ``key`` go to the queue that has this binding."""
 
     exchange: str
     key: str
@@ -51,7 +51,7 @@ class Queue:
 class Topology:
     """All names under one prefix.
 
-    Quorum queues are made with ``quorum_group_size`` copies, or as many as the broker chooses if it is 0.
+    Quorum queues are made with ``quorum_group_size`` copies; 0 leaves the number to the broker.
     """
 
     prefix: str
@@ -69,12 +69,12 @@ class Topology:
 
     @property
     def events(self) -> str:
-        """Topic exchange; the routing key is the event's type, and its audience if it has one."""
+        """Topic exchange; the routing key is the event's type, followed by its audience if it has one."""
         return f"{self.prefix}.events"
 
     @staticmethod
     def event_key(type: str, audience: str = "") -> str:
-        """Return the routing key of an event. The audience is the last word, after those of the type."""
+        """Return the routing key of an event: its type, followed by its audience if it has one."""
         return f"{type}.{audience}" if audience else type
 
     @property
@@ -84,20 +84,20 @@ class Topology:
 
     @property
     def dead(self) -> str:
-        """Fanout exchange, and the queue of the same name that it fills with dead letters."""
+        """The name of the fanout exchange for dead letters, and of the queue that it fills."""
         return f"{self.prefix}.dead"
 
     @property
     def parked(self) -> str:
-        """The queue to which the default exchange takes dead letters that nobody can read."""
+        """The name of the queue for unreadable dead letters, which the default exchange routes to it."""
         return f"{self.prefix}.parked"
 
     @property
     def exchanges(self) -> tuple[Exchange, ...]:
         """The exchanges, which every connection declares if they do not exist.
 
-        Routing keys are compared as a whole. The exchanges for commands and replies are topic exchanges
-        because RabbitMQ restricts routing keys by user only on those.
+        Routing keys are compared as a whole. The exchanges for commands and replies are topic exchanges only
+        because RabbitMQ can restrict the routing keys of a user on those alone.
         """
         return (
             Exchange(self.commands, "topic"),
@@ -109,7 +109,7 @@ class Topology:
 
     @property
     def dead_queue(self) -> Queue:
-        """The queue of dead letters. One that nobody can read is parked, so that others are read."""
+        """The queue of dead letters. Unreadable ones go to the parked queue, so that others are read."""
         arguments: dict[str, Argument] = {
             **self._quorum,
             "x-delivery-limit": BROKER_DELIVERY_LIMIT,
@@ -122,7 +122,7 @@ class Topology:
 
     @property
     def parked_queue(self) -> Queue:
-        """The queue of dead letters that nobody can read. No process reads it; operators empty it."""
+        """The queue of unreadable dead letters. No process reads it; operators empty it."""
         arguments: dict[str, Argument] = {
             **self._quorum,
             "x-delivery-limit": BROKER_DELIVERY_LIMIT,
@@ -132,7 +132,7 @@ class Topology:
 
     @property
     def common_queues(self) -> tuple[Queue, ...]:
-        """The queues that belong to no participant: of parked messages, and of dead letters."""
+        """The queues that belong to no participant: those of dead letters, and of unreadable ones."""
         return self.parked_queue, self.dead_queue
 
     def service_queue(self, service: str) -> Queue:
@@ -140,25 +140,27 @@ class Topology:
         return self._work_queue(f"{self.commands}.{service}", Binding(self.commands, service))
 
     def reply_queue(self, name: str) -> Queue:
-        """Return the queue for the replies to a durable receiver, such as an orchestrator."""
+        """Return the queue for the replies to a participant that reads them from a durable queue."""
         queue = self.reply_queue_name(name)
         return self._work_queue(queue, Binding(self.replies, queue))
 
     def reply_queue_name(self, name: str) -> str:
-        """Return the name of that queue."""
+        """Return the name of the queue of ``reply_queue``."""
         return f"{self.replies}.{name}"
 
     def event_queue(self, service: str, patterns: tuple[str, ...], *, hints_only: bool = False) -> Queue:
         """Return the queue for the events that a service listens to.
 
-        If they are ``hints_only``, as the service finds what it has missed, a full queue drops its oldest
-        message. Any other full queue refuses an event, which its publisher then repeats for all listeners.
+        If the events are ``hints_only``, because the service finds those that it has missed, a full queue
+        drops its oldest message. Any other full queue refuses an event, and its publisher repeats the event
+        for all listeners.
         """
         bindings = tuple(Binding(self.events, pattern) for pattern in patterns)
         queue = self._work_queue(self.event_queue_name(service), *bindings)
         if not hints_only:
             return queue
-        # Without a dead-letter exchange: what a full queue drops would fill the queue of dead letters.
+        # It has no dead-letter exchange: messages that a full queue drops would fill the queue of dead
+        # letters.
         dropping = {
             name: value for name, value in queue.arguments.items() if not name.startswith("x-dead-letter-")
         }
@@ -191,19 +193,19 @@ class Topology:
         return rf"^{re.escape(self.prefix)}\.((commands|replies|events)\.|(dead|parked)$)"
 
     def user(self, participant: str) -> str:
-        """Return the broker user of a participant."""
+        """Return the name of a participant's broker user."""
         return f"{self.prefix}.{participant}"
 
     def owner_of(self, user: str) -> str:
-        """Return the part of a user's name that the names of its processes' queues contain."""
+        """Return the part of a user's name that also is in the names of its processes' queues."""
         return re.sub(r"[^A-Za-z0-9_]", "_", user.removeprefix(f"{self.prefix}."))[:30]
 
     def instance_queue_name(self, instance_id: str) -> str:
-        """Return the name of the queue of one process. Names of a program's queues begin alike."""
+        """Return the name of the queue of one process. The names of one program's queues begin alike."""
         return f"{self.prefix}.node.{instance_id}"
 
     def instance_queues_of(self, participant: str) -> str:
-        """Return a pattern of the names of the queues of a participant's processes."""
+        """Return a pattern of the names of all queues that the processes of a participant use."""
         owner = self.owner_of(self.user(participant))
         return re.escape(self.instance_queue_name(f"{owner}-")) + "[0-9a-f]+"
 
@@ -211,8 +213,8 @@ class Topology:
         """Return the queue of one process, for replies and channel-layer traffic, until the process ends.
 
         The queue outlives a reconnection. It is durable and not exclusive, because transient queues are
-        deprecated and an exclusive one stays locked after a silent loss of the connection. If its node has
-        stopped, a ``successor`` on another node, of another name, takes what is sent to the same address.
+        deprecated, and an exclusive queue stays locked after a silent loss of the connection. If its node has
+        stopped, a ``successor`` with another name on another node receives the messages to the same address.
         """
         address = self.instance_queue_name(instance_id)
         name = f"{address}{successor:02x}" if successor else address
@@ -224,9 +226,9 @@ class Topology:
         return Queue(name, arguments, (Binding(self.replies, address),))
 
     def may_go_unheard(self, exchange: str, routing_key: str) -> bool:
-        """Return True if a message that no queue took can be dropped, because no process waits for it.
+        """Return True if a message that no queue took can be dropped, because nobody waits for it.
 
-        True for events and for replies to a process that has gone; never for commands.
+        That is so for events and for replies to a process that has ended, and never for commands.
         """
         if exchange == self.replies:
             return routing_key.startswith(self.instance_queue_name(""))

@@ -49,7 +49,7 @@ held = HeldRequestHandler(guard=CardNumberGuardMiddleware, scrub=scrub_text, des
 
 @asynccontextmanager
 async def lifespan(_application: Any) -> AsyncIterator[None]:
-    """Connect to the broker before the first request, without waiting for it; disconnect after the last.
+    """Begin to connect to the broker before the first request; disconnect after the last one.
 
     The shutdown begins at the signal, while the server still accepts connections
     (``payments_gateway.serving.process.graceful_shutdown``).
@@ -71,7 +71,7 @@ async def lifespan(_application: Any) -> AsyncIterator[None]:
 
 
 def programs() -> list[str]:
-    """Return the programs that run in this process: all of them with the broker in memory."""
+    """Return the programs that run in this process: web and, with the broker in memory, all others."""
     return ["web", *embedded.PROGRAMS] if conf.is_in_memory else ["web"]
 
 
@@ -92,7 +92,7 @@ router: Any = Router(
 
 
 async def start(scope: Scope, receive: Receive, send: Send) -> None:
-    """Run the lifespan, or refuse to start in one line: of an error, the server would log the traceback."""
+    """Run the lifespan. If the process may not start, say so in one line, without the server's traceback."""
     try:
         await in_thread(require_ready_web)
     except ImproperlyConfigured as error:
@@ -103,7 +103,7 @@ async def start(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 def require_ready_web() -> None:
-    """Check what this process needs. Raises ImproperlyConfigured with a sentence."""
+    """Check that this process has what it needs. Raises ImproperlyConfigured with a sentence."""
     if fault := captcha_error():
         raise ImproperlyConfigured(fault)
     require_ready("web", databases=databases())

@@ -14,8 +14,8 @@ PORT = 5432
 def parameters_of(url: str) -> dict[str, Any]:
     """Return Django's parameters for ``postgres://user:password@a,b:5433/name``, or any other address.
 
-    Servers are tried in the order in which they are named. Of several, only one that can be written to is
-    used, unless the address has another ``target_session_attrs``. Raises ``ValueError``.
+    Servers are tried in the order of the address. If there are several, only one that accepts writes is used,
+    unless the address sets ``target_session_attrs``. Raises ``ValueError``.
     """
     parts = urlsplit(url)
     login, at, hosts = parts.netloc.rpartition("@")
@@ -41,7 +41,7 @@ def is_sqlite(url: str) -> bool:
 
 
 def places_of(url: str) -> set[tuple[str, ...]]:
-    """Return the servers and name of a database, which all of its addresses share, whatever their role."""
+    """Return the servers and the name of a database. Addresses of one database differ only in other parts."""
     parameters = parameters_of(url)
     name = str(parameters["NAME"])
     if parameters["ENGINE"].endswith("sqlite3"):

@@ -14,11 +14,11 @@ def database(url: str, env: Environment) -> dict[str, Any]:
         patience = {"connect_timeout": 2 if "," in settings["HOST"] else 5}
         ours, given = _of_postgresql(env), settings.get("OPTIONS", {})
         if given.get("options", "").strip():
-            # The address may set a search path, for example. Our limits apply beside it.
+            # The address may have options, such as a search path. Our limits are added to them.
             given = given | {"options": f"{ours['options']} {given['options']}"}
         settings["OPTIONS"] = ours | patience | given
         if not settings["OPTIONS"]["options"].strip():
-            del settings["OPTIONS"]["options"]  # blank in the address of a proxy that takes none (RDS Proxy)
+            del settings["OPTIONS"]["options"]  # blank for a proxy that takes none (RDS Proxy)
         # The pool then notices a connection that has ended while it was idle, see BoundedConnection.execute.
         settings["CONN_HEALTH_CHECKS"] = True
     elif settings["ENGINE"].endswith("sqlite3"):
@@ -38,7 +38,7 @@ def replica(url: str, env: Environment) -> dict[str, Any]:
     settings = database(url, env)
     options = settings["OPTIONS"]
     if "options" in options:
-        # Also refuse writes if the standby has become the primary.
+        # If the standby has become the primary, writes are refused, too.
         options["options"] += " -c default_transaction_read_only=on"
     options["target_session_attrs"] = parameters_of(url).get("OPTIONS", {}).get("target_session_attrs", "any")
     options["pool"] |= {"timeout": 1, "connection_class": BoundedConnection}
@@ -50,9 +50,9 @@ def _of_postgresql(env: Environment) -> dict[str, Any]:
     from checkout.database.primary_connection import PrimaryConnection
 
     milliseconds = round(env.declared()["CHECKOUT_DATABASE_SECONDS"] * 1000)
-    # A silent network or server must not hold a thread, and a silent client must not hold a lock.
+    # A silent network or server must not block a thread, and a silent client must not keep a lock.
     return {
-        # The same few hundred statements are repeated, so the server plans each of them once per connection.
+        # The same few hundred statements are repeated, so the server plans each once per connection.
         "server_side_binding": True,
         "prepare_threshold": 3,
         "keepalives_idle": 10,
@@ -65,8 +65,8 @@ def _of_postgresql(env: Environment) -> dict[str, Any]:
             "min_size": 1,
             "max_size": env.database_pool_size,
             "timeout": 5,
-            # The pool reconnects at growing intervals, and no other attempt is made meanwhile. With the
-            # default of five minutes, the return of a database would go unnoticed for as long as it was away.
+            # The pool reconnects at growing intervals, and makes no other attempt meanwhile. With the default
+            # of five minutes, an outage of a database could take twice as long.
             "reconnect_timeout": 5,
             "connection_class": PrimaryConnection,
         },

@@ -9,7 +9,7 @@ from checkout.privacy.scrubbing import scrub_text
 
 
 class WithoutPasswords(SafeExceptionReporterFilter):
-    """A filter that also hides the secrets that ``scrub_text`` finds, not only what Django hides by name."""
+    """A filter that also hides secrets that ``scrub_text`` finds; Django only hides values by name."""
 
     def cleanse_setting(self, key: Any, value: Any) -> Any:
         """Return a setting's value with its secrets hidden."""
@@ -28,7 +28,7 @@ def _scrubbed(value: Any) -> Any:
     try:
         text = repr(value)
     except Exception:
-        # A broken representation must not break the page about another error.
+        # An object whose representation fails must not break the page about another error.
         return value
     clean = scrub_text(text)
     return value if clean == text else clean

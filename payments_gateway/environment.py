@@ -1,4 +1,4 @@
-"""The process environment, read and checked once. Everything that is wrong is named at once."""
+"""The process environment, read and checked once. All faults are reported together."""
 
 import json
 import os
@@ -22,8 +22,8 @@ from payments_gateway.mail_server import MailServer
 from payments_gateway.secret_files import SUFFIX, read_secrets
 from payments_gateway.wrong_settings import misspelled, setting_errors
 
-# A name whose last label begins with a letter, so that it is not an IP address in any notation; optionally a
-# port.
+# A host name whose last label begins with a letter, so that it is no IP address in any notation; then perhaps
+# a port.
 _PROVIDER_HOST = re.compile(
     r"(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)*[a-z](?:[a-z0-9-]*[a-z0-9])?(?::[1-9][0-9]{0,4})?"
 )
@@ -31,7 +31,8 @@ _PROVIDER_HOST = re.compile(
 # The apps that may have a database of their own.
 OWNERS = ("orders", "risk", "ledger", "receipts")
 
-# Declared settings without a field of their own: one is a secret, the other is the same everywhere.
+# Declared settings that are not derived from their declaration: the first is a secret, which `Environment`
+# lists, and the second is the same everywhere.
 _NOT_DERIVED = {"BROKER_URL", "MESSAGING_APP_ID"}
 # The names of the whole installation on the broker.
 _DEFAULTS = {"MESSAGING_PREFIX": "checkout"}
@@ -68,11 +69,11 @@ _Declared = create_model("_Declared", __base__=MailServer, **_FIELDS)
 class Environment(_Declared):  # type: ignore[misc, valid-type]
     """Everything that differs between installations. Names are the environment variables' names.
 
-    The fields that are not listed here are those that ``checkout.conf`` declares, with the settings of
-    messaging and of serving. Listed are secrets, and what Django or this project itself reads.
+    Listed here are secrets, and the variables that Django or this project itself reads. The other fields are
+    those that ``checkout.conf`` declares, with the settings of messaging and of serving.
     """
 
-    # Errors do not show the wrong value, which may be a secret. A variable that is empty counts as not set.
+    # Errors do not show the wrong value, which may be a secret. An empty variable counts as not set.
     model_config = SettingsConfigDict(extra="ignore", hide_input_in_errors=True, env_ignore_empty=True)
 
     debug: bool = Field(default=True, alias="DEBUG", description="Django's debug mode, for development only.")
@@ -135,7 +136,8 @@ class Environment(_Declared):  # type: ignore[misc, valid-type]
     host: str = Field(
         default="localhost", alias="HOST", description="The name or address that the web process listens on."
     )
-    # The web process's command gives it to uvicorn, which would believe every process of this machine.
+    # The command of the web process passes it to uvicorn, which would then believe every process of this
+    # machine.
     forwarded_allow_ips: str = Field(
         default="",
         alias="FORWARDED_ALLOW_IPS",
@@ -177,7 +179,7 @@ class Environment(_Declared):  # type: ignore[misc, valid-type]
 
     @property
     def own_apps(self) -> list[str]:
-        """The packages of apps of your own."""
+        """The packages of the operator's own apps."""
         return comma_separated(self.declared()["CHECKOUT_OWN_APPS"])
 
     @field_validator("allowed_hosts", "card_keys", "secret_key_fallbacks", mode="before")
@@ -234,7 +236,7 @@ class Environment(_Declared):  # type: ignore[misc, valid-type]
     @classmethod
     def _limits_are_of_currencies(cls, limits: dict[str, int]) -> dict[str, int]:
         for currency in limits:
-            # Payments from before a currency was replaced may still be paid.
+            # Payments in a currency that was replaced may still be paid.
             if currency not in CURRENCIES | REPLACED:
                 raise ValueError(
                     f"CHECKOUT_RISK_AMOUNT_LIMITS limits {currency!r}, which is no currency by ISO 4217 in "
@@ -267,9 +269,9 @@ class Environment(_Declared):  # type: ignore[misc, valid-type]
 
 
 def read_environment() -> Environment:
-    """Return the environment of this process. End the process with one line for each fault, if there is one.
+    """Return the environment of this process. If it has faults, end the process with one line for each.
 
-    A traceback would say nothing more, and values are not shown, because they may be secrets.
+    A traceback would say nothing more. Values are not shown, because they may be secrets.
     """
     secrets = _secret_variables()
     files = [f"{name}{SUFFIX}" for name in secrets]
@@ -288,7 +290,7 @@ def read_environment() -> Environment:
 
 
 def is_secret(field: FieldInfo) -> bool:
-    """Return True for a field that no representation of the environment shows. It may be in a file."""
+    """Return True for a field that no representation of the environment shows, and that may be in a file."""
     return not field.repr or "SecretStr" in str(field.annotation)
 
 
@@ -303,13 +305,13 @@ def _known_variables() -> list[str]:
 def _lines(error: ValidationError) -> Iterator[str]:
     for each in error.errors(include_url=False, include_context=False, include_input=False):
         if each["type"] == "default_factory_not_called":
-            continue  # a default that depends on another variable, which is wrong
+            continue  # its default depends on another variable, which is wrong
         told = each["msg"].removeprefix("Value error, ")
         name = ".".join(map(str, each["loc"]))
         yield from (line if line.startswith(name) else f"{name}: {line}" for line in told.splitlines())
 
 
 def _variable_in(error: str) -> str:
-    """Return the variable that an error of pydantic-settings is about; its text names the field."""
+    """Return the variable that an error of pydantic-settings is about; the error's text names the field."""
     field = error.partition('field "')[2].partition('"')[0]
     return str(Environment.model_fields[field].alias) if field in Environment.model_fields else field

@@ -1,4 +1,4 @@
-"""The level of the log lines that Django writes about answers."""
+"""The level of the log lines that Django writes about error responses."""
 
 import logging
 
@@ -6,11 +6,11 @@ UNAVAILABLE = 503
 
 
 class UnavailableIsNoError(logging.Filter):
-    """A filter that makes the line about an answer 503 one of the level INFO.
+    """A filter that gives the line about a 503 response the level INFO.
 
-    Such an answer says that database or broker is away, which is an error once, or that a process begins or
-    ends. During an outage, and at each restart, there is one for each request, and one for each look at
-    ``/readyz``: they would hide the lines that need somebody.
+    Such a response means that the database or the broker is away, which is logged once as an error, or that a
+    process starts or stops. During an outage, and at each restart, every request and every check of
+    ``/readyz`` would write such a line, and hide the lines that need somebody.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:

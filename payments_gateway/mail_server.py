@@ -13,7 +13,7 @@ _EMAIL_PORTS = {"smtp": 25, "smtp+tls": 587, "smtps": 465}
 
 
 class MailServer(BaseSettings):
-    """The variables of the mail server."""
+    """The environment variables of the mail server."""
 
     email_url: SecretStr = Field(
         default=SecretStr("smtp://localhost:25"),
@@ -53,7 +53,7 @@ def mail_server(url: str) -> dict[str, Any]:
     try:
         port = parts.port
     except ValueError:
-        # The error would repeat a password with such a character.
+        # The error would repeat the password that contains such a character.
         raise ValueError(f"its port is no number up to 65535, or {UNQUOTED}") from None
     if parts.scheme not in _EMAIL_PORTS or not parts.hostname:
         raise ValueError("it is no smtp://, smtp+tls:// or smtps:// address with a host")

@@ -1,7 +1,7 @@
 """Secrets in files, such as credentials of systemd and secrets of containers.
 
-The variable ``SECRET_KEY_FILE`` names the file of ``SECRET_KEY``, and so on for each secret. Variables can be
-read by other processes of the same user, and are inherited by programs that are started. A file is read once.
+The variable ``SECRET_KEY_FILE`` names the file of ``SECRET_KEY``, and so on for each secret. Files are safer:
+other processes of the same user can read variables, and started programs inherit them. A file is read once.
 """
 
 import stat
@@ -12,7 +12,7 @@ SUFFIX = "_FILE"
 
 
 def read_secrets(names: Iterable[str], variables: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
-    """Return the secrets whose files are named, and a sentence about each that cannot be used."""
+    """Return the secrets from the named files, and a sentence about each file that cannot be used."""
     values: dict[str, str] = {}
     faults: list[str] = []
     for name in names:

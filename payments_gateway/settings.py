@@ -1,4 +1,4 @@
-"""Django settings: wiring only. Values that differ between installations come from the environment."""
+"""Django settings. Values that differ between installations come from the environment."""
 
 from datetime import timedelta
 
@@ -121,7 +121,7 @@ USE_TZ = True
 STATIC_URL = "static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
 
-# axes decides if this user and this address may try, before a password is checked.
+# Before a password is checked, axes decides whether this user and this address may try.
 AUTHENTICATION_BACKENDS = [
     "axes.backends.AxesStandaloneBackend",
     "checkout.backoffice.rights.merchants.LimitedToMerchants",
@@ -137,7 +137,8 @@ AXES_CLIENT_IP_CALLABLE = "checkout.backoffice.log_in.log_in.client_address"
 AXES_USERNAME_CALLABLE = "checkout.backoffice.log_in.log_in.name_to_keep"
 AXES_LOCKOUT_PARAMETERS = "checkout.backoffice.log_in.log_in.counted_by"
 AXES_LOCKOUT_CALLABLE = "checkout.backoffice.log_in.log_in.locked_out"
-# All fields of the forms for log-ins and for new passwords. `AXES_PASSWORD_FORM_FIELD` is one of its own.
+# All password fields of the forms for log-ins and for new passwords, but for `AXES_PASSWORD_FORM_FIELD`,
+# which axes hides itself.
 AXES_SENSITIVE_PARAMETERS = [
     "username",
     "ip_address",
@@ -146,7 +147,7 @@ AXES_SENSITIVE_PARAMETERS = [
     "new_password1",
     "new_password2",
 ]
-# The pages of axes would let rows be edited; `manage.py axes_reset_username` ends a lock.
+# The pages of axes would let staff edit rows; `manage.py axes_reset_username` ends a lock.
 AXES_ENABLE_ADMIN = False
 AXES_VERBOSE = False
 
@@ -165,7 +166,8 @@ SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 SECURE_HSTS_SECONDS = 31_536_000 if SECURE_COOKIES else 0
-# Longer than any staff session, whose end checkout/backoffice/log_in/sessions.py determines and announces.
+# Longer than any session of staff. checkout/backoffice/log_in/sessions.py determines and announces when a
+# session ends.
 SESSION_COOKIE_AGE = round(declared["CHECKOUT_SESSION_SECONDS"] + declared["CHECKOUT_SESSION_IDLE_SECONDS"])
 CSRF_TRUSTED_ORIGINS = [env.public_url]
 CSRF_FAILURE_VIEW = "checkout.web.views.errors.csrf_failure"
@@ -174,7 +176,7 @@ SILENCED_SYSTEM_CHECKS = [
     "security.W002",  # payments_gateway.serving.security.headers sends X-Frame-Options
     "security.W005",  # other hosts of the domain are not ours, so we cannot require TLS of them
     "security.W008",  # the proxy that ends TLS in front of us redirects to HTTPS
-    "security.W021",  # as W005
+    "security.W021",  # for the same reason as W005
 ]
 
 globals().update(mail_server(env.email_url.get_secret_value()))
@@ -208,7 +210,7 @@ LOGGING = {
                 structlog.stdlib.add_log_level,
                 structlog.processors.TimeStamper(fmt="iso", utc=True),
             ],
-            # Last, so that it processes the lines of all libraries and every traceback.
+            # Last, so that it scrubs the lines of all libraries and every traceback.
             "processors": [
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 structlog.processors.format_exc_info,
@@ -228,9 +230,9 @@ LOGGING = {
     },
     "root": {"handlers": ["stderr"], "level": "INFO"},
     "loggers": {
-        # Its warnings report the ends of channels and connections, of which we log the reasons.
+        # Its warnings report the ends of channels and connections; we log the reasons ourselves.
         "pika": {"level": "ERROR"},
-        # Its warnings, of which each attempt to connect has several, are about what is an outage.
+        # It writes several warnings for each attempt to connect. We log the outage ourselves.
         "psycopg.pool": {"level": "ERROR"},
         # checkout.backoffice.log_in logs log-ins and failures, without the typed text.
         "axes": {"level": "ERROR"},

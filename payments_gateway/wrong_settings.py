@@ -1,4 +1,4 @@
-"""Settings with which no process starts, although each value for itself has the right form.
+"""Settings with which no process starts, although the form of each single value is right.
 
 Each fault is a sentence that begins with the variable's name. No fault shows a secret.
 """
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 PREFIX = "CHECKOUT_"
 SHORTEST_KEY = 40
 FEWEST_LETTERS = 12
-# Long words, which a random key has by chance less than once in ten million times.
+# Long words. A random key contains one by chance less than once in ten million times.
 WORDS = ("change", "default", "development", "django", "example", "insecure", "password", "secret")
 SHORTEST_PASSWORD = 12
 SHORTEST_STAFF_PASSWORD = 12
@@ -36,7 +36,7 @@ _HOST_NAME = re.compile(r"\.?[\w-]+(\.[\w-]+)*\.?|\[[0-9a-f:.]+\]", re.ASCII | r
 
 
 def misspelled(variables: Iterable[str], known: Iterable[str]) -> Iterator[str]:
-    """Yield a fault for each variable that begins like ours and is none of those that are known."""
+    """Yield a fault for each variable that begins like one of ours and is unknown."""
     ours = {name for name in known if name.startswith(PREFIX)}
     for name in sorted(set(variables) - ours):
         if name.startswith(PREFIX):
@@ -70,7 +70,7 @@ def _of_addresses(env: Environment) -> Iterator[str]:
     if not wrong:
         places = [places_of(url) for url in urls.values()]
         if len(set().union(*places)) < sum(map(len, places)):
-            # Its outbox would be read twice, and its tables created twice.
+            # The outbox would be read twice, and the tables created twice.
             yield "two of the databases have the same address: leave out the variable of one of them"
         if replica and not (is_postgresql(replica) and is_postgresql(urls["default"])):
             yield (
@@ -128,7 +128,7 @@ def _is_package(name: str) -> bool:
 
 
 def _of_card_testing(declared: dict[str, Any]) -> Iterator[str]:
-    """Yield settings of card testing that protect nothing. Otherwise they would be noticed in an attack."""
+    """Yield faults of settings against card testing that protect nothing, as nobody may notice in time."""
     if any(limit < 0 for limit in declared["CHECKOUT_RISK_AMOUNT_LIMITS"].values()):
         yield "CHECKOUT_RISK_AMOUNT_LIMITS has a limit below 0: leave the currency out for no limit"
     if declared["CHECKOUT_DECLINES_SECONDS"] > declared["CHECKOUT_RETENTION_SECONDS"]:
@@ -138,7 +138,7 @@ def _of_card_testing(declared: dict[str, Any]) -> Iterator[str]:
 
 
 def _of_try_out(env: Environment) -> Iterator[str]:
-    """Yield addresses at which others could reach a try-out, whose secrets are published."""
+    """Yield faults of addresses at which others could reach a try-out, whose secrets are public."""
     reached_at = {
         "PUBLIC_URL": [_split(env.public_url).hostname or ""],
         "ALLOWED_HOSTS": env.allowed_hosts,
@@ -155,7 +155,7 @@ def _of_try_out(env: Environment) -> Iterator[str]:
 
 
 def _of_secrets(env: Environment) -> Iterator[str]:
-    """Yield secrets that are published, or that can be guessed."""
+    """Yield faults of secrets that are published, or that can be guessed."""
     key = env.secret_key.get_secret_value()
     if key == DEVELOPMENT_KEY:
         yield "SECRET_KEY must be set for anything but a try-out: `openssl rand -base64 48` makes one"
@@ -204,7 +204,7 @@ def _is_guessable(password: str, user: str) -> bool:
 
 
 def _of_exposure(env: Environment) -> Iterator[str]:
-    """Yield settings that lose messages, show internal details, or trust strangers."""
+    """Yield faults of settings that lose messages, show internal details, or trust unknown hosts."""
     declared = env.declared()
     if env.debug:
         yield "DEBUG must be off for anything but a try-out"
@@ -212,7 +212,7 @@ def _of_exposure(env: Environment) -> Iterator[str]:
         yield "CHECKOUT_CRASH_AT is for tests: CHECKOUT_TRY_OUT must be on"
     public = _split(env.public_url)
     if public.scheme == "http" and not is_loopback_name(public.hostname or ""):
-        # The host without a user name and a password, if it has any.
+        # The host, after a user name and password if there are any.
         host = public.netloc.rpartition("@")[2]
         yield (
             "PUBLIC_URL is not https://, so that sessions of staff and tokens of shoppers could be read on "

@@ -19,8 +19,8 @@ LARGEST_NUMBER = 2**63 - 1
 class Query(BaseModel):
     """The filters: `order` and `prefix` by order code, `since` by the time of any entry of the order.
 
-    A page has at most `limit` orders, all submitted after the number `after`. `brief` leaves out everything
-    except the sums.
+    A page has at most `limit` orders, all submitted after the order with the number `after`. `brief` leaves
+    out everything except the sums.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

@@ -1,4 +1,4 @@
-"""Notification of the background tasks when the books have changed."""
+"""Notices to the background tasks that the books have changed."""
 
 import asyncio
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ class ChangeSignal:
 
 
 async def changed_within(event: asyncio.Event, seconds: float | None) -> bool:
-    """Wait for a change, at most `seconds` (None: without limit). Return True if there was one."""
+    """Wait for a change, at most `seconds` (None: without limit). Return True if there was a change."""
     try:
         await asyncio.wait_for(event.wait(), seconds)
     except TimeoutError:

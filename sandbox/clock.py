@@ -15,7 +15,7 @@ class Clock:
         return configured / self.scale
 
     def run_at(self, scale: float) -> None:
-        """Set the speed for all future waits and those under way."""
+        """Set the speed for all waits, those that have begun and future ones."""
         self.scale = scale
         self._changes.notify()
 

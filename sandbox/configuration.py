@@ -10,7 +10,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from sandbox.traits import EVERYDAY_SHARES, Trait
 
 PREFIX = "SANDBOX_"
-# Longer times and other speeds serve no test, and their quotients may be infinite.
+# Longer times and other speeds are of no use to a test, and their quotients may be infinite.
 Seconds = Annotated[float, Field(ge=0, le=1e9)]
 Speed = Annotated[float, Field(ge=1e-6, le=1e9)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -86,6 +86,6 @@ class Configuration(BaseSettings):
 
 
 def unknown_names(environment: Iterable[str]) -> set[str]:
-    """Return the names in an environment that begin like a setting of the sandbox and are unknown."""
+    """Return the names in an environment that begin like a setting of the sandbox and are none."""
     known = {f"{PREFIX}{name.upper()}" for name in Configuration.model_fields}
     return {name for name in environment if name.startswith(PREFIX)} - known

@@ -1,4 +1,4 @@
-"""The scenarios page: the magic values, and the knobs to set."""
+"""The scenarios page, which lists the magic values and the knobs that can be set."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any, TypeVar, get_args
@@ -35,7 +35,7 @@ T = TypeVar("T")
 
 
 class Advance(BaseModel):
-    """The orders whose code begins with `order`, and the seconds by which their bookings come earlier."""
+    """A request to book earlier: the beginning of the orders' codes, and by how many seconds."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -44,7 +44,7 @@ class Advance(BaseModel):
 
 
 class Setting(BaseModel):
-    """A post to the scenarios page. A reset takes effect before anything is set."""
+    """A form of the scenarios page. Its reset takes effect before the rest."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -89,7 +89,7 @@ class Console:
         """List on GET, set on POST. Programs that accept JSON get JSON, browsers a page."""
         if request.method == "POST":
             if request.headers.get("origin", self._url) != self._url:
-                # A page of another site that the developer's browser shows; programs send no Origin.
+                # A page of another site in the developer's browser has an Origin; programs send none.
                 return JSONResponse({"errors": [{"msg": "Not for pages of other sites"}]}, status_code=403)
             try:
                 self._set(Setting.model_validate_json(await read_body(request)))

@@ -1,4 +1,4 @@
-"""The pages that lead to all others, and what the merchant's card form loads from here."""
+"""The pages that link to all others, and the files that the merchant's card form loads from here."""
 
 from pathlib import Path
 
@@ -32,13 +32,13 @@ class Home:
         return JSONResponse({"status": "ok"})
 
     async def public_key(self, request: Request) -> Response:
-        """Return the key by itself."""
+        """Return the sandbox's public key."""
         del request
         return PlainTextResponse(self._card_key.public)
 
     async def encryption_script(self, request: Request) -> Response:
-        """Return the script including the key, which is made at the first start and need not be copied."""
+        """Return the encryption script with this sandbox's key, so that nobody has to copy the key."""
         del request
         script = f"{self._script}Worldpay.setPublicKey({json_text(self._card_key.public)});\n"
-        # A browser compares a script with its digest only if the script's host lets the page read it (CORS).
+        # A browser checks the digest of a script only if the script's host lets the page read it (CORS).
         return Response(script, media_type="text/javascript", headers={"Access-Control-Allow-Origin": "*"})

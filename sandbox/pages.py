@@ -62,7 +62,7 @@ async def read_body(request: Request) -> bytes:
 
 
 async def read_form(request: Request) -> dict[str, str]:
-    """Return the fields of a URL-encoded form. Raises HTTPException: 413 too large, 400 not such a form."""
+    """Return the fields of a URL-encoded form. Raises HTTPException: 413 too large, 400 another type."""
     try:
         text = (await read_body(request)).decode()
         return dict(parse_qsl(text, keep_blank_values=True, max_num_fields=20, errors="strict"))

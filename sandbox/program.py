@@ -51,7 +51,7 @@ from sandbox.wpg.idempotency import AnsweredRequests
 GRACE_SECONDS = 1
 PAUSE_SECONDS = 1
 LOG = logging.getLogger("sandbox")
-# A proxy's headers would replace the addresses by which faults find a request's connection.
+# A proxy's headers would replace the addresses by which faults find the connection of a request.
 SERVER_OPTIONS: dict[str, Any] = {
     "http": Connection,
     "proxy_headers": False,
@@ -60,7 +60,7 @@ SERVER_OPTIONS: dict[str, Any] = {
 
 
 def build(configuration: Configuration, folder: Path) -> Starlette:
-    """Return the application, which must be built on the thread that serves it.
+    """Return the application. Build it on the thread that serves it.
 
     The books and the key are kept in `folder` if the configuration names no file.
     """
@@ -72,7 +72,7 @@ def build(configuration: Configuration, folder: Path) -> Starlette:
     plans = Plans(connection, configuration, clock)
     outgoing = Outgoing(connection, scenario.notifications, fault_record)
     card_key = CardKey(file.with_suffix(".key.pem"))
-    # Kept with the books: after a restart a card that is saved again has the same token.
+    # Kept with the books, so that after a restart a card that is saved again gets the same token.
     seed = configuration.seed or card_key.seed
     tokens = Tokens(connection, seed, timedelta(days=configuration.token_days))
     bookings = Bookings(books, plans, outgoing, scenario.bookings, fault_record, seed)
@@ -149,7 +149,7 @@ def build(configuration: Configuration, folder: Path) -> Starlette:
 
 
 async def _kept_running(run: Callable[[], Awaitable[None]]) -> None:
-    """Start a background task again if it fails, for example because another program has locked the books."""
+    """Restart a background task whenever it fails, for example because another program locks the books."""
     while True:
         try:
             await run()

@@ -1,8 +1,8 @@
 """Magic values: the card holder names and card numbers that determine the result.
 
-Authentication and authorisation are chosen separately and can be combined: a challenge card with the holder
-name REFUSED51 is challenged first and then refused with code 51. Any other name is authorised, as at the real
-test endpoint, so that a mistyped name has the same effect here.
+Authentication and authorisation are chosen separately: a challenge card with the holder name REFUSED51 is
+challenged first, and then refused with code 51. Any unknown name is authorised, as at the real test endpoint,
+so that a mistyped name has the same effect at both.
 
 Names: developer.worldpay.com/docs/wpg/hostedintegration/abouttesting/ and the acceptance tests in
 `Worldpay/salesforce-commerce-cloud`. Numbers: developer.worldpay.com/products/payments/testing.md (Cardinal's
@@ -19,9 +19,9 @@ TransStatus = Literal["Y", "A", "U", "N", "R"]
 
 @dataclass(frozen=True, slots=True)
 class Authentication:
-    """An authentication. `status` is the issuer's answer or, with a challenge, the result of an approval.
+    """A card's authentication. `status` is the issuer's answer or, with a challenge, that after approval.
 
-    `is_old` means 3-D Secure 1, which the schemes have retired and which nothing here completes.
+    `is_old` means 3-D Secure 1, which the schemes have retired, so that nothing here completes it.
     """
 
     status: TransStatus
@@ -153,7 +153,7 @@ def choose(holder: str, number: str) -> Outcome:
 
 
 def choose_later(holder: str) -> Outcome:
-    """Return the result of later charges of a saved card, by the holder's name with which it was saved."""
+    """Return the result of later charges of a saved card, by the holder's name in its first order."""
     if refused := re.fullmatch(r"LATER_REFUSED(\d{0,3})", holder):
         return Outcome(FRICTIONLESS, "REFUSED", refused[1] or "5")
     return Outcome(FRICTIONLESS, "AUTHORISED", "")

@@ -108,7 +108,7 @@ class UnusableBooks(Exception):
 def open_storage(file: Path) -> sqlite3.Connection:
     """Return a connection for one thread. `with connection:` is one transaction, on disk when it ends.
 
-    Raises UnusableBooks for the books of another version of the sandbox, and for what is no such file.
+    Raises UnusableBooks for the books of another version of the sandbox, and for any other kind of file.
     """
     try:
         file.parent.mkdir(parents=True, exist_ok=True)

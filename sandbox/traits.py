@@ -1,7 +1,7 @@
 """Traits of an order: variations of the bank's behaviour, each documented by the provider or observed there.
 
 A new order gets each trait with a configured probability, drawn from the order's code. A card holder's name
-or a knob sets the traits of a single order instead.
+or a knob sets the traits of one order instead.
 
 Sources: the provider's pages on idempotency, on order notifications and on managing orders
 (developer.worldpay.com/docs/wpg/manage/), and the issue trackers of platforms that are connected to it.
@@ -85,8 +85,8 @@ NEVER_LATE = ("no_deduplication", "early_notification", "synchronous_replies", "
 def drawn(seed: str, order_code: str, shares: Mapping[Trait, float]) -> list[Trait]:
     """Return the traits of an order: the same for the same seed, code and shares.
 
-    An order that is booked late has none of the traits that would book it at once. Its key is remembered,
-    too: a forgotten key and a long wait are both rare, and are not combined.
+    An order that is booked late gets no trait that would book it at once, and its idempotency key is not
+    forgotten: a forgotten key and a long wait are both rare, and are not combined.
     """
     traits = [trait for trait in TRAITS if _random(seed, order_code, trait).random() < shares.get(trait, 0.0)]
     is_late = "booked_late" in traits
@@ -101,7 +101,7 @@ def named_by(holder: str) -> list[Trait] | None:
 
 
 def happens(seed: str, order_code: str, purpose: str) -> bool:
-    """Toss a coin about a detail of this order. The result depends only on seed, code and purpose."""
+    """Decide at random about a detail of an order. The result depends only on seed, code and purpose."""
     return _random(seed, order_code, purpose).random() < 0.5
 
 

@@ -1,6 +1,6 @@
 """Write ``docs/asyncapi.yaml``, its schemas and its page: ``python -m scripts.asyncapi``.
 
-``--freeze`` copies the schemas as those of this version, at its release.
+At a release, ``--freeze`` copies the schemas to the folder of that version.
 """
 
 import argparse
@@ -28,7 +28,7 @@ NOTE = "# Made by python -m scripts.asyncapi from the classes of messages.\n"
 
 
 def files() -> Mapping[Path, str]:
-    """Return everything that is made, by its path."""
+    """Return the text of each generated file, by its path."""
     made = document(codes())
     text = yaml.dump(made, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110)
     return {
@@ -68,10 +68,10 @@ def main() -> None:
 
 
 class _Dumper(yaml.CSafeDumper):
-    """A writer of texts with several lines as they are, and of repeated parts in full."""
+    """A writer that keeps line breaks in texts, and writes repeated parts in full."""
 
     def ignore_aliases(self, data: object) -> bool:
-        """Return True: no part refers to another by an anchor."""
+        """Return True, so that repeated parts are written in full."""
         return True
 
 

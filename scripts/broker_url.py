@@ -1,4 +1,4 @@
-"""Print the broker's address with a user and its password, for BROKER_URL of a command beside `make up`.
+"""Print the broker's address with a user and its password, for commands that run beside `make up`.
 
 Arguments: the address without a user, the JSON file with the passwords, and the name of the user.
 """

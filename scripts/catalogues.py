@@ -1,7 +1,7 @@
-"""The catalogues of translations: collect the texts for shoppers, keep the files, compile them.
+"""The catalogues of translations: collect the texts for shoppers, update the files, compile them.
 
-``python -m scripts.catalogues`` writes ``checkout/locale``: each text of the code gets an entry in each
-language, which is empty until somebody translates it, and texts that the code no longer has are removed. It
+``python -m scripts.catalogues`` writes ``checkout/locale``: each text in the code gets an entry in each
+language, which is empty until somebody translates it. Texts that are no longer in the code are removed. It
 needs no gettext.
 """
 
@@ -25,7 +25,8 @@ KEYWORDS = {"_": None, "gettext": None, "gettext_noop": None, "ngettext": (1, 2)
 PLACEHOLDER = re.compile(r"%\(\w+\)s|{\w+}")
 
 _TWO = "nplurals=2; plural=(n != 1);"
-# The numbers of CLDR's plural rules for whole numbers. Django's own catalogue of Welsh has fewer.
+# The number of each language's plural forms for whole numbers, from CLDR. Django's own catalogue of Welsh has
+# fewer.
 PLURALS = {
     **dict.fromkeys(("es", "de", "it", "nl", "pt"), _TWO),
     "fr": "nplurals=2; plural=(n > 1);",
@@ -37,7 +38,7 @@ PLURALS = {
 
 
 class Translations(Catalog):
-    """A catalogue whose header says only what readers of it need, so that no run changes it."""
+    """A catalogue with a minimal header, which has no dates that would change at each run."""
 
     def __init__(self, code: str) -> None:
         note = "# The texts for shoppers in one language. scripts/catalogues.py keeps this file."
@@ -62,7 +63,7 @@ class Translations(Catalog):
 
 
 def texts() -> dict[str | tuple[str, ...], list[str]]:
-    """Return the texts of the code, or their singulars and plurals, each with the files that have it."""
+    """Return the texts in the code, or pairs of singular and plural, each with the files that have it."""
     found: dict[str | tuple[str, ...], list[str]] = {}
     for name, content in _sources():
         for _, text, _, _ in extract("python", BytesIO(content.encode()), KEYWORDS):
@@ -73,7 +74,7 @@ def texts() -> dict[str | tuple[str, ...], list[str]]:
 
 
 def _sources() -> Iterator[tuple[str, str]]:
-    """Yield the Python source of each file. Django turns a template into calls of gettext."""
+    """Yield the Python source of each file. Django turns templates into calls of gettext."""
     for template in sorted((ROOT / "templates").rglob("*.*")):
         yield str(template.relative_to(ROOT)), templatize(template.read_text(), str(template))
     for folder in ("checkout", "payments_gateway"):
@@ -82,7 +83,7 @@ def _sources() -> Iterator[tuple[str, str]]:
 
 
 def translations_of(code: str) -> Translations:
-    """Return the entries of all texts in a language: those of its file, or empty ones."""
+    """Return an entry for each text in a language: that of the file, or an empty one."""
     file = LOCALE / code / "LC_MESSAGES" / "django.po"
     known = read_po(BytesIO(file.read_bytes()), locale=code) if file.exists() else Catalog()
     catalogue = Translations(code)

@@ -32,7 +32,7 @@ def sources(root: Path) -> Iterator[Path]:
 def faults(path: Path, source: str) -> Iterator[str]:
     """Yield a line for each docstring that opens with a question word, or with "Nobody".
 
-    Any string that is a statement of its own counts, so that descriptions of attributes are checked as well.
+    Every string that is a statement by itself counts, so that descriptions of attributes are checked as well.
     """
     for node in ast.walk(ast.parse(source)):
         match node:

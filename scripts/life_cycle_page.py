@@ -32,7 +32,7 @@ OPERATIONS = ("capture", "void", "refund")
 
 
 def page(text: str) -> str:
-    """Return the text of the page, with the present tables between their marks."""
+    """Return the text of the page, with the present tables between the marks."""
     for name, table in (("States", _states()), ("Events", _events())):
         before, mark, rest = text.partition(BEGIN.format(name))
         after = rest.partition(END)[2]
@@ -55,7 +55,7 @@ def _states() -> str:
 
 
 def _events_by_state() -> dict[str, list[str]]:
-    """Return the types of the events of all moves to each state."""
+    """Return the types of the events that lead to each state."""
     from checkout.payments.events.types import type_of_move
     from checkout.payments.objects.payment import STATUSES
     from checkout.states import PAYMENT_EDGES
@@ -72,7 +72,7 @@ def _events_by_state() -> dict[str, list[str]]:
 
 
 def _events() -> str:
-    """Return the table of events, in which captures, voids and refunds share a row where it says the same."""
+    """Return the table of events. Captures, voids and refunds share a row if the text is the same."""
     from checkout.payments.events import EVENT_TYPES
 
     types: dict[str, list[str]] = {}

@@ -15,7 +15,7 @@ MIGRATIONS = ("manage.py", "makemigrations", "--check", "--dry-run")
 
 def main() -> int:
     commands = [*((name, ["-m", *module]) for name, module in CHECKS), ("migrations", list(MIGRATIONS))]
-    # The longest of them computes on one processor only.
+    # The longest check uses only one processor.
     with ThreadPoolExecutor() as threads:
         passed = list(threads.map(check, *zip(*commands, strict=True)))
     return 0 if all(passed) else 1

@@ -38,7 +38,7 @@ def as_json(made: dict[str, Any]) -> str:
 
 
 class _Dumper(yaml.CSafeDumper):
-    """A dumper without anchors, which readers of OpenAPI do not all understand."""
+    """A dumper without anchors, which not all readers of OpenAPI understand."""
 
     def ignore_aliases(self, data: Any) -> bool:
         """See ``SafeDumper``."""

@@ -1,8 +1,8 @@
 """Run the Procfile's processes, each connecting to the broker as its own user.
 
-One that dies is started again, unless it has just begun: then all are stopped, as nothing would mend it.
-BROKER_URL is the broker's address, and BROKER_PASSWORDS names a JSON file with the password of each user. If
-BROKER_PASSWORDS is not set, every process gets the same BROKER_URL.
+A process that dies is started again. If it dies at its start, all are stopped, since another start would not
+help. BROKER_URL is the broker's address, and BROKER_PASSWORDS names a JSON file with the password of each
+user. If BROKER_PASSWORDS is not set, every process gets the same BROKER_URL.
 """
 
 import json
@@ -25,20 +25,20 @@ from honcho.process import Popen, Process
 ROOT = Path(__file__).resolve().parent.parent
 
 
-# A process that dies sooner has not run: its settings are wrong, or something that it needs is missing.
+# A process that dies sooner has wrong settings, or something that it needs is missing.
 LEAST_SECONDS = 10.0
 ENDING = multiprocessing.Event()
 
 
 class Events:
-    """The events of one process for its manager, but for the end of the process."""
+    """The queue of a process's events for honcho's manager. It keeps back the end of the process."""
 
     def __init__(self, events: Any) -> None:
         self._events = events
         self.end = Message("stop", {"returncode": 1}, None, "", None)
 
     def put(self, event: Message) -> None:
-        """Pass an event on, or keep the last one."""
+        """Pass an event on, but keep the one about the end."""
         if event.type == "stop":
             self.end = event
         else:
@@ -46,15 +46,16 @@ class Events:
 
 
 class KeptProcess(Process):  # type: ignore[misc]  # honcho has no types
-    """A process that is started again when it has died."""
+    """A process that is started again when it dies."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        # While honcho waits for a process it ignores the signals to stop, which the next one must hear.
+        # While honcho waits for a process, it ignores the signals to stop, and a new process would inherit
+        # that.
         self._child_ctor = partial(Popen, preexec_fn=_hear_signals)
 
     def run(self, events: Any = None, ignore_signals: bool = False) -> None:
-        """Run until the end of all. honcho calls this in a process of its own."""
+        """Run until all processes are to end. honcho calls this in a process of its own."""
         while True:
             began, seen = monotonic(), Events(events)
             super().run(seen, ignore_signals)
@@ -72,14 +73,14 @@ def _hear_signals() -> None:
 
 
 class KeepingManager(Manager):  # type: ignore[misc]
-    """A manager whose processes end only when all do."""
+    """A manager whose processes end only when all of them do."""
 
     def __init__(self, printer: Printer) -> None:
         super().__init__(printer)
         self._process_ctor = KeptProcess
 
     def terminate(self) -> None:
-        """Terminate all processes, as soon as all have started: a signal may arrive before their ids do."""
+        """Terminate all processes once all have started: a signal may arrive before their ids are known."""
         ENDING.set()
         self._all_started()
 

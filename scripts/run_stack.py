@@ -21,12 +21,12 @@ from scripts.with_services import report, run, services, stop_on_signals
 
 ROOT = Path(__file__).resolve().parent.parent
 VHOST = "gateway"
-# Published, like all of the sandbox's secrets.
+# This key is public, like all of the sandbox's secrets.
 NOTIFICATIONS = "/notifications/sandbox/sandbox-notification-secret/"
 
 
 def with_urls(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment with the addresses of web and the sandbox, which follow from their ports."""
+    """Return the environment with the addresses of web and the sandbox, made from their ports."""
     public = f"http://localhost:{environment.get('WEB_PORT') or 8000}"
     public = environment.get("PUBLIC_URL") or public
     return {
@@ -38,10 +38,10 @@ def with_urls(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def addresses(environment: Mapping[str, str]) -> list[str]:
-    """Return lines with the addresses of the started broker and database, for other programs.
+    """Return lines with the addresses of the broker and database that were started, for other programs.
 
-    A server that was given by the environment is left out: its address is known, and may have a password.
-    The same applies to the secret key, with which a service of one's own checks commands.
+    A server that the environment names is left out: its address is known, and may have a password. So is a
+    secret key from the environment, with which an operator's own service checks commands.
     """
     lines = []
     if not os.environ.get("DATABASE_URL"):
@@ -59,7 +59,7 @@ def addresses(environment: Mapping[str, str]) -> list[str]:
 
 
 def _command_for_address(environment: Mapping[str, str]) -> str:
-    """Return a shell command that prints the address with the user of web, which manage.py can use."""
+    """Return a shell command that prints the broker's address with the user of web, for manage.py."""
     user = f"{environment.get('CHECKOUT_PREFIX') or 'checkout'}.web"
     arguments = [environment["BROKER_URL"], environment["BROKER_PASSWORDS"], user]
     return f'"$({shlex.join([sys.executable, "-m", "scripts.broker_url", *arguments])})"'
@@ -80,7 +80,7 @@ def main() -> int:
         check_ports(web_port(), sandbox_port())
         folder = Path(os.environ.get("DATA", ROOT / ".local")).resolve()
         with private_files(), services(keep=folder, require=True) as environment:
-            # The sandbox keeps its books as well, since without them they would contradict the kept database.
+            # The sandbox keeps its books, too: without them it would contradict the kept database.
             environment.setdefault("SANDBOX_BOOKS", str(folder / "sandbox" / "books.sqlite3"))
             if os.environ.get("BROKER_URL"):
                 environment.setdefault("CHECKOUT_SINGLE_BROKER_USER", "true")

@@ -5,8 +5,8 @@ with many rows or large messages, which `--long` includes. Other arguments are p
 services running. If a service or program is missing, its tests are skipped with its name;
 with CI=true they fail.
 
-Tests that fail are run once more by themselves, since on a busy machine any time limit can be too short.
-Those that pass then are reported as unsteady.
+Tests that fail are run once more by themselves, since on a busy machine any time limit can be too short. If
+they pass then, they are reported as unsteady.
 """
 
 import os
@@ -28,9 +28,9 @@ from scripts.with_services import let_clean_up, report, run, services, stop_on_s
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / ".pytest_cache"
-# The slowest tests of each part are listed, since the whole has to stay within ten minutes.
+# The slowest tests of each part are listed, since all tests have to stay within ten minutes.
 PYTEST = (sys.executable, "-m", "pytest", "--durations=25", "--durations-min=3")
-# This format has the file of each test.
+# The default format does not name the file of each test.
 RECORD = "--override-ini=junit_family=xunit1"
 # These tests start other programs and spend most of their time waiting for them.
 WITH_PROGRAMS = (
@@ -48,7 +48,7 @@ ALONE = ("tests/faults/test_campaign.py", "tests/hostile/test_hostile.py", "test
 # that of tests/support/distribution.py.
 BY_FILE = ("--dist", "loadfile", "--no-loadscope-reorder")
 PROCESSORS = os.cpu_count() or 1
-# Most of the time they wait for a server.
+# More than the processors, because tests mostly wait for a server.
 WORKERS = str(2 * PROCESSORS)
 NOT_WITH_PROGRAMS = (*BY_FILE, *(f"--ignore={path}" for path in WITH_PROGRAMS + ALONE))
 IN_ONE_PROCESS = ("-n", WORKERS, *NOT_WITH_PROGRAMS)
@@ -59,7 +59,7 @@ NEEDS_NO_SERVER = (
 
 @dataclass(frozen=True)
 class Part:
-    """A part of the tests. One that is `patient` leaves the processor to what runs beside it."""
+    """A part of the tests. A part that is `patient` runs with a lower priority than the part beside it."""
 
     name: str
     options: Sequence[str]
@@ -91,13 +91,13 @@ LONG_PARTS = (
     (Part("Long, with programs of their own", ("-m", "long", "-n", "2", *BY_FILE, *WITH_PROGRAMS)),),
     (Part("Long, alone", ("-m", "long", *ALONE)),),
 )
-# Debian's packages that no other test uses.
+# Debian's packages that only long tests use.
 LONG_PACKAGES = "firefox-esr webkit2gtk-driver xvfb buildah netavark mmdebstrap"
-# They wait for nothing, and each process has to read all tests first.
+# One process for each processor: these tests wait for nothing, and each process has to read all tests first.
 FAST = Part("Fast", ("-m", NEEDS_NO_SERVER, "-n", str(PROCESSORS), *NOT_WITH_PROGRAMS))
-# A busy machine is no explanation for more failures than this, so they are not run again.
+# A busy machine does not explain more failures than this, so more are not run again.
 MOST_REPEATED = 5
-# pytest's exit code.
+# pytest's exit code if tests failed.
 SOME_FAILED = 1
 IN_CI = os.environ.get("CI") == "true"
 
@@ -131,7 +131,7 @@ def main() -> int:
 def test(parts: Sequence[Part], environment: dict[str, str]) -> int:
     """Run parts side by side, and failed tests once more by themselves. Return an exit code.
 
-    The output of the last part is shown as it comes, that of the others at their end. The repetition has the
+    The output of the last part is shown as it comes, that of the others when they end. The repetition has the
     same seed. Failures are excused only if all of them were repeated and passed.
     """
     seed = f"--randomly-seed={secrets.randbelow(1 << 32)}"
@@ -155,7 +155,7 @@ def test(parts: Sequence[Part], environment: dict[str, str]) -> int:
 
 @contextmanager
 def _started(command: Sequence[str], environment: Mapping[str, str]) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a command while the block runs, which waits for it, and show its output then."""
+    """Run a command during the block, wait for it at the end, and then show its output."""
     with tempfile.TemporaryFile() as output:
         process = subprocess.Popen(command, env=environment, stdout=output, stderr=subprocess.STDOUT)
         try:
@@ -170,7 +170,7 @@ def _started(command: Sequence[str], environment: Mapping[str, str]) -> Iterator
 
 
 def _without_excused(part: Part, code: int, seed: str, environment: dict[str, str]) -> int:
-    """Return the exit code of a part after tests that failed have been run once more by themselves."""
+    """Run failed tests once more by themselves, and return 0 if they pass, otherwise the part's exit code."""
     failed = failures(part.results) if code == SOME_FAILED else []
     if not 0 < len(failed) <= MOST_REPEATED:
         return code
@@ -182,7 +182,7 @@ def _without_excused(part: Part, code: int, seed: str, environment: dict[str, st
 
 
 def failures(results: Path) -> list[str]:
-    """Return the names of the tests that failed in a run, that of a crashed worker included."""
+    """Return the names of the tests that failed in a run, with the test at which a worker crashed."""
     return [
         _name_of(case) for case in _cases(results) if not _is_passed(case) and case.find("skipped") is None
     ]
@@ -202,9 +202,10 @@ def _is_passed(case: ElementTree.Element) -> bool:
 
 
 def _name_of(case: ElementTree.Element) -> str:
-    """Return the test's name as pytest takes it: ``tests/test_x.py::TestY::test_z[1]``.
+    """Return a test's name as pytest takes it: ``tests/test_x.py::TestY::test_z[1]``.
 
-    The file of the results is that of the function, which a class of another file may have inherited.
+    The results name the file of the function, although the test's class may have inherited it from another
+    file.
     """
     file, classes = Path(case.get("file", "")), case.get("classname", "").split(".")
     for size in range(len(classes), 0, -1):
@@ -218,8 +219,8 @@ def _name_of(case: ElementTree.Element) -> str:
 def is_lint_clean() -> bool:
     """Check style, types and so on, while pytest compiles the tests.
 
-    The longest check needs one processor only. The processes of the tests begin at the same time, so each of
-    them would compile all that was not compiled before.
+    The longest check uses one processor only. Compiling comes first, because the processes of the tests start
+    at the same time, and each would compile every module again.
     """
     command = ["nice", "-n", "10", sys.executable, "-m", "pytest", "--collect-only", "-qq"]
     none = subprocess.DEVNULL
@@ -233,9 +234,9 @@ def is_lint_clean() -> bool:
 
 @contextmanager
 def installing_node_packages() -> Iterator[None]:
-    """Install the packages of examples and tests in JavaScript while the block runs.
+    """Install the packages for examples and tests in JavaScript while the block runs.
 
-    Without npm these skip, or fail in CI.
+    Without npm those tests skip, or fail in CI.
     """
     command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--silent"]
     with ExitStack() as running:

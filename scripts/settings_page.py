@@ -91,7 +91,7 @@ def _shown(value: Any) -> str:
 
 
 def _bounds_of(field: Any) -> str:
-    """Return the bounds in words, but for that of all times."""
+    """Return the bounds of a setting in words, but not the one that all durations have."""
     told = [
         f"{text} {_number(getattr(bound, name))}"
         for bound in field.metadata

@@ -22,7 +22,7 @@ from scripts.services.process import Service, ServiceError
 from scripts.services.rabbitmq import Rabbitmq
 
 STOP_SECONDS = 60
-# The exit code after Ctrl-C. The terminal sends this signal to the commands that we run as well.
+# The exit code after Ctrl-C. The terminal sends this signal to the commands that we run, too.
 INTERRUPTED = 128 + signal.SIGINT
 
 
@@ -49,7 +49,7 @@ def main() -> int:
 def services(
     *, keep: Path | None = None, require: bool = False, postgresql: Sequence[str] = ()
 ) -> Iterator[dict[str, str]]:
-    """Start the services and yield the environment to use them. Raises ServiceError if one cannot be had.
+    """Start the services and yield the environment for their users. Raises ServiceError if one is not there.
 
     `postgresql` has further settings of that server.
     """
@@ -93,7 +93,7 @@ def run(command: list[str], environment: dict[str, str]) -> int:
 
 
 def let_clean_up(process: subprocess.Popen[bytes], asked: SystemExit) -> None:
-    """Stop a command because a signal stops us, after it has cleaned up."""
+    """Interrupt a command because a signal stops us, and wait until the command has cleaned up."""
     if asked.code != INTERRUPTED:
         process.send_signal(signal.SIGINT)
     try:

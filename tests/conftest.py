@@ -1,4 +1,4 @@
-"""Fixtures for all resources that tests need from outside this process."""
+"""Fixtures for all resources outside this process that tests need."""
 
 import subprocess
 from collections.abc import Callable, Generator, Iterator
@@ -22,16 +22,16 @@ from tests.support.own_databases import OwnDatabases
 from tests.support.stack import Stack
 from tests.support.vhosts import fresh_vhost
 
-# Stacks of tests start from a process that has the libraries already. Those of benchmarks do not.
+# Stacks of tests are forked from a process that has the libraries already. Those of benchmarks are not.
 fork_server.use()
-# An example may take as long as a busy machine lets it.
+# An example may take as long as a busy machine needs.
 settings.register_profile(
     "without limits of time", settings.default, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("without limits of time")
 OWN_STACK = pytest.StashKey[Stack]()
 MIGRATED = pytest.StashKey[str]()
-# The name of a value that the first process of a test run gives to the others.
+# The name of a value that the first process of a test run passes to the others.
 TEMPLATE = "migrated_template"
 END_OTHER_SESSIONS = """
     SELECT pg_terminate_backend(pid) FROM pg_stat_activity
@@ -132,7 +132,7 @@ def dtd() -> Path:
 
 @pytest.fixture(scope="session")
 def shared_stack(tmp_path_factory: pytest.TempPathFactory, migrated_template: str) -> Iterator[Stack]:
-    """Yield the product as separate processes, for tests that leave every process running."""
+    """Yield the product as separate processes, for tests that leave all of them running."""
     with (
         fresh_vhost() as broker_url,
         database(migrated_template) as database_url,
@@ -203,7 +203,7 @@ def pytest_configure_node(node: Any) -> None:
 
 
 def _shared_template(config: pytest.Config) -> str:
-    """Return the address of the database that was migrated for all processes, or "" without several."""
+    """Return the address of the database that was migrated for all processes; "" for a single process."""
     return str(getattr(config, "workerinput", {}).get(TEMPLATE, ""))
 
 
@@ -215,6 +215,6 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Distribution
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Sort the tests that processes are given, after these have been put in a random order."""
+    """Sort the tests for the processes, after they were put in a random order."""
     if hasattr(config, "workerinput"):
         longest_first(items)

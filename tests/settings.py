@@ -26,12 +26,12 @@ DATABASES = copy.deepcopy(product.DATABASES)
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     # These rows need not survive a power failure, so no commit waits for the disk.
     DATABASES["default"]["OPTIONS"]["init_command"] += " PRAGMA synchronous=OFF;"
-    # A file, since threads on a database in memory fail at each other's locks instead of waiting.
+    # A file, because threads on a database in memory fail at each other's locks instead of waiting.
     DATABASES["default"]["TEST"] = {
         "NAME": Path(tempfile.gettempdir()) / f"payments-gateway-test-{os.getpid()}.sqlite3"
     }
 else:
-    # The transaction around a test is idle for as long as the test waits for other programs.
+    # The transaction around a test is idle while the test waits for other programs.
     DATABASES["default"]["OPTIONS"]["options"] += " -c idle_in_transaction_session_timeout=0"
 EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

@@ -1,4 +1,4 @@
-"""Shoppers read money as people of their language write it."""
+"""Amounts of money look as people of the shopper's language write them."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""E-mail is sent by threads of its own, without a database connection, within a bound."""
+"""E-mail is sent by a bounded number of threads of its own, without a database connection."""
 
 import asyncio
 import threading
@@ -26,7 +26,7 @@ def an_email() -> EmailMessage:
 
 @pytest.fixture
 def sent(monkeypatch: pytest.MonkeyPatch) -> Sent:
-    """Return the thread and number of its database connections for each e-mail that is sent."""
+    """Return, for each e-mail sent, its thread and the number of database connections."""
     deliver, seen = EmailBackend.send_messages, Sent()
 
     def observed(backend: EmailBackend, messages: list[EmailMessage]) -> int:

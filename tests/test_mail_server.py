@@ -1,4 +1,4 @@
-"""E-mail to a mail server that speaks SMTP: one that it accepts slowly is not sent again."""
+"""E-mail to a mail server that speaks SMTP. An e-mail that is accepted slowly is not sent again."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +19,7 @@ SECONDS = 1
 
 @pytest.fixture
 def send(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Send:
-    """Return a function that sends an e-mail to a mail server as it is sent in production."""
+    """Return a function that sends an e-mail to a mail server as in production."""
     monkeypatch.setattr(mail, "_threads", ThreadPoolExecutor(1))
     settings.EMAIL_BACKEND, settings.EMAIL_TIMEOUT = product.SMTP, SECONDS
 

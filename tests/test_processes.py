@@ -45,7 +45,7 @@ def test_a_process_that_dies_is_started_again_and_stops_with_the_others(tmp_path
 
 
 @pytest.mark.slow
-def test_one_that_dies_at_its_start_ends_all(tmp_path: Path):
+def test_a_process_that_dies_at_its_start_ends_all(tmp_path: Path):
     running = started(tmp_path, least=60)
     running.wait(seconds=30)
     assert "started again" not in running.text()

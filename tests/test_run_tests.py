@@ -1,4 +1,4 @@
-"""Parts of the tests run side by side, and what failed is run once more by itself."""
+"""Parts of the tests run side by side, and failed tests are run once more by themselves."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +10,7 @@ from scripts.run_tests import Part, test as run_parts
 
 pytestmark = pytest.mark.slow
 
-# It waits for the other part, so that it only passes if that runs at the same time.
+# This test waits for the other part, so it passes only if that runs at the same time.
 MEETS = """
 import time
 from pathlib import Path
@@ -52,7 +52,7 @@ Run = Callable[..., int]
 
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Return a function that runs a part for each text, which is the text of a file of tests."""
+    """Return a function that runs a part for each text, which becomes a file of tests."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(run_tests, "RESULTS", tmp_path)
 

@@ -22,7 +22,7 @@ from tests.support import environment
 from tests.support.private import readable_by_others
 from tests.support.program import ROOT, Program
 
-# pytest has set that of Django to the settings of tests, which know no broker.
+# pytest has set Django's settings variable to the settings of tests, which have no broker.
 OF_ITS_OWN = {"BROKER_URL", "DATABASE_URL", "DJANGO_SETTINGS_MODULE"}
 
 
@@ -150,7 +150,7 @@ def test_the_real_stack_tells_where_its_services_are_and_ends_without_an_error(r
     started = pids(folder)
     assert not readable_by_others(folder)
 
-    # Ctrl-C in a terminal is for all processes, while SIGTERM is for the one that passes it on.
+    # Ctrl-C in a terminal goes to all processes, while SIGTERM goes to the one that passes it on.
     (os.killpg if asked == signal.SIGINT else os.kill)(real_stack.pid, asked)
 
     assert real_stack.wait(seconds=90) == 0, "or make would call it an error"
@@ -176,7 +176,7 @@ def test_tests_start_web_with_the_options_that_the_procfile_has():
 
 
 def test_the_demonstration_serves_by_the_protocol_that_the_procfile_has():
-    """Its programmers meet the same limits and problem documents as in production."""
+    """A try-out's programmers meet the same limits and problem documents as in production."""
     [web] = [line for line in (ROOT / "Procfile").read_text().splitlines() if line.startswith("web:")]
     options = dict(re.findall(r"(--[\w-]+) ([^-\s]\S*)", web))
     for option in ("--http", "--ws-max-size", "--ws-per-message-deflate"):

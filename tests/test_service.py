@@ -1,4 +1,4 @@
-"""Services register handlers by the class of their command, and notice at once what does not fit."""
+"""Services register handlers by the class of their command; a wrong handler is noticed at once."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Payments created through the API beside rows inserted by the floor: same server, load and database."""
+"""Payments created through the API, beside rows inserted by a minimal view: same load and database."""
 
 import os
 import subprocess
@@ -49,7 +49,7 @@ TABLES = {"create a payment": "payments_payment", FLOOR: "benchmark_order"}
 
 @dataclass(frozen=True)
 class Created:
-    """One run. The processor times are for each request, of the web process and of PostgreSQL."""
+    """One run. The processor times are per request, of the web process and of PostgreSQL."""
 
     load: Measured
     web_ms: float
@@ -60,7 +60,7 @@ Runs = dict[str, list[Created]]
 
 
 def measure(rounds: int, seconds: int) -> Runs:
-    """Measure both in turn, each time with a new web process. Raises BenchmarkError."""
+    """Measure both systems in turn, each time with a new web process. Raises BenchmarkError."""
     runs: Runs = {name: [] for name in PEERS}
     with (
         tempfile.TemporaryDirectory() as folder,
@@ -86,7 +86,7 @@ def measure(rounds: int, seconds: int) -> Runs:
 
 
 def as_table(runs: Runs) -> str:
-    """Return a table of medians over the rounds, with the processor times compared to the floor's."""
+    """Return a table of medians over the rounds, with processor times relative to the minimal view's."""
     head = ["", "a second", "p50 ms", "p99 ms", "web CPU ms", "to DRF", "PostgreSQL CPU ms", "both to DRF"]
     web = {name: median(run.web_ms for run in of_name) for name, of_name in runs.items()}
     books = {name: median(run.database_ms for run in of_name) for name, of_name in runs.items()}
@@ -130,7 +130,7 @@ def _count(connection: psycopg.Connection, rows: str) -> int:
 
 
 def _answers(address: str) -> bool:
-    """Return True if the server refuses an empty body as invalid, for which it must have started."""
+    """Return True if the server has started, which an empty body shows: it is refused as invalid."""
     headers = {"Authorization": f"Bearer {TRY_OUT_API_KEY}", "Idempotency-Key": "first"}
     answer = requests.post(address, json={}, headers=headers, timeout=TIMEOUT_SECONDS)
     return answer.status_code in (400, 422)

@@ -1,7 +1,7 @@
-"""The floor: a bare view of Django REST framework that validates an order and inserts one row.
+"""The minimal view: Django REST framework validates an order and inserts one row.
 
-It has no keys, no limits, no idempotency, no events and no messages, and the database's settings are stock,
-except that connections are pooled.
+It has no keys, limits, idempotency, events or messages. The database has default settings, and connections
+are pooled.
 """
 
 import os
@@ -56,7 +56,7 @@ class Order(models.Model):
 
 
 class OrderSerializer(serializers.ModelSerializer[Order]):
-    """All fields, validated as the model says. The database checks that the reference is unique."""
+    """A serializer of all fields. The database checks that the reference is unique."""
 
     class Meta:
         model = Order
@@ -65,7 +65,7 @@ class OrderSerializer(serializers.ModelSerializer[Order]):
 
 
 class Orders(generics.CreateAPIView[Order]):
-    """Create an order."""
+    """The view that creates an order."""
 
     queryset = Order.objects.all()
     serializer_class = OrderSerializer

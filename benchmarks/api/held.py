@@ -1,7 +1,7 @@
 """A thousand held requests of the API at once, on the whole stack: threads and memory of the web process.
 
-A shopper pays while the service that talks to the provider is away. Programs then ask for the payment with
-``Prefer: wait=N``, and are answered when the service is back.
+A shopper pays while the service that talks to the provider is stopped. Programs then ask for the payment with
+``Prefer: wait=N``, and are answered when the service runs again.
 """
 
 import time
@@ -22,7 +22,7 @@ from tests.support.waiting import wait_until
 
 PER_SECOND = 100
 WAIT_SECONDS = 60
-# The time from the last request to the return of the service.
+# The time between the last request and the start of the service.
 PAUSE_SECONDS = 5
 WARM_UP = 100
 MANY = "20000"
@@ -41,7 +41,7 @@ ENVIRONMENT = {
 
 @dataclass(frozen=True)
 class Held:
-    """The web process before, with all requests held, and after the answers."""
+    """Figures of the web process before the requests, with all requests held, and after the answers."""
 
     count: int
     answered: int
@@ -79,7 +79,7 @@ def measure(count: int) -> Held:
 
 
 def as_table(held: Held) -> str:
-    """Return a table with a line for each moment."""
+    """Return a table with one line for each of these moments."""
     head = [f"{held.answered:,} of {held.count:,} answered", "threads", "MB", "KB each", "CPU ms each"]
     each = (held.during.resident_bytes - held.before.resident_bytes) / held.count / 1000
     spent = 1000 * (held.after.cpu_seconds - held.before.cpu_seconds) / held.count
@@ -98,7 +98,7 @@ _KEY = f"Bearer {TRY_OUT_API_KEY}"
 
 
 def _pay_without_answer(stack: Stack) -> str:
-    """Return the address of a payment that is being processed, and stays so until its service is back."""
+    """Return the address of a payment that stays in processing until the stopped service runs again."""
     order = {"order_reference": "held-1", "amount": 1250, "currency": "EUR", "description": "Tea"}
     headers = {"Authorization": _KEY, "Idempotency-Key": "held-1"}
     api = f"{stack.web_url}/api/v1/payments"

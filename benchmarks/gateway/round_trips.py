@@ -1,9 +1,9 @@
 """Measure the median seconds of a hop, and of an answer to a call.
 
-A hop is half of the time of a message to the worker and back, both ways through a quorum queue, as between
-services. The answer to a call comes through the reply queue of the calling process. The worker only answers.
-`python -m benchmarks.gateway.round_trips PAUSE` pauses for so many seconds before each measurement, as
-between the hops of a payment, since idle processes take a while to wake up.
+A hop is one message between services. It is measured as half of the time of a message to the worker and back,
+both ways through a quorum queue. The answer to a call comes through the reply queue of the calling process.
+The worker only answers. `python -m benchmarks.gateway.round_trips PAUSE` pauses for so many seconds before
+each measurement, as between the hops of a payment, since idle processes take a while to wake up.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""The work of every peer: read JSON, send a command to another process, and return its answer as JSON."""
+"""The work of every compared system: read JSON, send a command to another process, and return its answer."""
 
 import msgspec
 from django.http import HttpRequest, HttpResponse

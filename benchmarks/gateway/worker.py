@@ -44,7 +44,7 @@ def reply(broker: Broker, delivery: Delivery) -> None:
         return
 
     def on_confirm(error: MessagingError | None) -> None:
-        # As in a service, the command is done even if the caller no longer waits for the reply.
+        # Services, too, carry out a command when the caller no longer waits for the reply.
         delivery.ack()
 
     result = {**msgspec.json.decode(command.body), "status": "done"}

@@ -1,1 +1,1 @@
-"""Programs that do the same work with other technologies, run in the benchmarks' virtual environment."""
+"""Programs that do the same work with other technologies, in a virtual environment of the benchmarks."""

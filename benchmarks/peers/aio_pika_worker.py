@@ -1,4 +1,4 @@
-"""An aio-pika consumer with callbacks and a generous prefetch."""
+"""An aio-pika consumer with callbacks and a large prefetch."""
 
 import asyncio
 import json

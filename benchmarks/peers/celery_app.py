@@ -1,4 +1,4 @@
-"""Celery with `rpc://` results, transient messages, and optional bookkeeping turned off."""
+"""Celery with `rpc://` results and transient messages, without optional bookkeeping."""
 
 import os
 from typing import Any

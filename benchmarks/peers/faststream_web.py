@@ -1,4 +1,4 @@
-"""FastAPI and FastStream's `request`, which serves one caller at a time."""
+"""FastAPI with FastStream's `request`, which serves one caller at a time."""
 
 import os
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""A FastStream subscriber."""
+"""The FastStream subscriber that does the work of a worker."""
 
 import asyncio
 import os

@@ -19,7 +19,7 @@ def exchange_definitions(topology: Topology, vhost: str) -> dict[str, Any]:
     """Return the definitions of the virtual host and its exchanges alone.
 
     RabbitMQ 4.0 with Khepri must have the exchanges before the rights to their topics. Otherwise it reports
-    success, and those exchanges can never be made (rabbitmq-server, pull request 14407, mends it).
+    success, and those exchanges can never be made (rabbitmq-server, pull request 14407, fixes it).
     """
     return {
         "vhosts": [{"name": vhost}],

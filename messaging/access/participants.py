@@ -17,14 +17,14 @@ from messaging.topology import Topology
 
 @dataclass(frozen=True, slots=True)
 class Participant:
-    """One program. ``sends`` are types of commands, ``announces`` the first words of types of events.
+    """One program. ``sends`` lists types of commands, ``announces`` the first words of types of events.
 
-    A participant that ``serves`` answers the commands of its own name. ``replies`` names its durable queue
-    for replies, if it has one. With ``listens`` it receives events, of the ``audiences`` that it names or of
-    all. With ``has_channels`` it uses channels and groups of the channel layer, and with ``pushes`` it sends
-    to groups. A participant that ``relays`` publishes messages that others have written, and may therefore
-    send what any of them may. One that ``is_foreign`` is another's program, which reads its queue of events
-    and does nothing else on the broker: operators declare that queue for it.
+    A participant that ``serves`` answers the commands whose types begin with its name. ``replies`` names its
+    durable queue for replies, if it has one. With ``listens`` it receives events: those of the ``audiences``
+    that it names, or all. With ``has_channels`` it uses channels and groups of the channel layer, and with
+    ``pushes`` it sends to groups. A participant that ``relays`` publishes messages that others have written,
+    so it may send every type that they may send. One that ``is_foreign`` is a program of somebody else, which
+    reads its queue of events and does nothing else on the broker: operators declare that queue for it.
     """
 
     name: str
@@ -53,7 +53,7 @@ class Participant:
         return self.relays or (self.serves and self.name == service)
 
     def reads(self, topology: Topology, queue: str) -> bool:
-        """Return True if this queue holds work for this participant."""
+        """Return True if the participant reads this queue of commands, replies or events."""
         own = {topology.service_queue(self.name).name} if self.serves else set()
         if self.replies:
             own.add(topology.reply_queue(self.replies).name)
@@ -65,8 +65,8 @@ class Participant:
         """Return True if the participant waits for replies at this address."""
         if self.replies and address == topology.reply_queue_name(self.replies):
             return True
-        # Exactly the addresses for which others have the right to answer: the broker ends the connection of a
-        # program that answers at any other one.
+        # Others may reply to exactly these addresses: the broker ends the connection of a program that
+        # replies to any other.
         return re.fullmatch(topology.instance_queues_of(self.name), address) is not None
 
     @property
@@ -76,7 +76,7 @@ class Participant:
 
 
 def service_of(type: str) -> str:
-    """Return the name of the service that a command of this type is for."""
+    """Return the name of the service that handles commands of this type."""
     return type.partition(".")[0]
 
 
@@ -104,7 +104,7 @@ class Participants:
         return self._command_error(topology, envelope)
 
     def _command_error(self, topology: Topology, envelope: Envelope) -> str:
-        # The address for the reply must be the sender's own, too.
+        # The address for the reply must belong to the sender, too.
         sender = self.of_user(topology, envelope.user_id)
         if sender is None:
             return _is_nobody(envelope.user_id)

@@ -39,7 +39,7 @@ class Permissions:
         return _matches(self.configure, queue)
 
     def may_publish(self, exchange: str, routing_key: str) -> bool:
-        """Return True if the user may publish there with this routing key."""
+        """Return True if the user may publish to this exchange with this routing key."""
         topics = self.topics.get(exchange)
         return _matches(self.write, exchange or DEFAULT_EXCHANGE) and (
             topics is None or _matches(topics.write, routing_key)
@@ -90,14 +90,14 @@ def permissions_of(participant: Participant, topology: Topology, table: Particip
 def _permissions_of_foreign(participant: Participant, topology: Topology) -> Permissions:
     """Return the permissions to read a queue that exists, and to bind it.
 
-    Whoever may declare a queue can have it send messages on, to any exchange to which the user may publish
-    and with any routing key. A user who may publish nowhere can send nothing to anybody.
+    A user who may declare a queue can make it forward messages to any exchange to which that user may
+    publish. So this user may publish nowhere.
     """
     queue = re.escape(topology.event_queue_name(participant.name))
     nothing = Topics(write=NOTHING, read=NOTHING)
     return Permissions(
         configure=NOTHING,
-        write=_any_of([queue]),  # which is for bindings: publishing to a queue takes the default exchange
+        write=_any_of([queue]),  # only for bindings: to publish, the default exchange is needed
         read=_any_of([queue, re.escape(topology.events)]),
         topics={
             topology.commands: nothing,
@@ -119,7 +119,7 @@ def _own_queues(participant: Participant, topology: Topology) -> list[str]:
 
 def _exchanges(participant: Participant, topology: Topology) -> tuple[set[str], set[str]]:
     """Return the exchanges to which the participant publishes, and those to which it binds."""
-    # Every connection publishes to its own queue, to check that its messages still get through.
+    # Every connection publishes to its own queue, to check that messages still get through.
     written, read = {topology.replies}, {topology.replies}
     if participant.serves:
         # Declaring a queue requires the right to write to its dead-letter exchange.
@@ -148,7 +148,7 @@ def _addresses(participant: Participant, topology: Topology) -> list[str]:
 
 
 def _answered_at(participant: Participant, topology: Topology, table: Participants) -> list[str]:
-    """Return patterns of the addresses to which the participant replies: its askers' and its own."""
+    """Return patterns of the addresses to which the participant replies: those of its askers, and its own."""
     if participant.relays:
         askers: Iterable[Participant] = table
     else:
@@ -186,7 +186,7 @@ def _any_of(patterns: Iterable[str]) -> str:
 
 
 def _matches(pattern: str, name: str) -> bool:
-    # RabbitMQ searches for a pattern anywhere in the name, too; ours are anchored. In Python, "$" would also
+    # RabbitMQ also finds a pattern in the middle of a name; ours are anchored. In Python, "$" would also
     # match before a final newline.
     return (
         re.search(pattern.removesuffix("$") + r"\Z" if pattern.endswith("$") else pattern, name) is not None

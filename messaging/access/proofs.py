@@ -1,8 +1,9 @@
 """Proofs that a program with the installation's secret key has written a message.
 
-The broker proves the user that sends a message. A proof remains true when the relay sends the message for its
-writer, and it cannot be made with the password of a broker user alone. So a service can check a command whose
-cause is in a database that the service does not have.
+The broker proves which user sends a message. A proof of ours shows more: it stays valid when the relay sends
+the message for the program that wrote it, and it cannot be made with the password of a broker user alone. So
+a service can check a command although the reason for the command is in a database that the service cannot
+read.
 """
 
 from hashlib import sha256
@@ -37,7 +38,7 @@ def is_proven(envelope: Envelope) -> bool:
 
 
 def _content(envelope: Envelope) -> str:
-    """Return the text that is signed. Each part is hashed, so that no text has two readings."""
+    """Return the text to sign. Each part is hashed, so that different parts never give the same text."""
     parts = (
         envelope.message_id,
         envelope.type,

@@ -24,9 +24,8 @@ class GroupMembers:
     async def add(self, group: str, channel: str) -> None:
         """Add a member. Wait until the broker has bound the group, if it is connected.
 
-        Messages to the group reach this process then. For a group that was joined before the connection was
-        lost, or while there was none, that may take longer: thousands of groups are bound again one after
-        another.
+        From then on, messages to the group reach this process. After a lost connection it may take longer
+        until they do, because thousands of groups are bound again in batches.
         """
         members = self._members.setdefault(group, {})
         if channel in members:
@@ -39,8 +38,8 @@ class GroupMembers:
     async def discard(self, group: str, channel: str) -> None:
         """Remove a member. Does nothing if the channel is not one.
 
-        The binding is not waited for: a broker that has fallen silent would delay whoever leaves, and what
-        still arrives meanwhile reaches no member.
+        Returns before the broker has removed the binding, so that an unresponsive broker delays nobody. A
+        message that still arrives reaches no member.
         """
         self._end(group, channel)
 
@@ -67,15 +66,15 @@ class GroupMembers:
             self._settle(group)
 
     def _settle(self, group: str) -> None:
-        change = self._bring_in_line(group, self._settling.get(group))
+        change = self._update_binding(group, self._settling.get(group))
         self._settling[group] = self._loop.create_task(change)
 
     async def _settled(self, group: str) -> None:
         if group in self._settling:
             await asyncio.shield(self._settling[group])
 
-    async def _bring_in_line(self, group: str, earlier: asyncio.Task[None] | None) -> None:
-        """Bind or unbind the group, after any earlier change: the two must not overtake each other."""
+    async def _update_binding(self, group: str, earlier: asyncio.Task[None] | None) -> None:
+        """Make the group's binding match its members. Changes of one group run one after another."""
         if earlier is not None:
             await asyncio.wait({earlier})
         is_bound, is_wanted = group in self._bound, group in self._members

@@ -35,7 +35,7 @@ DEFAULT_BOUNDS = (100, 60, 86_400)  # capacity, expiry, group_expiry
 
 
 class ChannelNotOurs(ValueError, AssertionError):
-    """Another process reads the channel, or none does: its name has no id, or one that is not this process's.
+    """The channel does not belong to this process: its name has another process's id, or none.
 
     It is also an AssertionError because channels_redis raises that, and programs may expect it.
     """
@@ -84,7 +84,8 @@ class RabbitmqChannelLayer(BaseChannelLayer):  # type: ignore[misc]
         self.group_expiry = group_expiry
         self._url = url
         self._prefix = prefix
-        # Layers with the default bounds, such as that for replies, must not overwrite the bounds of another.
+        # A layer with the default limits, such as the one for replies, must not overwrite the limits of
+        # another layer.
         self._has_bounds = bool(channel_capacity) or (capacity, expiry, group_expiry) != DEFAULT_BOUNDS
 
     def require_valid_channel_name(self, name: str, receive: bool = False) -> bool:
@@ -94,9 +95,9 @@ class RabbitmqChannelLayer(BaseChannelLayer):  # type: ignore[misc]
     async def new_channel(self, prefix: str = "specific") -> str:
         """Return a name on which only this process receives, once other processes can send to it.
 
-        They can while this process's queue exists on the broker; the queue outlives a lost connection by
-        minutes. Raises BrokerUnavailable if there is no such queue within five seconds, and TypeError for a
-        prefix that makes the name invalid.
+        Other processes can send while this process's queue exists on the broker; it survives a lost
+        connection for minutes. Raises BrokerUnavailable if there is no such queue within five seconds, and
+        TypeError for a prefix that makes the name invalid.
         """
         here = self.traffic()
         name = f"{prefix}.{here.broker.reply_queue.instance_id}!c{next(here.numbers):x}"
@@ -121,7 +122,8 @@ class RabbitmqChannelLayer(BaseChannelLayer):  # type: ignore[misc]
             try:
                 return msgspec.msgpack.decode(body)
             except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
-                # Another program has sent it. An error would end the consumer that reads the channel.
+                # The message comes from another program. An error would end the consumer that reads the
+                # channel.
                 reason = str(error)
                 write_limited(log.warning, "message to a channel dropped", channel=channel, reason=reason)
 
@@ -136,7 +138,7 @@ class RabbitmqChannelLayer(BaseChannelLayer):  # type: ignore[misc]
         await self.traffic().members.add(group, channel)
 
     async def group_discard(self, group: str, channel: str) -> None:
-        """End the membership."""
+        """Remove ``channel`` from the group."""
         self.require_valid_group_name(group)
         self.require_valid_channel_name(channel)
         await self.traffic().members.discard(group, channel)
@@ -178,7 +180,7 @@ class Traffic:
         self._forwarding: set[asyncio.Task[None]] = set()
 
     def bound(self, expiry: float, group_expiry: float, capacity_of: Callable[[str], int]) -> None:
-        """Apply these bounds from now on; existing messages and memberships keep theirs."""
+        """Use these limits from now on; existing messages and memberships keep theirs."""
         self.local.expiry_seconds = expiry
         self.members.expiry_seconds = group_expiry
         self._capacity_of = capacity_of
@@ -204,7 +206,8 @@ class Traffic:
         if self._is_push(envelope) and self._is_of_stranger(envelope):
             return False
         if envelope.type == TO_GROUP:
-            # The sending process has given the message to its own members, in order with its other messages.
+            # The process that sent the message has already given it to its own members, in order with its
+            # other messages.
             if envelope.headers.get(ORIGIN) != self.broker.reply_queue.instance_id:
                 self._put_to_members(delivery.routing_key, envelope.body)
             return True
@@ -217,7 +220,7 @@ class Traffic:
     def _take_reply(self, envelope: Envelope, defect: str) -> bool:
         """Take a reply if its sender may answer for the service that was asked, or relays for it.
 
-        One with a defect ends the wait with an error.
+        A reply that breaks the contract ends the wait with an error.
         """
         table = registered()
         if table is not None:
@@ -245,7 +248,7 @@ class Traffic:
         return bool(fault)
 
     def _take_foreign(self, envelope: Envelope) -> bool:
-        """Take JSON from a program that knows only ``reply_to`` and the local part of a channel's name."""
+        """Take JSON from a program that only knows ``reply_to`` and the local part of the channel's name."""
         channel = envelope.correlation_id
         if envelope.content_type != JSON or not self.local.has(channel):
             return False
@@ -270,8 +273,8 @@ class Traffic:
             await self._publish(self.broker.topology.replies, queue, envelope)
 
     def receive(self, channel: str) -> Coroutine[Any, Any, bytes]:
-        # Not itself a coroutine, to save one per reader: a message to a group wakes all of its readers at
-        # once.
+        # Not a coroutine itself, which saves one for each reader: a message to a group wakes all of its
+        # readers at once.
         instance_id, name = _place(channel)
         if instance_id == self.broker.reply_queue.instance_id:
             return self.local.get(name)
@@ -311,7 +314,7 @@ class Traffic:
         try:
             await self.broker.publish(exchange, routing_key, envelope, timeout_seconds=TIMEOUT_SECONDS)
         except Undeliverable:
-            return  # at most once: the process has gone, or the group has no members elsewhere
+            return  # at most once: the process has ended, or no other process has members
 
 
 def _encode(message: dict[str, Any]) -> bytes:
@@ -323,7 +326,7 @@ def _encode(message: dict[str, Any]) -> bytes:
     return body
 
 
-# Cached, because every message needs the place of the same few channels.
+# Cached, because every message needs the parsed names of the same few channels.
 @lru_cache(maxsize=16_384)
 def _place(channel: str) -> tuple[str, str]:
     """Return the id of the process that alone reads the channel, and the channel's name in that process.

@@ -17,14 +17,14 @@ class _Unread:
 class LocalChannels:
     """Encoded messages by channel. A channel without messages and readers takes no memory.
 
-    A channel has messages or readers, and both only for as long as a reader takes to wake up. Used on one
-    event loop only. ``expiry_seconds`` is how long an unread message is kept.
+    A channel has both messages and readers only until a reader has woken up. Used on one event loop only.
+    ``expiry_seconds`` is how long an unread message is kept.
     """
 
     def __init__(self, expiry_seconds: float) -> None:
         self.expiry_seconds = expiry_seconds
         self._unread: dict[str, _Unread] = {}
-        # Usually one per channel; a message to a group may wake thousands of them at once.
+        # Usually a channel has one reader; a message to a group may wake thousands of channels at once.
         self._readers: dict[str, list[asyncio.Future[bytes]]] = {}
         self._loop = asyncio.get_running_loop()
 
@@ -83,7 +83,7 @@ class LocalChannels:
         return is_taken
 
     def _give_back(self, channel: str, message: bytes) -> None:
-        """Pass on a message whose reader was cancelled as it arrived: to another reader or the next."""
+        """Pass on the message of a cancelled reader: to another reader, or back into the queue."""
         if channel in self._readers and self._hand_over(channel, message):
             return
         unread = self._unread_of(channel)
@@ -92,7 +92,7 @@ class LocalChannels:
 
     def _discard_reader(self, channel: str, reader: "asyncio.Future[bytes]") -> None:
         readers = self._readers.get(channel, [])
-        # It is not there if a message that arrived at the same moment has skipped and removed this reader.
+        # The reader is missing if a message that arrived at the same moment has skipped and removed it.
         with suppress(ValueError):
             readers.remove(reader)
         if not readers:

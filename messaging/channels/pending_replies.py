@@ -59,7 +59,7 @@ class PendingReplies:
         """Stop waiting for this reply. A reply that arrives later is not taken."""
         future = self._waiting.pop(correlation_id).future
         if not future.cancel() and not future.cancelled():
-            future.exception()  # marks it as retrieved, as a cancelled caller has not looked at it
+            future.exception()  # marks the error as retrieved, since a cancelled caller never looks at it
 
     def give(self, correlation_id: str, body: bytes) -> bool:
         """End a wait with this reply. Return False if no caller was waiting for it."""
@@ -80,7 +80,7 @@ class PendingReplies:
         self.fail(correlation_id, TimeoutError())
 
     def fail_all(self, error: Callable[[], Exception], *, only_sent: bool) -> None:
-        """End every wait, or those whose questions were sent."""
+        """End every wait, or only those whose commands were sent."""
         for correlation_id, wait in list(self._waiting.items()):
             if wait.is_sent or not only_sent:
                 self.fail(correlation_id, error())

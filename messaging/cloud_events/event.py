@@ -27,8 +27,8 @@ SEQUENCE_DIGITS = 10
 class CloudEvent(msgspec.Struct, frozen=True, kw_only=True):
     """One event. ``data`` is a struct, a dictionary or JSON in bytes.
 
-    ``sequence`` numbers the events about one ``subject`` from 1, or is 0. ``audience`` is a word without dots
-    which is the last of the routing key, so that a subscriber can choose the events of one audience.
+    ``sequence`` numbers the events about one ``subject`` from 1, or is 0. ``audience`` is a word without
+    dots, the last one of the routing key, so that a subscriber can choose the events of one audience.
     """
 
     type: str

@@ -10,7 +10,7 @@ REQUIRED = ("specversion", "id", "type", "source")
 
 
 def attributes_of(envelope: Envelope) -> dict[str, HeaderValue]:
-    """Return the attributes in the headers, whose names have either of the prefixes of CloudEvents."""
+    """Return the attributes in the headers, whose names begin with one of the two prefixes of CloudEvents."""
     found: dict[str, HeaderValue] = {}
     for name, value in envelope.headers.items():
         for prefix in EVENT_HEADERS:
@@ -20,7 +20,7 @@ def attributes_of(envelope: Envelope) -> dict[str, HeaderValue]:
 
 
 def read(envelope: Envelope) -> CloudEvent:
-    """Return the event that has arrived, with its data in bytes. Raises MalformedMessage if it is none."""
+    """Return the event that has arrived, with its data in bytes. Raises MalformedMessage if it is not one."""
     attributes = attributes_of(envelope)
     if missing := [name for name in REQUIRED if not attributes.get(name)]:
         raise MalformedMessage(f"an event without {', '.join(missing)}")
@@ -43,9 +43,9 @@ def read(envelope: Envelope) -> CloudEvent:
 
 
 def _time(value: HeaderValue) -> datetime:
-    """Return the time of a text (RFC 3339), or of epoch milliseconds, which AMQP 1.0 uses for timestamps.
+    """Return the time in a text (RFC 3339) or in epoch milliseconds, which AMQP 1.0 uses for timestamps.
 
-    A text without an offset is UTC, whatever the zone of the process that reads it.
+    A text without an offset is UTC, whatever the time zone of this process.
     """
     try:
         if isinstance(value, int):

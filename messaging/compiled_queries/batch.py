@@ -7,8 +7,8 @@ as the parts of a ``WITH``. Other databases get them one after the other.
 If a transaction has nothing but one such statement, BEGIN and COMMIT are left out: the statement is a
 transaction by itself.
 
-A batch only delays writes. Before any other statement on the connection, the writes that have been collected
-so far are sent, unless the statement reads from, or inserts into, other tables.
+A batch only delays writes. Any other statement on the connection first sends the writes collected so far,
+unless it only reads from, or inserts into, tables that they do not touch.
 """
 
 from collections.abc import Callable, Iterator
@@ -37,7 +37,7 @@ from messaging.compiled_queries.writing import not_found
 
 # An attribute of Django's connection object, which belongs to one thread.
 _OPEN = "_write_batch"
-# The beginnings of statements that may come before a batch, if they do not mention its tables.
+# The beginnings of statements that may run before a batch is sent, if they do not mention its tables.
 _APART = ("SELECT ", "INSERT INTO ")
 
 
@@ -80,17 +80,17 @@ def insert_in_batch(
 ) -> None:
     """Insert rows of one model with the open batch, or at once if there is none.
 
-    The rows do not get their primary keys. If one of them violates a unique constraint, the batch raises
-    ``or_raise``, or ``IntegrityError`` without it; rows that are to be inserted ``unless_known`` are left out
-    then. A single row gets the value that the database has chosen for the field ``read_back``, such as the
-    time by its clock, when the batch is written.
+    The model instances do not get their primary keys. If a row violates a unique constraint, the batch raises
+    ``or_raise``, or ``IntegrityError`` without it; with ``unless_known`` it leaves that row out instead. A
+    single row gets the value that the database has chosen for the field ``read_back``, such as the time by
+    its clock, when the batch is written.
     """
     if not rows:
         return
     model = type(rows[0])
     using = using or router.db_for_write(model, instance=rows[0])
     fields = fields_of_insert(model)
-    # A value that is no expression is known already.
+    # A plain value is known already; only that of an expression has to be read back.
     chosen = read_back if hasattr(getattr(rows[0], read_back, None), "as_sql") else ""
     with _batch_or_at_once(using) as collected:
         values = [value for row in rows for value in values_of(row, fields, using, is_new=True)]
@@ -139,9 +139,9 @@ def _batch_or_at_once(using: str) -> Iterator["_Batch"]:
 
 @dataclass(slots=True)
 class _Insert:
-    """Rows of one table. If there is an ``error``, none of them may be known already.
+    """Rows of one table. If there is an ``error``, it is raised if one of the rows exists already.
 
-    With ``unless_known``, those that are known are left out. A single ``row`` gets the value of its field
+    With ``unless_known``, rows that exist are left out. A single ``row`` gets the value of its field
     ``read_back`` from the database.
     """
 
@@ -159,11 +159,11 @@ class _Insert:
 
     @property
     def skips(self) -> bool:
-        """Return True if a row that is known does not make the statement fail."""
+        """Return True if the statement skips rows that exist, and does not fail."""
         return self.error is not None or self.unless_known
 
     def takes(self, other: "_Insert") -> bool:
-        """Return True if the rows of both can be inserted together."""
+        """Return True if the rows of both inserts can be inserted by one statement."""
         is_alike = self.error is other.error and self.unless_known == other.unless_known
         return self.model is other.model and is_alike and not self.read_back
 
@@ -204,7 +204,7 @@ class _Update:
         _require(result == self.count, not_found(self.model))
 
     def may_be_of_the_row_of(self, other: "_Update") -> bool:
-        """Return False if it is certain that the two change different rows."""
+        """Return False if it is certain that the two updates change different rows."""
         return self.model is other.model and (self.by != other.by or self.key == other.key)
 
 
@@ -224,11 +224,11 @@ class _Delete:
         return ""
 
     def conclude(self, result: Any) -> None:
-        """Do nothing, as no result is asked for."""
+        """Do nothing: a deletion has no result to check."""
 
 
 _Write = _Insert | _Update | _Delete
-# The result of a write that tells how many rows it has written. Others return a column, or nothing.
+# The result of a write that reports how many rows it has written. Others return a column, or nothing.
 COUNT = "count(*)"
 
 
@@ -249,7 +249,7 @@ class _Batch:
         self._writes: list[_Write] = []
 
     def insert(self, write: _Insert) -> None:
-        """Add rows to those of the same table. They keep their order, and so get ascending numbers."""
+        """Add rows to an earlier insert into the same table. Rows keep their order, so their keys ascend."""
         self._write_if_any(_Delete, of=write.model)
         for earlier in self._writes:
             if isinstance(earlier, _Insert) and earlier.takes(write):
@@ -259,14 +259,14 @@ class _Batch:
         self.add(write)
 
     def update(self, write: _Update) -> None:
-        """Add an update, after writing what may be of the same row: a statement changes a row once."""
+        """Add an update. A statement can change a row only once, so earlier writes to it are sent first."""
         self._write_if_any(_Insert, _Delete, of=write.model)
         if any(isinstance(each, _Update) and each.may_be_of_the_row_of(write) for each in self._writes):
             self.write()
         self.add(write)
 
     def delete(self, write: _Delete) -> None:
-        """Add a deletion, after writing what may be of the same rows."""
+        """Add a deletion, after sending earlier writes to the same table."""
         self._write_if_any(_Insert, _Update, of=write.model)
         self.add(write)
 
@@ -274,12 +274,12 @@ class _Batch:
         self._writes.append(write)
 
     def _write_if_any(self, *kinds: type, of: type[Model]) -> None:
-        # The parts of a statement see neither each other's rows nor a certain order.
+        # The parts of one statement do not see each other's rows, and run in no fixed order.
         if any(isinstance(each, kinds) and each.model is of for each in self._writes):
             self.write()
 
     def write_before(self, execute: Callable[..., Any], sql: str, *rest: Any) -> Any:
-        """Write what was collected before a statement that may depend on it (``execute_wrapper``).
+        """Send the collected writes before a statement that may depend on them (``execute_wrapper``).
 
         Writes that are left when a savepoint is rolled back were collected within it, and are dropped.
         """
@@ -294,9 +294,9 @@ class _Batch:
         return sql.startswith(_APART) and not any(table in sql for table in written)
 
     def write(self) -> None:
-        """Write what was collected so far. Raises the error of the first write that did not find its rows.
+        """Send the collected writes. Raises the error of the first write that did not find its rows.
 
-        Everything is written before that, so that the transaction can go on.
+        All writes are sent before the error is raised, so that the transaction can go on.
         """
         writes, self._writes = self._writes, []
         if len(writes) > 1 and self._connection.vendor == "postgresql":
@@ -307,9 +307,9 @@ class _Batch:
             write.conclude(result)
 
     def write_as_transaction(self) -> bool:
-        """Write what was collected as one statement that is a transaction by itself, if it can be one.
+        """Send the collected writes as one statement that is a transaction by itself, if that is possible.
 
-        Return False, with nothing written, if it cannot: because the transaction has begun already, because
+        Return False, with nothing written, if it is not: because the transaction has begun already, because
         some write has to be checked afterwards, or because one of the rows exists already.
         """
         raw, writes = self._connection.connection, self._writes
@@ -350,7 +350,7 @@ def _write_together(connection: BaseDatabaseWrapper, writes: list[_Write]) -> li
 
 
 def _with_expressions(connection: BaseDatabaseWrapper, sql: str, values: list[Any]) -> tuple[str, list[Any]]:
-    """Put the SQL of expressions, such as the database's clock, in their places, with their own values."""
+    """Replace the placeholders of expressions, such as the database's clock, by their SQL and its values."""
     if not any(hasattr(value, "as_sql") for value in values):
         return sql, values
     compiler = Query(None).get_compiler(connection=connection)
@@ -366,7 +366,7 @@ def _with_expressions(connection: BaseDatabaseWrapper, sql: str, values: list[An
 
 @lru_cache(maxsize=1000)
 def _together(parts: tuple[tuple[str, str], ...]) -> str:
-    """Join several statements into one. Its row has the results of those that return one."""
+    """Join several statements into one. Its row has the results of those statements that return one."""
     named, results = [], []
     for number, (sql, result) in enumerate(parts):
         returned = {"": "", COUNT: " RETURNING 1"}.get(result, f" RETURNING {result}")

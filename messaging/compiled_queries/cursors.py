@@ -51,7 +51,7 @@ def _kept_cursor(connection: BaseDatabaseWrapper) -> CursorWrapper:
         return kept.cursor
     cursor = connection.cursor()
     if connection.vendor == "postgresql":
-        # The parameter is annotated as Django's own kind of cursor.
+        # The parameter is annotated with Django's own cursor class.
         cursor = connection.make_cursor(psycopg.RawCursor(connection.connection))  # type: ignore[arg-type]
     vars(connection)[_KEPT] = _Kept(connection.connection, cursor)
     return cursor
@@ -59,6 +59,6 @@ def _kept_cursor(connection: BaseDatabaseWrapper) -> CursorWrapper:
 
 @lru_cache(maxsize=1000)
 def _numbered(sql: str) -> str:
-    """Return a statement with the placeholders of PostgreSQL, as psycopg would translate it."""
+    """Return a statement with PostgreSQL's own placeholders (``$1``), as psycopg would translate it."""
     numbers = count(1)
     return re.sub("%[s%]", lambda found: f"${next(numbers)}" if found[0] == "%s" else "%", sql)

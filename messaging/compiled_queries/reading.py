@@ -23,7 +23,7 @@ Converter = Callable[[Any, Any, Any], Any]
 
 
 class _Parameter(Expression):
-    """A placeholder in a query for a value that is given when the query is run."""
+    """A placeholder in a query for a value that is known only when the query is run."""
 
     def __init__(self, position: int) -> None:
         super().__init__()
@@ -35,10 +35,10 @@ class _Parameter(Expression):
 
 
 class Compiled(Generic[M]):
-    """A queryset compiled once. ``make`` builds it from the values that its columns are compared with.
+    """A queryset compiled once. ``make`` builds it from the values with which its columns are compared.
 
     ``make`` is called once, with placeholders for the values, which may be strings or integers. Models that
-    the queryset fetches with ``select_related`` are filled in, too, and so are annotations.
+    the queryset fetches with ``select_related`` and annotations are filled in, too.
     """
 
     def __init__(self, make: Callable[..., QuerySet[M]]) -> None:
@@ -135,7 +135,7 @@ def _compile(make: Callable[..., QuerySet[Any]]) -> _Query:
 
 
 def _detached(convert: Converter) -> Converter:
-    """Return a converter independent of the connection with which the query happened to be compiled."""
+    """Return a converter that does not depend on the connection with which the query was compiled."""
     if not isinstance(getattr(convert, "__self__", None), BaseDatabaseOperations):
         return convert
     function = convert.__func__  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""The SQL of inserts, updates and deletions of rows by their models, made once for each shape."""
+"""The SQL that inserts, updates or deletes rows of a model, cached for each model and set of columns."""
 
 from functools import cache, lru_cache
 from typing import Any
@@ -38,7 +38,7 @@ def key_of(model: type[Model], name: str) -> "Field[Any, Any]":
 
 @lru_cache(maxsize=1000)
 def insert_sql(model: type[Model], count: int, ending: str = "") -> str:
-    """Return the insertion of so many rows."""
+    """Return the SQL that inserts so many rows."""
     fields = fields_of_insert(model)
     columns = ", ".join(f'"{field.column}"' for field in fields)
     row = f"({', '.join(['%s'] * len(fields))})"
@@ -48,14 +48,14 @@ def insert_sql(model: type[Model], count: int, ending: str = "") -> str:
 
 @cache
 def update_sql(model: type[Model], columns: tuple[str, ...], by: str) -> str:
-    """Return the change of the columns in the rows that are found by another column."""
+    """Return the SQL that changes the columns in the rows that are found by another column."""
     changes = ", ".join(f'"{column}" = %s' for column in columns)
     return f'UPDATE "{model._meta.db_table}" SET {changes} WHERE "{by}" = %s'  # noqa: S608
 
 
 @lru_cache(maxsize=1000)
 def delete_sql(model: type[Model], count: int) -> str:
-    """Return the deletion of so many rows by their primary keys."""
+    """Return the SQL that deletes so many rows by their primary keys."""
     keys = ", ".join(["%s"] * count)
     table, key = model._meta.db_table, model._meta.pk.column
     return f'DELETE FROM "{table}" WHERE "{key}" IN ({keys})'  # noqa: S608

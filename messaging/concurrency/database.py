@@ -1,8 +1,8 @@
 """Database work for code on an event loop: in a bounded pool of threads that give back their connections.
 
 Django keeps connections per thread, and asgiref runs all work without a request in one thread for the whole
-process. A pool of our own bounds both threads and connections. A caller that afterwards waits for something
-else holds neither. The time that a thread may wait for the database is for its connections to limit.
+process. This pool bounds both threads and connections. A caller that waits for something else holds neither.
+How long a thread may wait for the database is limited by its connection.
 """
 
 import asyncio
@@ -39,7 +39,8 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-# The time that work may wait for a free thread. All are busy for longer only if the database does not answer.
+# The time that work may wait for a free thread. All threads are busy for longer only if the database does not
+# answer.
 QUEUE_SECONDS = 5.0
 # SQLSTATEs with which a server ends a connection: those of class 08, and an intervention such as a shutdown.
 LOST = ("08", "57P")
@@ -69,7 +70,7 @@ async def in_thread(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs)
     """
     job = _submit(_pool(), partial(function, *args, **kwargs))
     result = asyncio.wrap_future(job)
-    # Has no effect on a job that has begun.
+    # This has no effect on a job that has begun.
     giving_up = asyncio.get_running_loop().call_later(QUEUE_SECONDS, job.cancel)
     try:
         # Shielded, so that a cancelled caller does not cancel a job that is still waiting for a thread.
@@ -81,15 +82,15 @@ async def in_thread(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs)
             raise
         raise OperationalError("every database thread waits for the database") from None
     finally:
-        # If the caller was cancelled, the job still waits for a thread, and must not do so for longer.
+        # If the caller was cancelled, the job still waits for a thread, and must not wait longer than this.
         if job.done():
             giving_up.cancel()
 
 
 def _report_defect(result: "asyncio.Future[Any]") -> None:
-    """Report an error that nobody waits for any more, unless the database is away.
+    """Report an error after the caller has stopped waiting, unless the database is away.
 
-    Otherwise asyncio would report either as an exception that was never retrieved.
+    Otherwise asyncio would report every such error as an exception that was never retrieved.
     """
     if result.cancelled():
         return
@@ -124,12 +125,12 @@ def _with_connection_returned(function: Callable[[], R]) -> R:
 
 
 def is_mistake(error: BaseException) -> bool:
-    """Return True if a database is there, and lacks a table or column: a migration is missing."""
+    """Return True if the database lacks a table or column, because a migration is missing."""
     return _MISTAKE.match(str(error)) is not None
 
 
 def is_busy(error: BaseException) -> bool:
-    """Return True if a database is there, and had no time for the transaction, or no lock."""
+    """Return True if the database rolled the transaction back for a lock, a conflict or a time limit."""
     return getattr(error.__cause__, "sqlstate", None) in _BUSY
 
 
@@ -139,7 +140,7 @@ def is_away(error: BaseException) -> bool:
 
 
 def warn_unless_away(event: str, error: Error, **fields: object) -> None:
-    """Log a warning about work that is tried again, unless the outage of a database has its own lines."""
+    """Log a warning about work that is tried again, unless the database is away: outages are logged apart."""
     if not is_away(error):
         log.warning(event, reason=repr(error), **fields)
 
@@ -155,11 +156,11 @@ def note_failure(error: BaseException) -> None:
     _drop_dead_connections(error)
     for each in failed:
         if each.connection is None:
-            each.errors_occurred = False  # otherwise it would seem to fail again with any other database
+            each.errors_occurred = False  # Otherwise it would seem to fail again with any other database.
 
 
 def _note_answers() -> None:
-    """Report that the databases which this thread is connected to have answered."""
+    """Report that the databases to which this thread is connected have answered."""
     for connection in connections.all(initialized_only=True):
         outage = _outages.get(connection.alias)
         has_answered = connection.connection is not None and not connection.errors_occurred
@@ -175,7 +176,7 @@ def _reason_of(error: BaseException) -> str:
 
 
 def tells_of_a_lost_connection(error: BaseException) -> bool:
-    """Return True if a connection was lost, so that nobody knows if a transaction on it was committed.
+    """Return True if a connection was lost, so that a transaction on it may have been committed or not.
 
     False for errors of a statement, and for those before any connection was there.
     """
@@ -191,7 +192,7 @@ def sockets_freed() -> Iterator[None]:
     """Close the socket of an attempt to connect that fails in the block.
 
     In psycopg 3.3 the error refers to the frame that has the socket, and this frame to the error. Our
-    processes collect such circles rarely, so sockets would pile up during an outage.
+    processes rarely collect such reference cycles, so sockets would pile up during an outage.
     """
     global _last_refusal
     try:
@@ -205,14 +206,15 @@ def sockets_freed() -> Iterator[None]:
 def _drop_dead_connections(error: BaseException) -> None:
     """Empty the pool of a connection of this thread if ``error`` says that it was lost.
 
-    Its siblings lead to the same server, which was restarted, is silent, or is not the primary any more.
-    Each of them would fail a later caller, perhaps after hours, and one to a silent server would also hold
-    that caller. Connections in use are replaced when they are returned. Other databases keep their pools.
+    The other connections of the pool lead to the same server, which was restarted, is silent, or is no longer
+    the primary. Each would fail a later caller, perhaps after hours, and one to a silent server would also
+    keep that caller waiting. Connections in use are replaced when they are returned. Other databases keep
+    their pools.
     """
     if not tells_of_a_lost_connection(error):
         return
     for connection in connections.all(initialized_only=True):
-        pool = getattr(connection, "pool", None)  # only PostgreSQL's
+        pool = getattr(connection, "pool", None)  # Only PostgreSQL's connection has this attribute.
         if pool is not None and connection.errors_occurred:
             pool.drain()
 
@@ -225,7 +227,7 @@ def can_only_be_read(connection: psycopg.Connection[Any] | psycopg.AsyncConnecti
 def close_connections() -> None:
     """Close the pools of connections. Python 3.13 waits 5 s at exit for each thread of a pool left open."""
     for connection in connections.all():
-        close_pool = getattr(connection, "close_pool", None)  # only PostgreSQL's
+        close_pool = getattr(connection, "close_pool", None)  # PostgreSQL's connections only
         if close_pool is not None:
             close_pool()
 

@@ -56,7 +56,8 @@ class DeadLetterConsumer:
             try:
                 await in_thread(self._keep, letter)
             except Exception as error:
-                # The database may be away for a while. Each delivery counts, so it is not delivered again.
+                # The database may be away for a while. A redelivery would count towards the limit, so the
+                # message is kept here.
                 if not is_away(error):
                     log.exception("dead letter not kept yet")
             else:
@@ -71,6 +72,6 @@ class DeadLetterConsumer:
         try:
             return dead_letters.read(delivery, self._broker.topology)
         except Exception:
-            # A letter that could not be read would come again for ever, and keep others from being delivered.
+            # A letter that cannot be read would be delivered for ever, and keep others from being delivered.
             log.exception("dead letter cannot be read")
             return dead_letters.unreadable(delivery)

@@ -10,7 +10,7 @@ from messaging.envelope import JSON, MAX_BODY_BYTES, Envelope, HeaderValue
 from messaging.storable import MALFORMED, cut_headers, digest_of, fitted, has_large_headers
 from messaging.topology import Topology
 
-# Headers of a dead letter, in addition to those that the message had.
+# Headers that a dead letter has in addition to those of its message.
 SERVICE = "dead-service"
 QUEUE = "dead-queue"
 REASON = "dead-reason"
@@ -46,7 +46,7 @@ def of(delivery: Delivery, service: str, reason: str) -> Envelope:
 def of_rejected(
     envelope: Envelope, topology: Topology, exchange: str, routing_key: str, why: str
 ) -> Envelope:
-    """Return the dead letter for a message that the broker rejects, so that it has reached no queue."""
+    """Return the dead letter for a message that the broker rejects, so that it never reached a queue."""
     queue = f"{exchange}.{routing_key}" if exchange == topology.commands else routing_key
     return of(Delivery(envelope=envelope, exchange=exchange, routing_key=routing_key, queue=queue), "", why)
 
@@ -55,9 +55,9 @@ def read(delivery: Delivery, topology: Topology) -> Envelope:
     """Return the dead letter that has arrived, whether the broker or a worker made it.
 
     A message that the broker dead-lettered still has its secret and its body; it is converted to what a
-    worker would have made. Its sender is proven. What a worker states about queue and sender is believed only
-    if that worker reads the queue, because any participant may publish to the exchange for dead letters. It
-    may also write the broker's headers there, so these are believed only if the sender may send to the queue.
+    worker would have made. Its sender is proven. Any participant may publish to the exchange for dead
+    letters. So a letter's queue and sender are believed only if the worker that published it reads the queue,
+    and headers in the broker's name only if the sender may send to the queue.
     """
     if delivery.envelope is not None and REASON in delivery.envelope.headers:
         return _believed(_made_of_json(delivery.envelope.with_sealed("")), topology)
@@ -75,7 +75,7 @@ def _sender_error(delivery: Delivery, queue: str, topology: Topology) -> str:
 
 
 def unreadable(delivery: Delivery) -> Envelope:
-    """Return a letter that has only the size and digest of a body, for a message that ``read`` fails on."""
+    """Return a letter with only the size and digest of the body, for a message that ``read`` fails on."""
     body = delivery.raw if delivery.envelope is None else delivery.envelope.body
     return of(replace(delivery, envelope=None, raw=body, remains=None), "", "the letter cannot be read")
 
@@ -100,20 +100,20 @@ def _believed(letter: Envelope, topology: Topology) -> Envelope:
 
 
 def return_address(topology: Topology, queue: str, letter: Envelope) -> tuple[str, str] | None:
-    """Return the exchange and routing key that lead to ``queue``; None if it is not a queue of work."""
+    """Return the exchange and routing key that lead to ``queue``; None if no participant works on it."""
     if queue.startswith(f"{topology.commands}."):
         return topology.commands, queue.removeprefix(f"{topology.commands}.")
     if queue.startswith(f"{topology.replies}."):
         return topology.replies, queue
     if queue.startswith(f"{topology.events}."):
-        # The event goes to all listeners; those that have handled it recognise its id.
+        # The event goes to every listener again; a listener that has handled it recognises its id.
         audience = str(attributes_of(letter).get(AUDIENCE, ""))
         return topology.events, topology.event_key(letter.type, audience)
     return None
 
 
 def _can_be_kept(message: Envelope) -> bool:
-    """Return True if a letter can have the message's body and headers as they are."""
+    """Return True if the message's body and headers can be stored as they are."""
     if len(message.body) > MAX_BODY_BYTES or has_large_headers(message.headers):
         return False
     try:

@@ -1,4 +1,4 @@
-"""Facts about a broker, for operators: what exists there, compared with what should."""
+"""Facts about a broker, for operators: which exchanges and queues it has, compared with the topology."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -7,7 +7,7 @@ from messaging.topology import Binding
 
 
 class Trouble(StrEnum):
-    """The kinds of faults for which a broker does not answer. Each kind has its own remedy."""
+    """The kinds of faults because of which a broker does not answer. Each kind has its own remedy."""
 
     AWAY = "away"
     ADDRESS = "address"
@@ -18,9 +18,9 @@ class Trouble(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class QueueFacts:
-    """A queue as the broker has it. ``fault`` tells what differs from its description; empty if nothing does.
+    """A queue as the broker has it. ``fault`` says how it differs from the topology; empty if it does not.
 
-    ``messages`` are those that are ready, without those that consumers hold.
+    ``messages`` counts those that are ready, without those that consumers hold.
     """
 
     name: str
@@ -34,10 +34,10 @@ class QueueFacts:
 
 @dataclass(frozen=True, slots=True)
 class BrokerFacts:
-    """The answers of one broker. ``fault`` tells why there are none; empty if it could be reached.
+    """The answers of one broker. ``fault`` says why there are none; empty if the broker was reached.
 
-    ``trouble`` is the kind of that fault.
-    ``exchanges`` has the fault of each exchange by its name, empty if it is as it should be.
+    ``trouble`` is the kind of that fault. ``exchanges`` maps the name of each exchange to its fault, which is
+    empty if the exchange is as it should be.
     """
 
     user: str = ""

@@ -1,4 +1,4 @@
-"""Compare what a broker has within our names with what it should have, and say how to mend that."""
+"""Compare the exchanges, queues and bindings under our prefix with the topology, and name the remedies."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ from messaging.topology import GROUP_SIZE, Argument, Exchange, Queue, Topology
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """A binding of a virtual host. Its ``target`` is a queue, or an exchange."""
+    """A binding that a virtual host has. Its ``target`` is a queue, or an exchange."""
 
     exchange: str
     key: str
@@ -27,7 +27,8 @@ class Bound:
 class There:
     """The contents of a virtual host: exchanges by kind, queues by arguments, and bindings.
 
-    Any other unusual property of an exchange or a queue is reported like a further kind or argument.
+    An unusual property, such as auto-delete, is shown as a part of an exchange's kind, or as an argument of a
+    queue.
     """
 
     exchanges: Mapping[str, str]
@@ -37,7 +38,7 @@ class There:
 
 @dataclass(frozen=True, slots=True)
 class Make:
-    """Make what is missing, with its bindings."""
+    """Make a missing exchange or queue, with its bindings."""
 
     missing: Exchange | Queue
 
@@ -47,7 +48,7 @@ class Make:
 
 @dataclass(frozen=True, slots=True)
 class MakeExchangeAnew:
-    """Delete an exchange with its bindings, and make it anew. Each binding has a remedy of its own."""
+    """Delete an exchange with its bindings, and make it again. Each binding has a remedy of its own."""
 
     exchange: Exchange
 
@@ -57,7 +58,7 @@ class MakeExchangeAnew:
 
 @dataclass(frozen=True, slots=True)
 class MakeQueueAnew:
-    """Delete a queue that is empty and has no reader, and make it anew with its bindings."""
+    """Delete a queue that is empty and has no reader, and make it again with its bindings."""
 
     queue: Queue
 
@@ -112,7 +113,7 @@ Remedy = Make | MakeExchangeAnew | MakeQueueAnew | Bind | Unbind | DeleteQueue |
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A difference between what there is and what should be, and its remedy."""
+    """A difference between the broker and the topology, and its remedy."""
 
     text: str
     remedy: Remedy
@@ -121,8 +122,8 @@ class Difference:
 def differences(topology: Topology, queues: Iterable[Queue], there: There) -> list[Difference]:
     """Return the differences in the order in which they have to be mended.
 
-    Bindings come before queues, so that no message arrives at a queue that is about to be deleted. Queues of
-    processes, and those of other programs that listen to events, come and go with their owners.
+    Bindings come before queues, so that no message arrives at a queue that is about to be deleted. The queues
+    of processes, and those of other programs that listen to events, are left to their owners.
     """
     every = {queue.name: queue for queue in queues}
     return [
@@ -161,14 +162,14 @@ def _of_queues(every: Mapping[str, Queue], there: There) -> Iterator[Difference]
 
 
 def _other_arguments(wanted: Mapping[str, Argument], found: Mapping[str, Argument]) -> list[str]:
-    """Return each argument that differs. Operators change the number of copies, so that is left alone."""
+    """Return each argument that differs, but for the number of copies, which operators may change."""
     names = sorted({*wanted, *found} - {GROUP_SIZE})
     pairs = ((name, found.get(name, "none"), wanted.get(name, "none")) for name in names)
     return [f"{name}={actual}, not {right}" for name, actual, right in pairs if actual != right]
 
 
 def _missing_bindings(every: Mapping[str, Queue], there: There) -> Iterator[Difference]:
-    """Yield those of queues that exist. The others are bound when they are made."""
+    """Yield missing bindings of queues that exist. A missing queue gets its bindings when it is made."""
     for queue in every.values():
         for binding in queue.bindings if queue.name in there.queues else ():
             bound = Bound(binding.exchange, binding.key, queue.name)
@@ -186,7 +187,7 @@ def _unknown_bindings(topology: Topology, every: Mapping[str, Queue], there: The
 
 
 def _is_known(topology: Topology, every: Mapping[str, Queue], there: There, bound: Bound) -> bool:
-    """Return True for our own bindings, for those of processes, and for events that others listen to."""
+    """Return True for our own bindings, those of processes, and other programs' bindings to events."""
     if not bound.is_queue:
         return bound.exchange == topology.events and not bound.target.startswith(f"{topology.prefix}.")
     if (queue := every.get(bound.target)) is not None:
@@ -198,7 +199,7 @@ def _is_known(topology: Topology, every: Mapping[str, Queue], there: There, boun
 
 
 def _unknown_queues(topology: Topology, every: Mapping[str, Queue], there: There) -> list[str]:
-    """Return the queues within our names that nobody should have."""
+    """Return the queues whose names begin with our prefix, and that belong to no participant or process."""
     come_and_go = (topology.instance_queue_name(""), topology.event_queue_name(""))
     unknown = sorted(there.queues.keys() - every.keys())
     return [

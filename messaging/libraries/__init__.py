@@ -1,1 +1,1 @@
-"""Libraries of which this package uses internals, or which it uses with a precaution."""
+"""Libraries whose internals this package uses, or which it uses with a precaution."""

@@ -1,8 +1,8 @@
 """Values of declared types, read with msgspec from any thread.
 
 If two threads are the first to use a type that contains other types, msgspec 0.22 ends the process with a
-segmentation fault: one thread uses what the other has not filled in yet. So one thread at a time prepares a
-type.
+segmentation fault: one thread uses a structure that the other has not filled in yet. So one thread at a time
+prepares a type.
 """
 
 import threading
@@ -32,5 +32,5 @@ def decode(body: bytes | str, kind: type[T]) -> T:
 
 def convert(value: object, kind: type[T]) -> T:
     """Return plain data as a value of this type. Raises msgspec.ValidationError."""
-    decoder(kind)  # which prepares the type
+    decoder(kind)  # prepares the type
     return msgspec.convert(value, kind)

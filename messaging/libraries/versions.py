@@ -1,4 +1,4 @@
-"""The versions of libraries for which shortcuts past their public interfaces were made."""
+"""The versions of libraries for which this project uses internals."""
 
 from functools import cache
 from importlib.metadata import version
@@ -10,7 +10,7 @@ log = structlog.get_logger(__name__)
 
 @cache
 def is_made_for(library: str, release: str, shortcut: str) -> bool:
-    """Return True if the installed library has the release, such as 1.4, for which a shortcut was made.
+    """Return True if the installed library has the release, such as 1.4, whose internals are known.
 
     Otherwise write one line into the log for each process; the caller then uses the public interface.
     """

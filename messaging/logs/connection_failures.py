@@ -2,7 +2,7 @@
 
 import logging
 
-# These report what pika also gives its caller. The supervisor of the connection logs the reason.
+# These lines repeat what pika tells its caller. The supervisor of the connection logs the reason.
 _ABOUT_CONNECTIONS = ("pika.adapters.", "pika.connection")
 
 

@@ -19,9 +19,9 @@ _windows: dict[str, _Window] = {}
 
 
 def write_limited(write: Callable[..., object], event: str, **fields: object) -> None:
-    """Write a line about ``event``, unless ``MOST`` of them were written within ``SECONDS``.
+    """Write a line about ``event``, unless ``MOST`` such lines were written within ``SECONDS``.
 
-    The next one then has their number in the field ``left_out``.
+    The first line after that has the number of omitted lines in the field ``left_out``.
     """
     window = _windows.setdefault(event, _Window())
     if time.monotonic() >= window.until:

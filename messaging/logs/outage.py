@@ -1,4 +1,4 @@
-"""An outage of something that this process needs, which is logged when it begins and when it is over."""
+"""Outages of the broker or a database, which are logged when they begin and when they are over."""
 
 import threading
 import time
@@ -9,7 +9,7 @@ import structlog
 
 log = structlog.get_logger(__name__)
 
-# A part of the attempts may succeed during an outage, for example those on connections that are left.
+# Some attempts may succeed during an outage, for example those on connections that still work.
 QUIET_SECONDS = 2.0
 
 _known: "WeakSet[Outage]" = WeakSet()
@@ -17,17 +17,17 @@ _knowing = threading.Lock()
 
 
 def known() -> "Sequence[Outage]":
-    """Return the reach of everything that this process has needed so far."""
+    """Return an ``Outage`` for each thing that this process has needed so far."""
     with _knowing:
         return list(_known)
 
 
 class Outage:
-    """The reach of one thing, for example the broker or a database, as this process finds it.
+    """A record of whether one thing, for example the broker or a database, can be reached by this process.
 
-    The first failure is logged as an error. Those that follow are only counted, until there was a success and
-    no failure for ``quiet_seconds``: then the end is logged, with the time until that success. Any thread may
-    report, and a success without a failure before it costs next to nothing.
+    The first failure is logged as an error. Later failures are only counted. When there was a success, and no
+    failure for ``quiet_seconds``, the end is logged with the time until that success. Any thread may report,
+    and a success without a failure before it costs next to nothing.
     """
 
     def __init__(self, what: str, *, quiet_seconds: float = QUIET_SECONDS, **about: object) -> None:
@@ -43,11 +43,11 @@ class Outage:
 
     @property
     def is_on(self) -> bool:
-        """Return True from the first failure until the end was logged."""
+        """Return True from the first failure until the end is logged."""
         return self._failures > 0
 
     def failed(self, reason: str | Callable[[], str], **about: object) -> None:
-        """Report a failed attempt. ``reason`` may be a function, which is called at the first one only."""
+        """Report a failed attempt. ``reason`` may be a function, which is called at the first failure."""
         with self._lock:
             now = time.monotonic()
             self._failures += 1

@@ -1,7 +1,7 @@
-"""The work of the present task: facts about it for the lines of its log, and headers for messages it causes.
+"""The work of the present task: facts for its log lines, and headers for the messages that it causes.
 
-A task begins a work, and its threads share it, as they copy its context. Facts are asked for when a line is
-written, so a work that writes none costs next to nothing.
+A task begins a work, and its threads share it, as they copy its context. Facts are collected only when a line
+is written, so a work without lines costs next to nothing.
 """
 
 import re
@@ -10,7 +10,7 @@ from contextvars import ContextVar
 
 from messaging import traces
 
-# Facts that travel with messages in the header ``baggage`` (W3C Baggage), and the only form of their values.
+# Facts that travel with messages in the header ``baggage`` (W3C Baggage). Their values must have this form.
 TRAVELLING_FACTS = ("request_id", "merchant")
 # The headers of W3C Trace Context.
 CONTEXT = ("traceparent", "tracestate")
@@ -43,7 +43,7 @@ _present: ContextVar[Work | None] = ContextVar("work", default=None)
 
 
 def begin(work: Work) -> None:
-    """Let the present task do this work from now on."""
+    """Make this the work of the present task."""
     _present.set(work)
 
 
@@ -54,7 +54,7 @@ def note(**facts: object) -> None:
 
 
 def facts() -> Mapping[str, object]:
-    """Return the facts about the present work, and the trace that is recorded."""
+    """Return the facts about the present work, and the id of its trace if one is recorded."""
     work = _present.get()
     facts = {} if work is None else work.facts()
     return {**facts, "trace_id": trace_id} if (trace_id := traces.trace_id()) else facts
@@ -65,13 +65,13 @@ def headers() -> Mapping[str, str]:
     work = _present.get()
     carried = {} if work is None else work.headers()
     if traced := traces.headers():
-        # Its trace context is the sender's.
+        # The trace context in these headers is the sender's, not ours.
         return {**{name: value for name, value in carried.items() if name not in CONTEXT}, **traced}
     return carried
 
 
 def note_on(span: traces.Span) -> None:
-    """Note on a span what travels with the present work."""
+    """Note on a span the facts of the present work that travel with messages."""
     told = facts()
     for name in TRAVELLING_FACTS:
         if value := str(told.get(name, "")):
@@ -79,12 +79,12 @@ def note_on(span: traces.Span) -> None:
 
 
 def baggage_of(facts: Mapping[str, object]) -> str:
-    """Return the value of the header ``baggage`` with the facts that travel."""
+    """Return the value of the header ``baggage``: the facts that travel with messages."""
     told = ((name, str(facts.get(name, ""))) for name in TRAVELLING_FACTS)
     return ",".join(f"{name}={value}" for name, value in told if _VALUE.fullmatch(value))
 
 
 def facts_in(baggage: str) -> dict[str, object]:
-    """Return the facts in a header ``baggage``, which other programs may have made."""
+    """Return the facts in a header ``baggage``, which may come from other programs."""
     pairs = (each.strip().partition("=") for each in baggage[:1_000].split(","))
     return {name: value for name, _, value in pairs if name in TRAVELLING_FACTS and _VALUE.fullmatch(value)}

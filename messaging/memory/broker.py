@@ -38,7 +38,7 @@ MAX_FRAME_BODY_BYTES = 131_064
 
 
 class _Channel:
-    """A channel that publishes. The message that is rejected ends it, and what is under way behind it."""
+    """A channel that publishes. A rejected message closes it, and messages behind that one are lost."""
 
     rejection: PublishRejected | None = None
 
@@ -105,7 +105,7 @@ class MemoryBroker(Broker):
         """See Broker: connecting takes no time here."""
 
     def connect(self) -> None:
-        """Declare, bind and read again everything that this broker had before."""
+        """Reconnect: declare, bind and read everything again that this broker had before."""
         with self._server.lock:
             if not self._server.is_up or self._connected.is_set() or not self._is_open:
                 return
@@ -146,7 +146,7 @@ class MemoryBroker(Broker):
         if not self._connected.is_set():
             raise BrokerUnavailable("the in-memory broker is stopped or closed")
         try:
-            # Written for its errors only: what RabbitMQ could not be sent is refused here, too.
+            # Called only for its errors: a message that RabbitMQ could not take is refused here, too.
             write_publish(1, exchange, routing_key, envelope, self.user, MAX_FRAME_BODY_BYTES)
         except ValueError as error:
             raise NotSendable(f"AMQP cannot carry it: {error}") from error
@@ -167,19 +167,19 @@ class MemoryBroker(Broker):
         outcome = self._route(exchange, routing_key, self.signed(envelope))
         if isinstance(outcome, PublishRejected):
             channel.rejection = outcome
-            # The next one is open by the time at which the publisher hears of it.
+            # The next channel is open by the time at which the publisher hears of the error.
             self.loop.call_soon(setattr, channel, "rejection", None)
         return outcome
 
     def signed(self, envelope: Envelope) -> Envelope:
-        """Return the message as it is sent: with this connection's user, and with known headers only."""
+        """Return the message as it is sent: with this connection's user, and without unknown headers."""
         if all(map(kinds_of, envelope.headers)):
             return envelope if envelope.user_id == self.user else replace(envelope, user_id=self.user)
         headers = {name: value for name, value in envelope.headers.items() if kinds_of(name)}
         return replace(envelope, user_id=self.user, headers=headers)
 
     def _route(self, exchange: str, routing_key: str, envelope: Envelope) -> MessagingError | None:
-        # After either mistake RabbitMQ closes the channel: the publisher waits for a confirm in vain.
+        # RabbitMQ closes the channel at either mistake, so the publisher gets no confirm.
         if exchange and exchange not in self._server.kinds:
             return PublishUncertain(f"there is no exchange {exchange}")
         if self._server.allows(self.user, lambda rights: rights.may_publish(exchange, routing_key)):
@@ -233,7 +233,7 @@ class MemoryBroker(Broker):
                 target = self._server.queues.get(queue)
                 if target is not None:
                     target.remove(reader)
-            await asyncio.sleep(0)  # deliveries already scheduled arrive before this returns
+            await asyncio.sleep(0)  # Deliveries that are already scheduled arrive before this returns.
 
         async def release() -> None:
             try:
@@ -260,7 +260,7 @@ class MemoryBroker(Broker):
             self.reply_queue.deliver(delivery)
 
     def _reattach(self, reader: Reader) -> None:
-        """Declare a queue that was deleted again, and go on reading it."""
+        """Declare a queue again that was deleted, and go on reading it."""
         with self._server.lock:
             if not self._connected.is_set() or reader not in self._readers:
                 return

@@ -1,4 +1,4 @@
-"""Look at the in-memory broker of this process, as at a RabbitMQ."""
+"""An inspection of this process's in-memory broker, with the same result as that of a RabbitMQ."""
 
 from collections.abc import Iterable
 
@@ -9,7 +9,7 @@ from messaging.topology import Binding, Queue, Topology
 
 
 def inspect(url: str, topology: Topology, queues: Iterable[Queue]) -> BrokerFacts:
-    """Return what the broker of this address has of the topology."""
+    """Return which exchanges and queues of the topology the broker of this address has."""
     server = MemoryServer.at(url)
     if not server.is_up:
         return BrokerFacts(user=user_of(url), fault="it accepts no connections")

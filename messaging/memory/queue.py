@@ -16,7 +16,7 @@ from messaging.topology import Queue
 
 @dataclass(slots=True)
 class Item:
-    """A message in a queue; ``number`` determines its place if it is returned to the queue."""
+    """A message in a queue; ``number`` determines its place when it is returned to the queue."""
 
     number: int
     exchange: str
@@ -30,7 +30,7 @@ class Item:
 
 @dataclass(eq=False)
 class Reader:
-    """A consumer of a queue that holds at most ``prefetch`` unacknowledged messages; None is unlimited."""
+    """A consumer that holds at most ``prefetch`` unacknowledged messages, or any number if that is None."""
 
     queue: str
     on_delivery: OnDelivery
@@ -43,13 +43,13 @@ class Reader:
 
     @property
     def has_room(self) -> bool:
-        """Return True if another message may be delivered now."""
+        """Return True if the reader can take another message now."""
         return self.auto_ack or self.prefetch is None or len(self.held) < self.prefetch
 
 
 def schedule(loop: asyncio.AbstractEventLoop, function: Callable[..., None], *arguments: object) -> None:
     """Call ``function`` on ``loop`` soon."""
-    # Waking a loop in another thread costs a system call; usually it is the running loop.
+    # To wake a loop in another thread costs a system call; usually it is the running loop.
     if asyncio._get_running_loop() is loop:
         loop.call_soon(function, *arguments)
     else:
@@ -84,7 +84,7 @@ class MemoryQueue:
 
     @property
     def consumers(self) -> int:
-        """The number of its readers."""
+        """The number of the queue's readers."""
         return len(self._readers)
 
     def put(self, exchange: str, routing_key: str, envelope: Envelope, death: Death | None = None) -> bool:

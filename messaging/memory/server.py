@@ -15,15 +15,15 @@ from messaging.topology import Binding, Queue, Topology
 
 
 class Connected(Protocol):
-    """A broker whose connection follows the server."""
+    """A broker that is told when the server starts and stops."""
 
     loop: asyncio.AbstractEventLoop
 
     def connect(self) -> None:
-        """Connect, because the server accepts connections."""
+        """Connect: the server accepts connections."""
 
     def lose_connection(self) -> None:
-        """Lose the connection, because the server has stopped."""
+        """Lose the connection: the server has stopped."""
 
 
 _servers: dict[str, "MemoryServer"] = {}
@@ -47,11 +47,11 @@ class MemoryServer:
 
     @classmethod
     def at(cls, url: str) -> "MemoryServer":
-        """Return the server of this address, which is made at first use and does not depend on the user."""
+        """Return the server of this address, whatever the user in it. It is created at its first use."""
         return _servers.setdefault(urlsplit(url).netloc.rpartition("@")[2], cls())
 
     def allows(self, user: str, is_allowed: Callable[[Permissions], bool]) -> bool:
-        """Return True if the user has the permissions for which ``is_allowed`` is true."""
+        """Return True if ``is_allowed`` is true for the user's permissions."""
         if not self.permissions:
             return True
         permissions = self.permissions.get(user)

@@ -1,4 +1,4 @@
-"""Rows that a relay publishes although they have been published, or were given up, before."""
+"""Rows that a relay publishes once more, although they were published or given up before."""
 
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def publish_again(rows: "QuerySet[AbstractOutboxMessage]") -> int:
     """Let a relay publish these rows as if for the first time, and return their number.
 
-    A suspect stays one, so that it ends no connection that others use if it is rejected again.
+    Rows that were suspects remain suspects, so that another rejection closes no connection that others use.
     """
     count = rows.update(
         published_at=None,

@@ -1,4 +1,4 @@
-"""Rows that are left to the worker which handles their cause.
+"""Outbox rows whose message is published by the worker that handles the message that caused it.
 
 A worker acknowledges a message after it has published what the message caused. If the worker ends before
 that, the broker delivers the message again. So the rows of such messages need not be marked one by one, and
@@ -19,11 +19,11 @@ LEFT_TO_CAUSE = Q(published_at=F("created_at"))
 
 
 def leave_to_cause(row: "AbstractOutboxMessage") -> None:
-    """Leave an unsaved row to the worker that handles its cause."""
+    """Leave an unsaved row to the worker that handles the message that caused it."""
     row.published_at = row.created_at
 
 
 def leave_to_relay(model: "type[AbstractOutboxMessage]", using: str, **which: object) -> None:
-    """Let a relay publish those of these rows that were left to the worker."""
+    """Give those of these rows that were left to a worker to the relay."""
     rows = model._default_manager.using(using).filter(LEFT_TO_CAUSE, **which)
     publish_again(rows)

@@ -1,4 +1,4 @@
-"""The database's clock, with which times in its tables are compared. The clocks of processes may differ."""
+"""The database's clock, for comparisons with times in tables: the clocks of processes may differ."""
 
 from datetime import datetime
 from math import inf
@@ -11,14 +11,14 @@ from django.utils import timezone
 
 
 def server_time(database: str = DEFAULT_DB_ALIAS) -> datetime | Now:
-    """Return the database server's time; with SQLite, that of the one machine that has the database."""
+    """Return an expression for the database server's time; with SQLite, that of the local machine."""
     return Now() if connections[database].vendor == "postgresql" else timezone.now()
 
 
 def seconds_until(rows: QuerySet[Any], by: str) -> float:
-    """Return the seconds until the earliest of the times in a column with an index; infinity without a row.
+    """Return the seconds until the earliest time in an indexed column; infinity if there is no row.
 
-    Without the order, a prepared statement would read the whole table.
+    Without the ORDER BY, a prepared statement would read the whole table.
     """
     clock = server_time(rows.db)
     now = clock if isinstance(clock, Now) else Value(clock)
@@ -28,7 +28,7 @@ def seconds_until(rows: QuerySet[Any], by: str) -> float:
 
 
 def server_time_now(database: str = DEFAULT_DB_ALIAS) -> datetime:
-    """Ask the database server for its time, for comparisons in Python."""
+    """Return the time of the database server, for comparisons in Python."""
     connection = connections[database]
     if connection.vendor != "postgresql":
         return timezone.now()

@@ -19,19 +19,20 @@ from messaging.topology import Topology
 
 
 class AlreadyHandled(Exception):
-    """This message id has been handled by this consumer; its effects are committed."""
+    """This consumer has handled this message id already; the effects are committed."""
 
 
 class AbstractOutboxMessage(models.Model):
-    """A message that must be published.
+    """A message to publish.
 
     Until ``available_at`` the relay leaves the row alone: either its creator publishes it at once, or it is
-    meant for later. From then on the relay publishes it. A relay takes a row by moving ``available_at`` on.
-    A row that was published when it was created is left to the worker that handles its cause (``cause``).
+    meant for later. From then on the relay publishes it. A relay takes a row by setting ``available_at`` to a
+    later time. A row that was published when it was created is left to the worker that handles its cause
+    (``cause``).
 
-    A suspect was under way when the broker rejected a message, so it is published on a connection of its own.
-    ``rejections`` counts how often it was rejected there, or could not be made into a message. After several,
-    a row is given up: it counts as published, and its message is a dead letter.
+    A suspect was in flight when the broker rejected a message, so it is published on a connection of its own.
+    ``rejections`` counts how often it was rejected there, or could not be made into a message. After several
+    rejections, a row is given up: it counts as published, and its message becomes a dead letter.
     """
 
     message_id = models.CharField(max_length=64, unique=True)
@@ -163,7 +164,7 @@ def enqueue(
     message_id: str = "",
     database: str = DEFAULT_DB_ALIAS,
 ) -> AbstractOutboxMessage:
-    """Write a command in the caller's transaction on ``database``, with a new id unless it has one.
+    """Write a command in the caller's transaction on ``database``, with a new id unless one is given.
 
     Publish it after the commit with ``rpc.acall(…, message_id=row.message_id)``. If it is not published by
     the end of the grace period, or of ``delay_seconds``, the relay publishes it. With a delay of 0 the row

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-# So many months are there in advance, in case nobody makes the next ones for a while.
+# So many months are made in advance, in case the program that makes them does not run for a while.
 AHEAD = 3
 
 
@@ -47,7 +47,7 @@ class Month:
 
 
 def months_from(now: datetime) -> list[Month]:
-    """Return the months that a table should have from ``now`` on."""
+    """Return the months for which a table should have partitions, from the month of ``now`` on."""
     months = [Month.of(now)]
     while len(months) <= AHEAD:
         months.append(months[-1].next)

@@ -1,7 +1,7 @@
-"""The months of a table of messages: made before they begin, and dropped when nobody needs them any more.
+"""The monthly partitions of a table of messages: made in advance, and dropped when no longer needed.
 
-A month is dropped with one statement, however many messages it has. Deleting them one by one would write each
-row once more, and leave its space to be vacuumed.
+A month is dropped with one statement, however many messages it has. To delete them one by one would write
+each row once more, and leave its space to be vacuumed.
 """
 
 from collections.abc import Callable, Iterator
@@ -13,7 +13,7 @@ from django.db import connections, models, transaction
 from messaging.outbox import partitions
 from messaging.outbox.month import Month, months_from
 
-# The time for which all who use the table may have to wait behind a month that is made or dropped.
+# The longest time that users of the table have to wait while a month is made or dropped.
 LOCK_TIMEOUT = "1s"
 Rows = models.QuerySet[models.Model]
 
@@ -21,7 +21,7 @@ Rows = models.QuerySet[models.Model]
 class Months:
     """The months of one model's table in one database.
 
-    A migration has divided its table (``partitions.divide_by_month``). Making and dropping raise
+    A migration has divided the table (``partitions.divide_by_month``). Making and dropping raise
     ``OperationalError`` if the table is in use for longer than a second.
     """
 
@@ -31,22 +31,22 @@ class Months:
         self._connection = connections[database]
 
     def make_ahead(self, now: datetime) -> None:
-        """Make those of the months from ``now`` on that are missing."""
+        """Make the missing partitions for the months from ``now`` on."""
         if not self._missing(now):
             return
         with self._short_locks():
             partitions.lock(self._connection, self._model)
-            for month in self._missing(now):  # that another process has not made meanwhile
+            for month in self._missing(now):  # Another process may have made it meanwhile.
                 partitions.make(self._connection, self._model, month)
 
     def drop_before(
         self, long_ago: datetime, are_needed: Callable[[Rows], bool], were_used: Callable[[Rows], bool]
     ) -> int:
-        """Drop months before ``long_ago``, unless some of their rows ``are_needed`` or ``were_used``.
+        """Drop months before ``long_ago``, unless rows of a month ``are_needed`` or ``were_used``.
 
-        ``are_needed`` is asked again while all who use the table wait, because a row may have been written
-        meanwhile: it has to be quick. ``were_used`` may read all rows. Return the number of months that were
-        dropped.
+        ``were_used`` may read all rows. ``are_needed`` is asked again under a lock for which all users of the
+        table wait, because a row may have been written meanwhile: it has to be quick. Return the number of
+        months that were dropped.
         """
         old = [month for month in self._known() if month.next.begin <= long_ago]
         return sum(self._dropped(month, are_needed, were_used) for month in old)
@@ -65,7 +65,7 @@ class Months:
         return True
 
     def others(self) -> Rows:
-        """Return the rows that are in no month, which have to be deleted one by one."""
+        """Return the rows outside all months, which have to be deleted one by one."""
         others = self._rows()
         for month in self._known():
             others = others.exclude(_is_of(month))

@@ -1,7 +1,7 @@
 """LISTEN and NOTIFY: wake relays when a message has been written for them, if the database supports it.
 
 A notification is only a hint. If it is lost, or on other databases, the relay finds the row when it polls.
-While a relay hears notifications, and none has come for a few seconds, it polls seldom.
+While the connection for notifications works, and none has come for a few seconds, the relay polls seldom.
 """
 
 import asyncio
@@ -23,22 +23,22 @@ CHECK_SECONDS = 15.0
 ANSWER_SECONDS = 5.0
 RETRY_SECONDS = 1.0
 
-# While nothing happens, polls are so many times as far apart, but no further than this.
+# While nothing happens, the time between polls grows by this factor, up to this many seconds.
 TIMES_AS_FAR = 10
 FARTHEST_SECONDS = 5.0
-# The time after a notification or a row in which a relay polls as often as without notifications.
+# A relay polls often for this long after a notification or a row.
 QUICK_SECONDS = 3.0
-# A process notifies of rows that are found by polling this often at most.
+# The shortest time between two notifications of one process about rows that polling would find.
 RING_SECONDS = 2.0
 
-# Django's parameters that suit only its own, synchronous kind of connection.
+# Parameters of Django that only fit its own, synchronous kind of connection.
 _OF_DJANGO = ("context", "cursor_factory")
 
 
 class Bell(asyncio.Event):
-    """An event that is set by notifications of a table, and by each check of the connection for them.
+    """An event that is set by notifications about a table, and by each check of their connection.
 
-    It ``is_heard`` while there is such a connection. ``rings`` counts the notifications.
+    It ``is_heard`` while the connection works. ``rings`` counts the notifications.
     """
 
     is_heard = False
@@ -46,16 +46,16 @@ class Bell(asyncio.Event):
 
 
 def pause_seconds(due_in: float, poll_seconds: float) -> float:
-    """Return the time until the next look if the earliest row is due in so many seconds.
+    """Return the seconds until the next poll, if the earliest row is due in ``due_in`` seconds.
 
-    A row that is written meanwhile is due after that look, or it rings.
+    A row that is written meanwhile is due after that poll, or wakes the relay.
     """
     seldom = max(poll_seconds, min(TIMES_AS_FAR * poll_seconds, FARTHEST_SECONDS))
     return min(max(due_in, poll_seconds), seldom)
 
 
 def must_ring(delay_seconds: float | None) -> bool:
-    """Return True if a row that is due after a delay could be found too late by seldom polls."""
+    """Return True if relays must be woken for a row with this delay: seldom polls could be too late."""
     return delay_seconds is not None and delay_seconds < FARTHEST_SECONDS
 
 
@@ -63,7 +63,7 @@ _rung: dict[str, float] = {}
 
 
 def ring_now_and_then(model: type[models.Model]) -> None:
-    """Wake relays that poll seldom after the commit, every few seconds at most. They poll often then."""
+    """Wake relays after the commit, so that they poll often for a while; once in ``RING_SECONDS`` at most."""
     if connections[DEFAULT_DB_ALIAS].vendor == "postgresql":
         transaction.on_commit(lambda: _ring_if_due(model), robust=True)
 
@@ -78,9 +78,9 @@ def _ring_if_due(model: type[models.Model]) -> None:
 def wake_relays(model: type[models.Model], database: str = DEFAULT_DB_ALIAS) -> None:
     """Wake every relay of ``model`` in ``database`` when the current transaction there has been committed.
 
-    NOTIFY is a statement of its own, because transactions that notify commit one after the other, each under
-    a lock that it holds until its commit is on disk (PostgreSQL, ``src/backend/commands/async.c``,
-    PreCommit_Notify). A transaction with nothing else in it has nothing to write there.
+    NOTIFY is sent in a transaction of its own. Transactions with NOTIFY commit one after the other, each
+    under a lock that it holds until its commit is on disk (PostgreSQL, ``src/backend/commands/async.c``,
+    PreCommit_Notify); one that contains nothing else has nothing to write to disk.
     """
     if connections[database].vendor == "postgresql":
         transaction.on_commit(lambda: _notify(database, model), using=database, robust=True)
@@ -95,7 +95,7 @@ def _notify(database: str, model: type[models.Model]) -> None:
 async def listen(model: type[models.Model], bell: Bell, database: str = DEFAULT_DB_ALIAS) -> None:
     """Set ``bell`` at every wake-up, until cancelled. Return at once if the database has no LISTEN.
 
-    Uses a connection of its own, outside any pool, and makes a new one whenever that is lost.
+    Uses a connection of its own, outside any pool, and makes a new one whenever it is lost.
     """
     connection = connections[database]
     if connection.vendor != "postgresql":
@@ -128,9 +128,9 @@ async def _listen_once(parameters: Mapping[str, Any], channel: str, bell: Bell) 
                 # The first LISTEN subscribes; each repetition checks that the connection is alive.
                 await connection.execute(f"LISTEN {channel}")
             if can_only_be_read(connection):
-                # Nothing is written to it any more. A new connection leads to the primary.
+                # This server is not written to any more. A new connection leads to the primary.
                 raise psycopg.OperationalError(REFUSAL)
-            # Messages whose notification was lost before, or during the check, have to be looked for.
+            # A notification may have been lost before or during the check, so the relay looks for messages.
             bell.is_heard = True
             bell.set()
             async for _ in connection.notifies(timeout=CHECK_SECONDS):

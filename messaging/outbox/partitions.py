@@ -2,7 +2,7 @@
 
 A row's month is that of its message id, because a unique constraint must contain the column by which its
 table is divided. Our ids are UUIDs of version 7, which begin with milliseconds (RFC 9562). Rows with other
-ids, and rows of a month without a partition, are in a partition for all others.
+ids, and rows of a month without a partition, are in one further partition.
 """
 
 from typing import cast
@@ -56,7 +56,7 @@ def divide_by_month(app_label: str, model_name: str) -> RunPython:
 
 
 def _divide(connection: BaseDatabaseWrapper, model: type[models.Model], *months: Month) -> None:
-    """Replace the model's empty table by one with these months."""
+    """Replace the model's empty table by one that is divided into these months."""
     table = model._meta.db_table
     id = cast("models.CharField[str, str]", model._meta.get_field("message_id"))
     names = {"table": table, "before": f"{table}_before", "others": _others(table), "key": f"{table}_pkey"}
@@ -80,19 +80,19 @@ def months_of(connection: BaseDatabaseWrapper, model: type[models.Model]) -> lis
 
 
 def lock(connection: BaseDatabaseWrapper, model: type[models.Model]) -> None:
-    """Keep other processes from making months, until the end of the transaction. Nobody else waits."""
+    """Keep other processes from making months until the end of the transaction. It delays nobody else."""
     with connection.cursor() as cursor:
         cursor.execute(f"LOCK TABLE {model._meta.db_table} IN SHARE UPDATE EXCLUSIVE MODE")
 
 
 def lock_for_drop(connection: BaseDatabaseWrapper, model: type[models.Model]) -> None:
-    """Take the lock that dropping a month takes, before a last look at its rows. All others wait."""
+    """Lock the table as ``drop`` does, before a last look at a month's rows. All users of the table wait."""
     with connection.cursor() as cursor:
         cursor.execute(f"LOCK TABLE {model._meta.db_table} IN ACCESS EXCLUSIVE MODE")
 
 
 def make(connection: BaseDatabaseWrapper, model: type[models.Model], month: Month) -> None:
-    """Make the partition of a month, and move its rows there from the others. Call this in a transaction."""
+    """Make the partition of a month, and move its rows there from the further one. Needs a transaction."""
     table = model._meta.db_table
     names = {"table": table, "others": _others(table), "month": _name(table, month)}
     with connection.cursor() as cursor:

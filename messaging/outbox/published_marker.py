@@ -34,7 +34,7 @@ class PublishedMarker:
         self._task: asyncio.Task[None] | None = None
 
     def add(self, message_id: str) -> None:
-        """Have the row of this published message marked soon."""
+        """Mark the row of this published message soon."""
         self._waiting.append(message_id)
         if self._task is None or self._task.done():
             self._task = asyncio.get_running_loop().create_task(self._flush_soon())

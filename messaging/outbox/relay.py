@@ -1,4 +1,4 @@
-"""A relay, which publishes the messages of a source again and again, whatever else is absent meanwhile."""
+"""A relay: it publishes the messages of a source, and continues after outages of broker or database."""
 
 import asyncio
 import math
@@ -31,51 +31,51 @@ log = structlog.get_logger(__name__)
 BATCH = 100
 LEASE_SECONDS = 30.0
 LONGEST_PAUSE_SECONDS = 300.0
-# After so many refusals, a minute later, no process waits for a reply any more.
+# After so many refusals, about a minute, no process waits for a reply any more.
 MOST_REFUSALS = 6
-# After so many rejections, within half an hour, a message is given up.
+# After so many rejections, which is within half an hour, a message is given up.
 MOST_REJECTIONS = 12
-# For so long suspects are tried in a round, each for no longer than this. With the end of its connection,
-# that is less than a third of the lease.
+# Suspects are tried for so long in a round, and each for so long at most. Together with closing the
+# connection, that is less than a third of the lease.
 SUSPECTS_SECONDS = LEASE_SECONDS / 6
 SUSPECT_SECONDS = LEASE_SECONDS / 10
 
 
 class Source(Protocol):
-    """A table of messages that a relay publishes. Its methods are synchronous, but for ``listen``."""
+    """A table of messages that a relay publishes. Its methods are synchronous, except ``listen``."""
 
-    # The database with the messages.
+    # The database that holds the messages.
     database: str
-    # All messages of a round wait for the slowest of it.
+    # A round ends when its slowest message has been answered.
     publish_timeout_seconds: float
 
     def take(self) -> Sequence[AbstractOutboxMessage]:
-        """Take the next messages for the length of a lease, at most ``BATCH``. Commits."""
+        """Take the next messages for the length of a lease, at most ``BATCH``, and commit."""
 
     def note(self, taken: Sequence[AbstractOutboxMessage], failed: Sequence[AbstractOutboxMessage]) -> None:
-        """Record that the taken messages were published, except those that failed and are due again.
+        """Record that the taken messages were published, except those with an error, which are due again.
 
         A failed message with ``MOST_REJECTIONS`` is given up instead.
         """
 
     async def listen(self, bell: Bell) -> None:
-        """Set ``bell`` when messages have been written, until cancelled, if the database can tell."""
+        """Set ``bell`` when messages have been written, until cancelled, if the database notifies of them."""
 
     def due_in(self) -> float:
-        """Return the seconds until the next message is due, as far as is known; infinity without one."""
+        """Return the seconds until the next known message is due; infinity without one."""
 
 
 class Relay:
-    """A relay of one source, of which any number may run at once.
+    """A relay of one source. Any number of relays may run at once.
 
-    A relay takes messages for the length of a lease. No transaction is open while it publishes. If a relay
-    dies in between, its messages are due again after the lease.
+    A relay takes messages for the length of a lease. No transaction is open while it publishes. If it dies
+    before it has recorded the result, the messages are due again after the lease.
 
-    The broker ends the channel at a message that it rejects, and does not say which message that was. So all
-    that were under way are suspects, which are tried alone after the others have been published and recorded.
-    A rejection counts only if the exchange has accepted something else lately. Otherwise a user without its
-    permissions, or a broker out of order, would have everything given up. Relays that publish to the same
-    exchanges share ``accepted_at``: the time of the loop at which each exchange has last accepted a message.
+    If the broker rejects a message, it closes the channel and does not say which message that was. So all
+    messages in flight become suspects, which are tried alone after the others have been published and
+    recorded. A rejection counts only if the exchange has accepted another message lately. Otherwise a user
+    without permissions, or a faulty broker, would have every message given up. Relays that publish to the
+    same exchanges share ``accepted_at``: the loop's time at which each exchange has last accepted a message.
     """
 
     def __init__(
@@ -92,7 +92,7 @@ class Relay:
         self._accepted_at = {} if accepted_at is None else accepted_at
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Publish due rows until ``stop`` is set. The broker and the database may be absent meanwhile."""
+        """Publish due rows until ``stop`` is set. Outages of the broker or the database do not end this."""
         bell, loop = Bell(), asyncio.get_running_loop()
         is_quick_until, rings = loop.time(), 0
         listening = asyncio.ensure_future(self._source.listen(bell))
@@ -124,7 +124,7 @@ class Relay:
             await asyncio.gather(listening, return_exceptions=True)
 
     async def _long_pause_seconds(self) -> float:
-        """Return the time until a row is due that is known, or may have been written without notice."""
+        """Return the seconds until the next known row is due, or until a row may be due without a notice."""
         try:
             due_in = await in_thread(self._source.due_in)
         except Error:
@@ -157,7 +157,7 @@ class Relay:
         return len(rows)
 
     async def _try_suspects(self, suspects: Sequence[AbstractOutboxMessage]) -> None:
-        """Publish suspects one by one while there is time. The others are due again after the lease."""
+        """Publish suspects one by one while there is time. Those that remain are due after the lease."""
         loop = asyncio.get_running_loop()
         until = loop.time() + SUSPECTS_SECONDS
         outcomes: list[Exception | None] = []
@@ -177,7 +177,8 @@ class Relay:
             tallies.relayed.add(self._source.database, error.code)
             return error
         except Exception as error:
-            # A row that cannot be made into a message must not stop all others, now and after every restart.
+            # If a row cannot be made into a message, the others must still be published, now and after a
+            # restart.
             log.exception("outbox row cannot be published", message_id=row.message_id)
             tallies.relayed.add(self._source.database, "defect")
             return error
@@ -202,13 +203,14 @@ class Relay:
         return now - self._accepted_at.get(exchange, -math.inf) <= LONGEST_PAUSE_SECONDS
 
     def _is_done_with(self, row: AbstractOutboxMessage, error: Exception | None) -> bool:
-        """Return True for an error that can be ignored, because no process waits for the message."""
+        """Return True if the error can be ignored, because no process waits for the message."""
         topology = self._broker.topology
         if not topology.may_go_unheard(row.exchange, row.routing_key):
             return False
         if isinstance(error, PublishRefused | PublishRejected):
-            # The queue of a process that has gone, with its node, refuses everything until the node is back.
-            # An event may have been refused by the queue of a listener, which must still get it.
+            # If the node that had the queue of an ended process is down, the queue refuses every message
+            # until the node is back. An event may have been refused by the queue of a listener, which must
+            # still get it.
             return row.exchange == topology.replies and row.attempts >= MOST_REFUSALS
         return isinstance(error, Undeliverable)
 

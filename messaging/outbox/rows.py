@@ -1,4 +1,4 @@
-"""The rows of an outbox as a source of messages: those that are due, left by a crash or written for later."""
+"""The due rows of an outbox: those left by a crash, and those written for later."""
 
 import random
 from collections.abc import Callable, Sequence
@@ -24,7 +24,7 @@ from messaging.topology import Topology
 log = structlog.get_logger(__name__)
 
 _SERVER_TIME = "STATEMENT_TIMESTAMP()"
-# The most events that are postponed at once, in a statement of a fraction of a second.
+# The most events that one statement postpones, so that it takes a fraction of a second.
 MOST_POSTPONED = 10_000
 LEFT_TO_REDELIVERY = "left to the redelivery of its cause, which has its secret"
 
@@ -32,8 +32,8 @@ LEFT_TO_REDELIVERY = "left to the redelivery of its cause, which has its secret"
 class OutboxRows:
     """The rows of one database's outbox (``messaging.outbox.relay.Source``).
 
-    They are taken by moving their ``available_at`` on, in one statement. The message of a row that
-    is given up goes to ``keep`` as a dead letter, perhaps twice.
+    Taking a row sets its ``available_at`` to a later time, in one statement. The message of a row that is
+    given up goes to ``keep`` as a dead letter, perhaps twice.
     """
 
     publish_timeout_seconds = 10.0
@@ -76,7 +76,7 @@ class OutboxRows:
     ) -> tuple[str, list[Any]]:
         """Return a statement that makes due rows due again after a pause, and its values.
 
-        It passes over the rows that another relay is moving.
+        The statement skips the rows that another relay is moving.
         """
         connection = connections[self.database]
         values: list[Any]
@@ -84,7 +84,7 @@ class OutboxRows:
             now, until, lock = _SERVER_TIME, f"{_SERVER_TIME} + %s", "FOR UPDATE SKIP LOCKED"
             values = [*compared, pause]
         else:
-            # SQLite has no clock of its own, and one writer, which needs no row locks.
+            # SQLite has no clock of its own, and only one writer, so it needs no row locks.
             at = timezone.now()
             now, until, lock = "%s", "%s", ""
             first, last = (connection.ops.adapt_datetimefield_value(each) for each in (at, at + pause))
@@ -100,7 +100,7 @@ class OutboxRows:
         return statement, values
 
     def note(self, taken: Sequence[AbstractOutboxMessage], failed: Sequence[AbstractOutboxMessage]) -> None:
-        """Mark the rows that were published, and write the others' errors and next attempts."""
+        """Mark the rows that were published, and write the errors and next attempts of the others."""
         every = self._model._default_manager.using(self.database)
         unpublished = {row.pk for row in failed}
         published = [row.pk for row in taken if row.pk not in unpublished]
@@ -115,7 +115,7 @@ class OutboxRows:
                 self._try_to_give_up(row)
 
     def _try_to_give_up(self, row: AbstractOutboxMessage) -> None:
-        """Keep the message. If that fails, the row is due again, and must not stop all others."""
+        """Store the message as a dead letter. If that fails, the row is due again, and the others go on."""
         try:
             self._keep(_dead_letter(row))
         except Exception:
@@ -126,10 +126,10 @@ class OutboxRows:
         rows.filter(pk=row.pk).update(given_up_at=now, published_at=now)
 
     def postpone_refused_events(self) -> None:
-        """Make due events that were refused before due again later, without trying them.
+        """Make due events that a queue refused before due again later, without trying them.
 
-        While a listener's queue is full, hundreds of thousands of events may wait for it. Trying each one
-        again would take all of a relay's time, and commands that are due by now would come after them.
+        While a listener's queue is full, hundreds of thousands of events may wait for it. To try each of them
+        again would take all of a relay's time, and delay the commands that are due.
         """
         pause = timedelta(seconds=LONGEST_PAUSE_SECONDS * random.uniform(0.5, 1.0))  # noqa: S311 (spreads load)
         condition = 'AND "exchange" = %s AND "last_error" LIKE %s '

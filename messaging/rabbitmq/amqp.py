@@ -15,18 +15,18 @@ from messaging.errors import MalformedMessage
 from messaging.rabbitmq.wire.layout import CONTENT, FRAME_END, HEADER, OVERHEAD
 from messaging.storable import MALFORMED, digest_of
 
-# RabbitMQ makes an AMQP 0.9.1 timestamp, of seconds, of one of AMQP 1.0, which an event's time is there.
+# The time of an event is an AMQP 1.0 timestamp, which RabbitMQ converts to one of AMQP 0.9.1, in seconds.
 _EVENT_TIMES = tuple(f"{prefix}time" for prefix in EVENT_HEADERS)
-LATEST = 2**63 - 1  # AMQP's timestamp has 64 bits, but then a dead letter could not carry it
+LATEST = 2**63 - 1  # AMQP's timestamp has 64 bits, but a dead letter could not carry a later time
 
 
 def decode_frame(data: bytes) -> tuple[int, frame.Frame | frame.ProtocolHeader | None]:
     """Return the length of the first frame and the frame, as pika does; 0 and None if it is incomplete.
 
-    Some headers are legal in AMQP and cannot be decoded by pika, for example a time after the year 9999 or
-    a deeply nested array. If an error left here, the connection would end, the broker would deliver the
-    message again, and the next connection would end too. The message gets no properties instead, so that it
-    is found to break the contract.
+    Some headers are legal in AMQP and cannot be decoded by pika, for example a time after the year 9999 or a
+    deeply nested array. An error would end the connection, the broker would deliver the message again, and
+    the next connection would end, too. So such a message gets empty properties instead, and is then found to
+    break the contract.
     """
     try:
         return frame.decode_frame(data)
@@ -43,7 +43,7 @@ def decode_frame(data: bytes) -> tuple[int, frame.Frame | frame.ProtocolHeader |
 def properties_of(envelope: Envelope, user_id: str) -> BasicProperties:
     """Return AMQP properties for publishing. The broker checks ``user_id`` against the connection's user.
 
-    Raises ValueError for a header of a kind that no message has, although pika could send it.
+    Raises ValueError for a header that is neither text nor integer, although pika could send it.
     """
     headers = {name: value for name, value in envelope.headers.items() if kinds_of(name)}
     for name, value in headers.items():
@@ -69,7 +69,7 @@ def delivery_of(
     """Return the delivery. If it breaks the contract, ``envelope`` is None and ``defect`` is the reason."""
     redelivered = bool(method.redelivered)
     headers = properties.headers or {}
-    # The broker counts from the second delivery on. Before that, it is the sender that says it.
+    # The broker sets this header from the second delivery on. Before that, it comes from the sender.
     counted = headers.get("x-delivery-count") if redelivered else 0
     delivery = Delivery(
         envelope=None,
@@ -90,7 +90,7 @@ def delivery_of(
 
 
 def _death(headers: Mapping[str, object]) -> Death | None:
-    """Return where and why a message was dead-lettered first (RabbitMQ, dead letter exchanges)."""
+    """Return the queue that first dead-lettered the message, and why (RabbitMQ, dead letter exchanges)."""
     if "x-first-death-queue" not in headers:
         return None
     return Death(str(headers["x-first-death-queue"]), str(headers.get("x-first-death-reason", "")))
@@ -160,7 +160,7 @@ def _sound_headers(raw: Mapping[Any, object]) -> Iterator[tuple[str, HeaderValue
 
 
 def plain(reason: BaseException) -> AMQPConnectionError:
-    """Return a fresh exception: pika gives all callbacks the same one, which grows with each raise."""
+    """Return a new exception of the same kind: pika gives all callbacks one, which grows with each raise."""
     if isinstance(reason, AMQPError | OSError):
         return AMQPConnectionError(f"{type(reason).__name__}: {reason}")
     return AMQPConnectionError(repr(reason))

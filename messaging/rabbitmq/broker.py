@@ -47,19 +47,19 @@ log = structlog.get_logger(__name__)
 
 BLOCKED_TIMEOUT_SECONDS = 15.0
 CLOSE_TIMEOUT_SECONDS = 1.0
-# The time by which the reply queue outlives its reader, less a margin: the broker may miss the reader before
-# we notice.
+# The time that the reply queue exists without a reader, less a margin: the broker may notice the loss of a
+# connection before we do.
 QUEUE_OUTLIVES_SECONDS = INSTANCE_QUEUE_EXPIRY_MILLISECONDS / 1000 - 60
 WATCHDOG = "watchdog"
-# Each change of a binding takes a channel of its own, of which a connection has about two thousand.
+# Each change of a binding uses a channel of its own; a connection has about two thousand.
 MOST_BINDING_CHANGES = 100
 BINDING_ATTEMPTS = 3
-# Between these, what was joined and left meanwhile is taken into account.
+# After each batch, groups that were joined or left meanwhile are taken into account.
 BINDINGS_AT_ONCE = 500
 
 
 class RabbitmqBroker(Broker):
-    """See Broker. ``url`` is ``amqp[s]://…``, see ``connection_parameters``, also for ``zone``."""
+    """A broker of RabbitMQ. ``connection_parameters`` describes ``url`` and ``zone``."""
 
     def __init__(
         self,
@@ -77,20 +77,20 @@ class RabbitmqBroker(Broker):
         self.reply_queue = ReplyQueue(self.topology, self.topology.owner_of(self._user))
         self._instance_queue = self.topology.instance_queue(self.reply_queue.instance_id)
         self._successors = 0
-        self._must_move = False  # the broker has failed at the present queue
-        self._former_queues: list[Queue] = []  # still bound
+        self._must_move = False  # the broker failed when it declared the present queue
+        self._former_queues: list[Queue] = []  # stopped, and still bound
         self._queues = {queue.name: queue for queue in (*self.topology.common_queues, self._instance_queue)}
         self._keys: set[tuple[str, str]] = set()
-        self._left_keys: set[tuple[str, str]] = set()  # not wanted any more, and perhaps still bound
+        self._left_keys: set[tuple[str, str]] = set()  # not wanted any more, perhaps still bound
         self._binding_changes = asyncio.Semaphore(MOST_BINDING_CHANGES)
-        self._bound: set[tuple[str, str]] = set()  # on the present link, when it was made
+        self._bound: set[tuple[str, str]] = set()  # bound to the present queue on the present link
         self._binding: asyncio.Task[None] | None = None
         self._leaving: asyncio.Task[None] | None = None
         self._background: set[asyncio.Task[None]] = set()
         self._home_seconds = HOME_SECONDS if len(nodes_of(url)) > 1 else ONLY_HOME_SECONDS
         self._publisher = Publisher(self._user, confirm_seconds=confirm_seconds)
         self._subscriptions = Subscriptions(self._redeclare, self._rebind, look_seconds)
-        # It is over when both connections are there, so no single success can be by chance.
+        # The outage is over when both connections are there, so one success is proof enough.
         self._outage = Outage("broker", quiet_seconds=0)
         name = f"{prefix} {self.reply_queue.instance_id}"
         self._publishing = Supervisor(
@@ -209,7 +209,7 @@ class RabbitmqBroker(Broker):
             )
 
     async def declare(self, *queues: Queue) -> None:
-        """See Broker. An error of the broker is logged when the queue is read."""
+        """See Broker. If the broker refuses, that is logged when the queue is read."""
         self._queues |= {queue.name: queue for queue in queues}
         link = self._consuming.link
         if link is not None:
@@ -310,14 +310,15 @@ class RabbitmqBroker(Broker):
         except Stopped:
             await self._move(link, queue)
         except AMQPError:
-            # Also during the stop of a node. The next connection would end in the same way.
+            # The broker also crashes like this while a node stops. The next connection would end in the same
+            # way.
             self._must_move = link.has_crashed
             raise
         while self._former_queues:
             await self._leave(link, self._former_queues[0])
 
     async def _move(self, link: Link, former: Queue) -> None:
-        """Read what is sent to this process from a successor of its queue. Raises AMQPError."""
+        """Replace this process's queue by a successor, which receives its messages. Raises AMQPError."""
         self._successors += 1
         queue = self.topology.instance_queue(self.reply_queue.instance_id, self._successors)
         log.warning("queue left, because its node has stopped it", queue=former.name, successor=queue.name)
@@ -332,8 +333,8 @@ class RabbitmqBroker(Broker):
     async def _leave(self, link: Link, former: Queue) -> None:
         """Unbind a queue that has a successor. Raises AMQPError.
 
-        It would refuse a copy of each message, so that senders repeated what has arrived. Its node has it
-        again when it is back, for as long as a queue without readers lives.
+        Otherwise the stopped queue would refuse a copy of each message, so that senders would repeat a
+        message that has arrived. When its node is back, the queue exists again until it expires.
         """
         await unbind_all(link, former.name, [(binding.exchange, binding.key) for binding in former.bindings])
         self._former_queues.remove(former)
@@ -348,22 +349,22 @@ class RabbitmqBroker(Broker):
                 await unbind_all(link, former.name, some)
 
     async def _redeclare_if_possible(self, link: Link, name: str) -> None:
-        """Declare a queue. One with other arguments must not keep the rest of the process from working."""
+        """Declare a queue. If it exists with other arguments, the process goes on without that queue."""
         with contextlib.suppress(AMQPError):
             await self._redeclare(link, name)
 
     async def _rebind(self, link: Link, name: str) -> None:
-        """Bind a queue as it was declared. Groups are left out, of which there may be thousands.
+        """Bind a queue as it was declared, except to groups, as there may be thousands of them.
 
-        A common queue is, too, as few users may bind one.
+        A common queue is not bound, as few users may do that.
         """
         if (queue := self._queues.get(name)) is not None and not queue.is_common:
             await bind_all(link, name, [(binding.exchange, binding.key) for binding in queue.bindings])
 
     async def _change_binding(self, exchange: str, key: str) -> None:
-        """Bind or unbind, as is wanted when the request is sent.
+        """Bind or unbind, depending on what is wanted when the request is sent.
 
-        If the connection ends before, the next connection does it.
+        If the connection ends first, the next connection does it.
         """
         async with self._binding_changes:
             for attempt in range(1, BINDING_ATTEMPTS + 1):
@@ -380,7 +381,7 @@ class RabbitmqBroker(Broker):
                     return
 
     async def _begin_binding(self, link: Link) -> None:
-        """Bind all groups. If that takes long, as for many thousands, messages are read meanwhile."""
+        """Bind all groups. After ``PATIENCE_SECONDS``, return and let the rest be bound in the background."""
         if self._binding is not None:
             self._binding.cancel()
         self._bound = set()
@@ -389,7 +390,7 @@ class RabbitmqBroker(Broker):
 
     async def _bind_groups(self, link: Link) -> None:
         """Bind the groups that are not bound on this link yet, and unbind those that were left meanwhile."""
-        bound = self._bound  # of a queue that may be made anew meanwhile, which has a set of its own
+        bound = self._bound  # the set of this queue: one that is made anew gets its own
         while link.is_open and (missing := self._keys - bound):
             some = set(itertools.islice(missing, BINDINGS_AT_ONCE))
             try:
@@ -434,7 +435,8 @@ class RabbitmqBroker(Broker):
             self._publishing.abort("a message has not been confirmed for long, so others may not be either")
             return
         envelope = Envelope(type=WATCHDOG, body=b"{}")
-        # A refusal because too much is unconfirmed is a sign of a dead link, so it counts as unheard.
+        # A refusal because too much is unconfirmed is a sign of a dead link, so it counts as a missing
+        # message.
         with contextlib.suppress(MessagingError):
             self._publisher.try_to_publish(
                 self.topology.replies, self.reply_queue.name, envelope, lambda error: None

@@ -32,9 +32,9 @@ OnConfirmFrame = Callable[[int, bool, bool], None]
 
 
 class AmqpChannel:
-    """A channel. ``closed`` receives the reason as its result, also when the whole connection ends.
+    """A channel. ``closed`` receives the reason as its result, even if the whole connection ends.
 
-    Callbacks that are passed to it must not raise.
+    Callbacks that are passed to the channel must not raise.
     """
 
     def __init__(self, raw: Channel) -> None:
@@ -44,7 +44,7 @@ class AmqpChannel:
         raw.add_on_close_callback(self._on_close)
 
     async def ask(self, start: Callable[[Callable[[Any], None]], object]) -> Any:
-        """Start an operation that calls back with the broker's answer, and wait for it. Raises AMQPError."""
+        """Start an operation whose answer comes by a callback, and wait for that answer. Raises AMQPError."""
         answered: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
 
         def on_answer(answer: Any) -> None:
@@ -66,7 +66,7 @@ class AmqpChannel:
     def publish(self, exchange: str, routing_key: str, envelope: Envelope, user_id: str) -> None:
         """Send a persistent, mandatory message. The broker checks ``user_id`` against the connection's user.
 
-        Raises BrokerUnavailable or NotSendable: the message has certainly not been sent.
+        Raises BrokerUnavailable or NotSendable, in which case the message has not been sent.
         """
         try:
             properties = properties_of(envelope, user_id)
@@ -120,13 +120,13 @@ class AmqpChannel:
         return delivery
 
     def settle(self, delivery_tag: int, outcome: Outcome) -> None:
-        """Acknowledge or reject. If the channel is closed, the broker has already taken the delivery back."""
+        """Acknowledge or reject. On a closed channel do nothing: the broker has the delivery back."""
         if not self.raw.is_open:
             return
         if outcome is Outcome.DONE:
             self.raw.basic_ack(delivery_tag)
         elif outcome is Outcome.UNTRIED:
-            # Since RabbitMQ 4.3 only a rejection counts as a failed attempt.
+            # Up to RabbitMQ 4.2 every return counts as a failed attempt, since 4.3 only a rejection does.
             self.raw.basic_nack(delivery_tag, requeue=True)
         else:
             self.raw.basic_reject(delivery_tag, requeue=outcome is Outcome.FAILED)
@@ -147,7 +147,7 @@ class AmqpChannel:
 
 
 async def first(answer: "asyncio.Future[Any]", closed: "asyncio.Future[BaseException]") -> Any:
-    """Return the answer. Raises AMQPError if the channel or the connection is closed before it arrives."""
+    """Return the result of ``answer``. Raises AMQPError if the channel or the connection closes first."""
     await asyncio.wait({answer, closed}, return_when=asyncio.FIRST_COMPLETED)
     if answer.done():
         return answer.result()

@@ -13,10 +13,10 @@ from messaging.topology import GROUP_SIZE, Exchange, Queue
 
 log = structlog.get_logger(__name__)
 
-# The time within which a node answers about a queue that it has. About one whose node is down, the others
-# answer after a minute (RabbitMQ 4.0, measured), and refuse whatever is published to it. Other nodes may be
-# slow for a moment after one was lost, so there are two attempts. A single address is that of a single node,
-# which is waited for longer, or of a load balancer in front of several.
+# A node answers within this time about a queue that it has. If the node is down, the others answer only after
+# a minute (RabbitMQ 4.0, measured), and refuse messages to the queue meanwhile. There are two attempts,
+# because the other nodes may be slow just after one was lost. A single address leads to a single node, which
+# gets more time, or to a load balancer in front of several.
 HOME_SECONDS = 0.5
 ONLY_HOME_SECONDS = 2.0
 HOME_ATTEMPTS = 2
@@ -24,7 +24,7 @@ NOT_FOUND = 404
 
 
 async def declare_exchanges(link: Link, exchanges: Iterable[Exchange]) -> None:
-    """Declare durable exchanges unless all exist, as few users may declare them. Raises AMQPError."""
+    """Declare durable exchanges, unless all exist: few users may declare them. Raises AMQPError."""
     every = tuple(exchanges)
 
     async def work(channel: AmqpChannel) -> None:
@@ -70,7 +70,8 @@ async def declare_queue(link: Link, queue: Queue) -> None:
     try:
         await on_disposable_channel(link, work)
     except AMQPError as error:
-        # It only counts when a queue is made. Operators change the copies of one that exists, which goes on.
+        # The number of copies only counts when a queue is made. Operators may change it later: the queue is
+        # used as it is.
         if GROUP_SIZE not in str(error):
             raise
         await on_disposable_channel(link, bind)
@@ -85,18 +86,18 @@ async def _declare_queue(channel: AmqpChannel, queue: Queue) -> None:
 
 
 class Stopped(AMQPError):
-    """A queue was stopped with its node. Until that is back it can be neither declared nor deleted."""
+    """A queue was stopped with its node. Until the node is back, it can be neither declared nor deleted."""
 
 
 async def declare_own_queue(link: Link, queue: Queue, home_seconds: float) -> bool:
-    """Declare a queue that is on one node, perhaps of several, and has nothing that must not be lost.
+    """Declare a queue that lives on one node, and whose messages may be lost.
 
-    If that node does not answer in ``home_seconds``, the queue is replaced by one on another node. Return
-    True then. Raises Stopped if the node has stopped the queue, and AMQPError.
+    If that node does not answer in ``home_seconds``, delete the queue, declare it on another node, and return
+    True. Raises Stopped if the node has stopped the queue, and AMQPError.
     """
     is_lost = not await _is_answered(link, queue, home_seconds)
     if is_lost:
-        # Its messages are lost with its node, and it would be in the way of new ones until that is back.
+        # Its messages are lost with its node. It would keep messages from arriving until the node is back.
         log.warning("queue made anew, because its node does not answer", queue=queue.name)
         await delete_queue(link, queue.name)
     await declare_queue(link, queue)
@@ -104,15 +105,16 @@ async def declare_own_queue(link: Link, queue: Queue, home_seconds: float) -> bo
 
 
 async def _is_answered(link: Link, queue: Queue, seconds: float) -> bool:
-    """Return True if the queue's node answers its declaration. Raises Stopped and AMQPError."""
+    """Return True if the node of the queue answers its declaration. Raises Stopped and AMQPError."""
 
     async def work(channel: AmqpChannel) -> None:
         try:
             await _declare_queue(channel, queue)
         except AMQPError as error:
-            # A queue that does not exist is made. The answer that one cannot be found means that there is
-            # one, of a node that has stopped in order (RabbitMQ 4.0, ``rabbit_amqqueue:with``). The broker
-            # would end the connection at its deletion (541, ``rabbit_classic_queue:delete_crashed``).
+            # The declaration makes a queue that does not exist. If the broker answers "not found", the queue
+            # exists on a node that has been stopped in order (RabbitMQ 4.0, ``rabbit_amqqueue:with``). To
+            # delete it would make the broker end the connection (541,
+            # ``rabbit_classic_queue:delete_crashed``).
             if _was_not_found(channel):
                 raise Stopped(f"the queue {queue.name} was stopped with its node") from error
             raise
@@ -126,7 +128,7 @@ async def _is_answered(link: Link, queue: Queue, seconds: float) -> bool:
 
 
 def _was_not_found(channel: AmqpChannel) -> bool:
-    """Return True if the broker closed the channel because it did not find what was asked for."""
+    """Return True if the broker closed the channel because something was not found."""
     reason = channel.closed.result() if channel.closed.done() else None
     return isinstance(reason, ChannelClosedByBroker) and reason.reply_code == NOT_FOUND
 
@@ -134,7 +136,7 @@ def _was_not_found(channel: AmqpChannel) -> bool:
 async def count_readers(link: Link, queue: str) -> int:
     """Return how many consumers the broker counts; 0 if there is no such queue. Raises AMQPError.
 
-    It also counts none while the queue has no leader (RabbitMQ 4.0, ``rabbit_quorum_queue:stat``).
+    While the queue has no leader, the broker counts none (RabbitMQ 4.0, ``rabbit_quorum_queue:stat``).
     """
     readers = 0
 

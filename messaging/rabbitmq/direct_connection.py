@@ -47,7 +47,7 @@ _PLAIN_TRANSPORT = getattr(io_services_utils, "_AsyncPlaintextTransport", None)
 
 @cache
 def is_possible() -> bool:
-    """Return True if the installed pika is of the known release, and has the internals that are used here."""
+    """Return True if the installed pika has the known release and the internals that are used here."""
     if not is_made_for("pika", "1.4", "direct connection"):
         return False
     methods = {name: getattr(AsyncioConnection, name, None) for name in _METHODS}
@@ -111,8 +111,8 @@ class DirectConnection(AmqpConnection):
         if transport is None:
             return
         if isinstance(transport, _PLAIN_TRANSPORT) and not transport.get_write_buffer_size():  # type: ignore[arg-type]
-            # Usually the socket takes everything, and the loop need not watch it. If the socket is full or
-            # broken, the transport finds that out itself.
+            # Usually the socket takes all bytes, and the loop need not watch it. If the socket is full or
+            # broken, the transport notices that itself.
             with contextlib.suppress(OSError):
                 data = data[transport._sock.send(data) :]
         if data:

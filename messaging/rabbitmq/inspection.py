@@ -1,4 +1,4 @@
-"""Look at a RabbitMQ over AMQP, with the rights of any user: nothing is created, changed or consumed."""
+"""An inspection of a RabbitMQ over AMQP, with the rights of any user: it creates and consumes nothing."""
 
 import logging
 import ssl
@@ -28,9 +28,9 @@ _one_at_a_time = threading.Lock()
 
 @contextmanager
 def _quietly() -> Iterator[None]:
-    """Keep pika from logging failures and refusals, which are part of the answer here."""
+    """Keep pika from logging failures and refusals, which are part of the result here."""
     logger = logging.getLogger("pika")
-    with _one_at_a_time:  # or the level that one sets would be the one that another restores
+    with _one_at_a_time:  # two threads would otherwise restore each other's level
         before = logger.level
         logger.setLevel(logging.CRITICAL + 1)
         try:
@@ -41,7 +41,7 @@ def _quietly() -> Iterator[None]:
 
 @_quietly()
 def inspect(url: str, topology: Topology, queues: Iterable[Queue]) -> BrokerFacts:
-    """Return what this broker has of the topology. If it cannot be reached, ``fault`` tells why."""
+    """Return which exchanges and queues this broker has. If it cannot be reached, ``fault`` says why."""
     try:
         user, place = user_of(url), ", ".join(map(str, nodes_of(url)))
         parameters = connection_parameters(url, f"{topology.prefix}.inspection")
@@ -75,7 +75,7 @@ def inspect(url: str, topology: Topology, queues: Iterable[Queue]) -> BrokerFact
 
 
 def _version(connection: pika.BlockingConnection) -> str:
-    # A blocking connection does not have this property of the connection that it wraps.
+    # A blocking connection lacks this property, which the connection inside it has.
     wrapped: Any = vars(connection)["_impl"]
     properties: dict[str, Any] = wrapped.server_properties or {}
     version = properties.get("version", "")
@@ -83,9 +83,10 @@ def _version(connection: pika.BlockingConnection) -> str:
 
 
 def _exchange_error(connection: pika.BlockingConnection, exchange: Exchange) -> str:
-    """Return how an exchange differs from its description.
+    """Return how an exchange differs from the topology.
 
-    A passive declaration only shows that it exists. The other kind compares it, and needs rights to it.
+    A passive declaration only shows that it exists. An active one also compares it, and needs the right to
+    configure it.
     """
     fault = _ask(
         connection, lambda channel: channel.exchange_declare(exchange.name, exchange.kind, passive=True)
@@ -102,7 +103,7 @@ def _facts_of(connection: pika.BlockingConnection, queue: Queue) -> QueueFacts:
     answer = _ask(connection, lambda channel: channel.queue_declare(queue.name, passive=True))
     if isinstance(answer, str):
         return QueueFacts(queue.name, exists=answer != MISSING, fault=answer)
-    # It exists, so that this declaration creates nothing. RabbitMQ compares its arguments.
+    # The queue exists, so the declaration creates nothing. RabbitMQ compares its arguments.
     arguments = dict(queue.arguments)
     compared = _ask(
         connection, lambda channel: channel.queue_declare(queue.name, durable=True, arguments=arguments)
@@ -113,7 +114,7 @@ def _facts_of(connection: pika.BlockingConnection, queue: Queue) -> QueueFacts:
 
 
 def _ask(connection: pika.BlockingConnection, question: Callable[[BlockingChannel], Any]) -> Any:
-    """Ask on a channel of its own, which a refusal closes. Return the answer, or the refusal as a text."""
+    """Ask on a channel of its own, as a refusal closes it. Return the answer, or the refusal as text."""
     channel = connection.channel()
     try:
         answer = question(channel)
@@ -128,7 +129,7 @@ def _is_refused(text: str) -> bool:
 
 
 def _plain(error: BaseException) -> str:
-    """Return an error as one line; empty if it has no text, as some of pika's do not."""
+    """Return an error as one line; empty if it has no text, which is so for some of pika's errors."""
     if isinstance(error, OSError) and error.strerror:
         return error.strerror[:300]
     return " ".join(str(each) for each in error.args if str(each))[:300]

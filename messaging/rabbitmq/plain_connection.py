@@ -1,4 +1,4 @@
-"""pika's connection on the running loop, used through pika's public interface, except for two guards."""
+"""A connection of pika on the running loop: pika's public interface, except for two overridden methods."""
 
 import asyncio
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from messaging.rabbitmq.channel import AmqpChannel
 
 
 class AmqpConnection(AsyncioConnection):
-    """See AsyncioConnection. ``on_end`` is called with the reason, even if the connection was never open."""
+    """See AsyncioConnection. ``on_end`` receives the reason, even if the connection was never open."""
 
     def __init__(
         self,
@@ -27,7 +27,7 @@ class AmqpConnection(AsyncioConnection):
         super().__init__(parameters, on_open, on_end, on_end, loop)
 
     def abort(self) -> None:
-        """Drop the socket without closing the connection in AMQP: the peer may have stopped reading."""
+        """Drop the socket without the closing handshake of AMQP: the peer may have stopped reading."""
         self._terminate_stream(AMQPConnectionError("aborted"))  # type: ignore[attr-defined]
 
     def wrap(self, raw: Channel) -> AmqpChannel:
@@ -35,13 +35,18 @@ class AmqpConnection(AsyncioConnection):
         return AmqpChannel(raw)
 
     def _read_frame(self) -> tuple[int, Frame | ProtocolHeader | None]:
-        """Read as pika does, but let no header end the connection. An unknown pika would not call this."""
+        """Return the length of the first frame in the buffer, and the frame; 0 and None if it is incomplete.
+
+        This overrides a private method of pika 1.4, so that a header that pika cannot decode does not end the
+        connection (see ``decode_frame``). Another release of pika may never call it.
+        """
         return decode_frame(self._frame_buffer)  # type: ignore[attr-defined]
 
     def _on_connection_workflow_done(self, outcome: Any) -> None:
-        """Accept an exception's class in its place, which is how pika 1.4 reports an aborted opening.
+        """Pass the result of the opening on to pika, with an exception in place of an exception's class.
 
-        It would otherwise fail, with a traceback in the log, whenever a process stops while it connects.
+        pika 1.4 passes the class if the opening is aborted, and then fails with a traceback in the log. That
+        would happen whenever a process stops while it connects.
         """
         ended = outcome() if isinstance(outcome, type) else outcome
         super()._on_connection_workflow_done(ended)  # type: ignore[misc]

@@ -1,14 +1,14 @@
 """Confirmed, mandatory publishing on a connection of its own, with a limit on unconfirmed messages.
 
 pika accepts any amount while the peer does not read, so the limit is ours. A broker short of disk or memory
-blocks a connection when it publishes for the first time. So a new connection does not show that the alarm
-is over: only a confirmed message does. For a returned message the broker sends first the return, then an
-ack that looks like success (RabbitMQ, "Consumer Acknowledgements and Publisher Confirms"). A return has no
-delivery tag: it is matched by message id, exchange and routing key.
+blocks a connection only when the connection publishes for the first time. So a new connection does not show
+that the shortage is over: only a confirmed message does. For a returned message the broker sends first the
+return, then an ack that looks like success (RabbitMQ, "Consumer Acknowledgements and Publisher Confirms"). A
+return has no delivery tag: it is matched by message id, exchange and routing key.
 
-After a partition, or when a queue was deleted and declared again, a channel may hold what is published to
-one quorum queue for good, and confirm none of it, while all else goes on (RabbitMQ 4.0, measured, and pull
-request 14589). Only another channel helps.
+After a partition, or when a queue was deleted and declared again, a channel may keep all messages to one
+quorum queue for good without a confirm, while all other messages are confirmed (RabbitMQ 4.0, measured, and
+pull request 14589). Only a new channel helps.
 """
 
 import asyncio
@@ -39,11 +39,11 @@ log = structlog.get_logger(__name__)
 
 MAX_UNCONFIRMED = 10_000
 MAX_UNCONFIRMED_BYTES = 67_108_864
-# With these codes the broker closes a channel because of a message: its user may not publish it, or it has a
+# With these codes the broker closes a channel because of a message: the user may not publish it, or it has a
 # property that is not allowed. With the code of a missing exchange, no message is at fault.
 ACCESS_REFUSED, PRECONDITION_FAILED = 403, 406
-# No caller waits as long for a confirm. A node that has lost the majority accepts messages and confirms none,
-# and another one may have it (Khepri; with Mnesia such a node ends its connections).
+# No caller waits this long for a confirm. A node without the majority accepts messages and confirms none,
+# while another node may have the majority (with Khepri; with Mnesia such a node ends its connections).
 CONFIRM_SECONDS = 10.0
 
 
@@ -57,10 +57,10 @@ class _Pending(msgspec.Struct):
 
 
 class Publisher:
-    """A publisher on one channel, which is used for nothing else. If the channel ends, so does the link.
+    """A publisher with a channel of its own. If the channel is closed, the link is closed, too.
 
     ``accepts`` is cleared when the broker blocks publishing. It is set when the broker unblocks the
-    connection, or confirms a message on another one.
+    connection, or confirms a message on a new connection.
     """
 
     def __init__(
@@ -95,9 +95,9 @@ class Publisher:
         return len(self._pending)
 
     def waits_in_vain(self) -> bool:
-        """Return True if the same message has been the oldest unconfirmed one at all looks for too long.
+        """Return True if the oldest unconfirmed message has stayed the same for ``confirm_seconds``.
 
-        A queue that is only slow confirms in order, so that another message soon is the oldest.
+        A queue that is only slow confirms in order, so that another message soon becomes the oldest.
         """
         oldest = next(iter(self._pending), None)
         if oldest is None or oldest != self._oldest:
@@ -114,7 +114,8 @@ class Publisher:
         self._link = link
         self._channel = channel
         link.on_blocked, link.on_unblocked = self.accepts.clear, self.accepts.set
-        # The broker closes a channel for a mistake such as a missing exchange, and its confirms are lost.
+        # The broker closes a channel for a mistake such as a missing exchange, and then sends no more
+        # confirms.
         channel.closed.add_done_callback(partial(self._on_closed, link))
 
     def _on_closed(self, link: Link, closed: "asyncio.Future[BaseException]") -> None:
@@ -127,9 +128,9 @@ class Publisher:
         link.abort()
 
     def lost(self) -> None:
-        """Report unconfirmed messages as uncertain, because the link is gone and their confirms with it.
+        """Report unconfirmed messages as uncertain: the link is gone, and their confirms are lost.
 
-        If the broker rejects one of them, it may be any.
+        If the broker rejected a message, it may be any of them.
         """
         self._channel = None
         self._link = None
@@ -157,7 +158,7 @@ class Publisher:
     def try_to_publish(
         self, exchange: str, routing_key: str, envelope: Envelope, on_confirm: OnConfirm
     ) -> None:
-        """Publish as above, also if the broker had blocked an earlier connection."""
+        """Publish as ``publish_nowait`` does, even if the broker blocked the previous connection."""
         channel, link = self._channel, self._link
         if channel is None or link is None:
             raise BrokerUnavailable("not connected")
@@ -178,7 +179,7 @@ class Publisher:
 
     def _on_confirm(self, channel: AmqpChannel, delivery_tag: int, multiple: bool, is_ack: bool) -> None:
         if channel is not self._channel:
-            return  # of an earlier incarnation, whose tags mean nothing here
+            return  # from an earlier channel, whose tags mean nothing here
         if not self.accepts.is_set() and self._link is not None and not self._link.is_blocked:
             self.accepts.set()
         if multiple:

@@ -20,14 +20,14 @@ from messaging.inspection.differences import (
 from messaging.rabbitmq.connection.addresses import connection_parameters
 from messaging.topology import Exchange, Queue
 
-# Says why a queue may not be deleted, as the broker's administration sees it; empty if it may.
+# Returns why a queue may not be deleted, according to the broker's administration; empty if it may.
 Use = Callable[[str], str]
 
 
 def mend(url: str, prefix: str, found: Iterable[Difference], use: Use) -> Iterator[tuple[Difference, str]]:
-    """Mend the differences one by one. Yield each with the reason why it is still there, empty if it is not.
+    """Mend the differences one by one. Yield each with the reason why it remains, empty if it is mended.
 
-    Raises BrokerUnavailable, which names the difference that may have been mended in part.
+    Raises BrokerUnavailable, which names the difference that may be mended in part.
     """
     try:
         connection = pika.BlockingConnection(connection_parameters(url, f"{prefix}.repair"))
@@ -44,7 +44,7 @@ def mend(url: str, prefix: str, found: Iterable[Difference], use: Use) -> Iterat
 
 
 def _left(channel: BlockingChannel, difference: Difference, use: Use) -> str:
-    """Mend a difference on a channel of its own, which a refusal closes. Return the reason if it is left."""
+    """Mend a difference on a channel of its own, as a refusal closes it. Return the reason if it remains."""
     try:
         _mend(channel, difference, use)
     except NotMended as reason:
@@ -87,10 +87,11 @@ def _make(channel: BlockingChannel, queue: Queue) -> None:
 
 
 def _make_anew(channel: BlockingChannel, queue: Queue, use: Use) -> None:
-    """Unbind the queue before the look at it, so that no message arrives that would be deleted with it.
+    """Delete and declare a queue. It is unbound before the check that it is empty, so that nothing is lost.
 
     Commands and replies that are published meanwhile are returned, and their senders repeat them. Events are
-    not repeated: the sweep of webhooks finds those that its queue has missed, and no other queue gets them.
+    not repeated: the sweep of webhooks finds those that its queue has missed, and the queues of other
+    listeners do not get them.
     """
     for binding in queue.bindings:
         channel.queue_unbind(queue.name, binding.exchange, binding.key)
@@ -106,10 +107,10 @@ def _make_anew(channel: BlockingChannel, queue: Queue, use: Use) -> None:
 
 
 def _delete(channel: BlockingChannel, name: str, use: Use) -> None:
-    """Delete a queue that is idle. Quorum queues do not support the conditions of AMQP's own method.
+    """Delete an idle queue. Quorum queues do not support the conditions of AMQP's own method.
 
-    A quorum queue without a leader looks empty over AMQP, but the broker's administration knows better. What
-    that one knows of a queue is some seconds old, so both are asked.
+    A quorum queue without a leader looks empty over AMQP, while the broker's administration knows its length.
+    But the administration's figures are some seconds old, so both are asked.
     """
     found = channel.queue_declare(name, passive=True).method
     if found.message_count or found.consumer_count:

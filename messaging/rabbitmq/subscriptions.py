@@ -22,26 +22,26 @@ from messaging.rabbitmq.declaring import count_messages, count_readers
 log = structlog.get_logger(__name__)
 
 RETRY_SECONDS = 0.5
-# Each try of a queue that is read apart may be a new connection, and a crash in the broker's log.
+# Each attempt to read a queue apart may use a new connection, and write a crash into the broker's log.
 RETRY_APART_SECONDS = 5.0
-# The same if there can be no second connection: the next try may end the common one, with all that is read.
+# The same without a second connection: the next attempt may end the common one, and all reading on it.
 RETRY_TOGETHER_SECONDS = 30.0
-# The tries without a pause of a queue that seems to be empty. The broker fails at one without a leader, too,
-# and may not count yet what it has taken back from the connection before.
+# The number of attempts without a pause at a queue that seems to be empty. The broker also crashes at a queue
+# without a leader, and may not count yet the messages that it got back from the previous connection.
 MOST_TRIES = 5
-# Its node may stop between the declaration of a process's own queue and its reading.
+# A process's own queue is declared, then read. Its node may stop between the two.
 OWN_TRIES = 2
-# The time for which a new connection waits for each kind of thing that it can do without at first. About a
-# queue without a majority of its nodes, the broker does not answer for 15 seconds (RabbitMQ 4.0, measured).
+# A new connection waits this long for each kind of thing that it can begin without. About a queue without a
+# majority of its nodes, the broker does not answer for 15 seconds (RabbitMQ 4.0, measured).
 PATIENCE_SECONDS = 2.0
-# The time for the broker's answer to the end of a reading. What it delivers later is given back.
+# The time for the broker's answer when reading ends. Messages that it delivers later are given back.
 CANCEL_SECONDS = 2.0
-# A broker may lose a consumer and not tell its client, or leave a question about one queue unanswered, while
-# all else on the connection goes on. It also counts no consumers of a queue that is electing a leader, for
-# which one look would not be enough.
+# A broker may lose a consumer without telling its client, or not answer about one queue, while the rest of
+# the connection works. It also counts no consumers while a queue elects a leader, so one look is not enough.
 LOOK_SECONDS = 10.0
 LOOKS = 3
-# Each cluster member takes part in a binding, even one that is there already, so not every look repeats them.
+# Every member of the cluster takes part in a binding, even in one that exists, so not every look repeats
+# them.
 LOOKS_PER_BINDING = 6
 
 
@@ -49,10 +49,10 @@ LOOKS_PER_BINDING = 6
 class Subscription:
     """A queue to read. ``on_interrupted`` is called when reading stops although the connection lives.
 
-    If ``is_apart``, the next try to read it is on the second connection. That is not for a queue that
-    ``is_classic``, for which the broker never ends a connection. It ``is_bystander`` if the broker ended a
-    connection before it was asked for this queue on it. It ``is_suspect`` if the broker ended the connection
-    on which it was read: perhaps it cannot deliver the first message.
+    If ``is_apart``, it is next read on the second connection. That is never so for a queue that
+    ``is_classic``, because the broker never ends a connection for one. A subscription ``is_bystander`` if the
+    broker ended a connection before this queue was asked for on it. It ``is_suspect`` if the broker ended the
+    connection on which the queue was read: perhaps the broker cannot deliver its first message.
     """
 
     queue: str
@@ -78,20 +78,22 @@ class Subscription:
 class Subscriptions:
     """All queues that this process reads. ``redeclare`` declares a queue again before it is read again.
 
-    Every ``look_seconds`` the broker is asked if it knows that a queue is read. If it has not known it LOOKS
-    times in a row, the queue is read anew. At every LOOKS_PER_BINDING-th look, ``rebind`` binds it again,
-    since a binding that an operator has removed, or that went with its exchange, would be missed by nobody.
+    Every ``look_seconds`` the broker is asked whether it counts a reader of each queue. If it has counted
+    none LOOKS times in a row, reading begins again. At every LOOKS_PER_BINDING-th look, ``rebind`` binds the
+    queue again: nobody would notice a binding that an operator removed, or that was deleted with its
+    exchange.
 
-    The broker ends the whole connection on which a quorum queue without a leader is to be read. The quorum
-    queues that were asked for just then, or have to be read anew, are read on a second connection, which
-    they share and on which they are asked for one after another. Once one of them is read, its next reading
-    is on the common connection again. If there can be no second connection, the next try is, too.
+    If a quorum queue has no leader, an attempt to read it makes the broker end the whole connection. Quorum
+    queues that were asked for at that moment, or whose reading has to begin again, are therefore read on a
+    second connection, which they share, and on which they are asked for one after another. After one of them
+    was read there, it is next read on the common connection again. If no second connection can be opened, the
+    common one is used.
 
-    The broker also ends the connection if it cannot deliver a message, as some of AMQP 1.0 to a client of
-    AMQP 0.9.1, again at each delivery until the queue's limit. As all that is on its way to a reader counts
-    as delivered then, other messages would be given up, too. So what is first in a quorum queue that was read
-    when a connection ended in this way is read with a connection for each message, until the broker has given
-    up that one.
+    The broker also ends the connection if it cannot deliver a message, for example some of AMQP 1.0 to a
+    client of AMQP 0.9.1. That happens at each delivery, until the queue's limit is reached. All messages in
+    flight then count as delivered, so other messages would be given up, too. So if a connection ended in this
+    way, the first messages of its quorum queues are read on a connection of their own each, until the broker
+    has given up the faulty one.
     """
 
     def __init__(
@@ -116,10 +118,10 @@ class Subscriptions:
         return {subscription.queue for subscription in self._subscriptions}
 
     async def prepare(self, link: Link, own: Subscription) -> None:
-        """Read all queues on a new link, the process's ``own`` first.
+        """Read all queues on a new link, beginning with the process's ``own`` one.
 
-        Raises AMQPConnectionError if that one cannot be read. The link is of no use then, and the broker
-        would count whatever other queues had delivered on it as tried in vain.
+        Raises AMQPConnectionError if that queue cannot be read. The link is useless then, and messages that
+        the broker had delivered from other queues would count as failed attempts.
         """
         for _ in range(OWN_TRIES):
             self._begin(own, link)
@@ -137,7 +139,7 @@ class Subscriptions:
 
     @staticmethod
     async def _first_tries(subscriptions: Sequence[Subscription]) -> None:
-        """Wait for the first tries, except for queues about which the broker does not answer."""
+        """Wait for the first attempts, but not for queues about which the broker does not answer."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(PATIENCE_SECONDS):
                 for subscription in subscriptions:
@@ -154,18 +156,18 @@ class Subscriptions:
                 subscription.task.cancel()
 
     def add(self, subscription: Subscription) -> None:
-        """Read this queue from the next link on."""
+        """Read this queue on every link from the next one on."""
         self._subscriptions.append(subscription)
 
     async def consume(self, subscription: Subscription) -> Consumption:
-        """Read this queue from now on, or as soon as that is possible. If cancelled, stop reading it."""
+        """Read this queue now, or as soon as possible. If the call is cancelled, stop reading it."""
         self.add(subscription)
         if self._link is not None:
             self._begin(subscription, self._link)
             try:
                 await self._first_tries([subscription])
             except asyncio.CancelledError:
-                self._start(self._release(subscription))  # the caller has no Consumption to end it with
+                self._start(self._release(subscription))  # the caller has no Consumption with which to end it
                 raise
         return Consumption(
             cancel=lambda: asyncio.shield(self._start(self._cancel(subscription))),
@@ -173,7 +175,7 @@ class Subscriptions:
         )
 
     def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Do ``work`` even if its caller is cancelled. A half-ended consumer would keep messages."""
+        """Run ``work`` even if its caller is cancelled: a half-ended consumer would keep messages."""
         task = asyncio.get_running_loop().create_task(work)
         self._ending.add(task)
         task.add_done_callback(self._ending.discard)
@@ -182,7 +184,8 @@ class Subscriptions:
     def _begin(self, subscription: Subscription, link: Link) -> None:
         subscription.missed = 0
         if subscription.task is not None:
-            # It may pause on an earlier link that was never ready, and would set ``first_try`` after that.
+            # The task may pause on an earlier link that was never ready, and would set ``first_try`` after
+            # that.
             subscription.task.cancel()
         subscription.first_try.clear()
         if self._second is None or self._second.main is not link:
@@ -207,7 +210,7 @@ class Subscriptions:
                         pause = RETRY_APART_SECONDS
                     async with second.used() as its_link:
                         reason = await self._read(subscription, its_link, second.turn)
-                    pause = RETRY_SECONDS  # it has been read
+                    pause = RETRY_SECONDS  # the queue was read
                 else:
                     reason = await self._read(subscription, link, contextlib.nullcontext())
             except NoSecondLink as error:
@@ -216,7 +219,7 @@ class Subscriptions:
             except (AMQPError, OSError) as error:
                 reason = str(error)
                 if subscription.is_bystander:
-                    pause = RETRY_SECONDS  # before the queue that is to blame is tried again
+                    pause = RETRY_SECONDS  # try again before the queue that is to blame
             subscription.first_try.set()
             if not link.is_open or subscription.is_cancelled:
                 return
@@ -226,10 +229,10 @@ class Subscriptions:
             await asyncio.sleep(pause)
 
     async def _read_one_by_one(self, subscription: Subscription, second: SecondLink) -> bool:
-        """Read messages, each on a connection of its own, while the broker fails at one of the queue.
+        """Read each message on a connection of its own, while the broker fails at one of them.
 
-        Return True if the broker has counted or delivered any, so that the queue has a leader. Raises
-        NoSecondLink.
+        Return True if the broker has counted or delivered a message, which shows that the queue has a leader.
+        Raises NoSecondLink.
         """
         has_leader, tries, in_a_row = False, 0, 0
         while second.main.is_open and tries < MOST_TRIES and in_a_row < 2 * subscription.prefetch:
@@ -248,7 +251,7 @@ class Subscriptions:
             if is_taken:
                 in_a_row += 1
             elif not link.has_crashed:
-                break  # it is empty, or gives no answer
+                break  # the queue is empty, or the broker does not answer
             else:
                 if not subscription.is_apart:
                     log.error("the broker fails at a message", queue=subscription.queue)
@@ -281,19 +284,19 @@ class Subscriptions:
             await asyncio.sleep(self._look_seconds)
             for subscription in list(self._subscriptions):
                 if not link.is_open:
-                    return  # `lost` is not called if it was lost before all was prepared
+                    return  # `lost` is not called for a link that was lost before it was ready
                 with contextlib.suppress(AMQPError, TimeoutError):
                     async with asyncio.timeout(self._look_seconds):
                         await self._look(subscription, link)
                         if number % LOOKS_PER_BINDING == 0:
                             await self._rebind(link, subscription.queue)
-                # One that was cancelled meanwhile keeps its channel for what it is handling.
+                # A reader that was cancelled meanwhile keeps its channel for the messages in hand.
                 if subscription.missed >= LOOKS and not subscription.is_cancelled:
                     await self._begin_anew(subscription, link)
 
     @staticmethod
     async def _look(subscription: Subscription, link: Link) -> None:
-        """Count a miss if the broker says that the queue is not read. A missing answer does not count."""
+        """Count a miss if the broker counts no reader of the queue. No answer is not a miss."""
         if subscription.is_reading and await count_readers(link, subscription.queue):
             subscription.missed = 0
         else:
@@ -302,7 +305,7 @@ class Subscriptions:
     async def _begin_anew(self, subscription: Subscription, link: Link) -> None:
         log.warning("reading begun anew", queue=subscription.queue, reason="the broker knows of no reader")
         if (subscription.is_reading or subscription.is_asked_for) and not subscription.is_classic:
-            subscription.is_apart = True  # there may be no leader
+            subscription.is_apart = True  # the queue may have no leader
         if subscription.task is not None:
             subscription.task.cancel()
             await asyncio.wait({subscription.task})
@@ -314,7 +317,7 @@ class Subscriptions:
     async def _read(
         self, subscription: Subscription, link: Link, turn: AbstractAsyncContextManager[None]
     ) -> str:
-        """Read until the channel or the consumer ends, and return why it ended. Ask for it in ``turn``."""
+        """Read until the channel or the consumer ends, and return why it ended. Begin in ``turn``."""
         channel: AmqpChannel | None = None
         try:
             await self._redeclare(link, subscription.queue)
@@ -347,7 +350,7 @@ class Subscriptions:
         channel.raw.add_on_cancel_callback(on_cancel)
         subscription.channel = channel
         async with turn:
-            subscription.is_asked_for = not channel.closed.done()  # while it waited for its turn
+            subscription.is_asked_for = not channel.closed.done()  # not if the channel closed before its turn
             subscription.tag = await channel.read(
                 subscription.queue,
                 partial(self._on_delivery, subscription, channel),
@@ -355,7 +358,7 @@ class Subscriptions:
                 auto_ack=subscription.auto_ack,
             )
         subscription.is_reading, subscription.is_asked_for = True, False
-        subscription.is_apart = False  # from the next reading on
+        subscription.is_apart = False  # the next time it is read
         subscription.first_try.set()
         await asyncio.wait({channel.closed, cancelled}, return_when=asyncio.FIRST_COMPLETED)
         return str((channel.closed if channel.closed.done() else cancelled).result())
@@ -364,7 +367,7 @@ class Subscriptions:
         if subscription.channel is not channel:
             return  # from an earlier channel; the broker delivers it again
         if subscription.is_cancelled:
-            delivery.give_back()  # it was sent before the cancellation
+            delivery.give_back()  # sent before the cancellation
             return
         self.deliveries += 1
         try:
@@ -381,7 +384,7 @@ class Subscriptions:
             async with asyncio.timeout(CANCEL_SECONDS):
                 await self._cancel_consumer(subscription)
         if not subscription.is_reading and subscription.task is not None:
-            subscription.task.cancel()  # it waits for the broker's answer to its first question
+            subscription.task.cancel()  # the task waits for the broker's answer to its first request
 
     @staticmethod
     async def _cancel_consumer(subscription: Subscription) -> None:
@@ -394,7 +397,7 @@ class Subscriptions:
     async def _release(self, subscription: Subscription) -> None:
         await self._cancel(subscription)
         if subscription.task is not None:
-            subscription.task.cancel()  # which closes its channel
+            subscription.task.cancel()  # the end of the task closes its channel
             await asyncio.wait({subscription.task})
         for holding in subscription.held:
             holding.cancel()
@@ -410,7 +413,7 @@ def _settle(
 
 
 async def _hold(link: Link, settled: "asyncio.Future[None]") -> None:
-    """Keep a connection until its message is settled, or it is lost."""
+    """Keep a connection open until its message is settled, or the connection is lost."""
     try:
         ends: set[asyncio.Future[Any]] = {settled, link.closed}
         await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)

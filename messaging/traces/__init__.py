@@ -1,7 +1,7 @@
 """Spans of what this process does, for traces across processes (``Observe it`` in ``README.md``).
 
-Nothing is recorded until ``begin`` is called. Until then each place that records costs one look at the
-recorder. The context of a span travels in the headers of W3C Trace Context.
+Nothing is recorded until ``begin`` is called. Until then each place that records only looks whether there is
+a recorder. The context of a span travels in the headers of W3C Trace Context.
 
 Each subject of messages has a trace of its own, whose first span is recorded by ``open_trace_of``. The ids of
 that span are derived from the subject, so that every process can name it without storing anything.
@@ -21,17 +21,17 @@ LATE_SECONDS = 300
 
 
 class Span(Protocol):
-    """A span under way."""
+    """A span that has not ended."""
 
     def note(self, name: str, value: Value) -> None:
-        """Add an attribute. Its value is a name, number or reference: no text from outside, and no secret."""
+        """Add an attribute. Its value is a name, number or reference, never text from outside or a secret."""
 
     def fail(self, reason: str) -> None:
-        """Mark the span as failed, for a reason in a word."""
+        """Mark the span as failed. The reason is one word."""
 
 
 class Recorder(Protocol):
-    """A library that records spans. Its context managers also end spans that an error has left."""
+    """A library that records spans. Its context managers also end a span when an error leaves it."""
 
     def span(self, name: str, kind: Kind, attributes: Attributes) -> AbstractContextManager[Span]:
         """Record a child of the present span."""
@@ -46,7 +46,7 @@ class Recorder(Protocol):
         headers: Mapping[str, object] | None,
         is_late: bool,
     ) -> AbstractContextManager[Span]:
-        """Record the first span of this process about something (see ``entry``)."""
+        """Record the first span of this process about a subject (see ``entry``)."""
 
     def open_trace_of(self, subject: str, name: str) -> None:
         """Record the first span of the subject's trace (see ``open_trace_of``)."""
@@ -66,7 +66,7 @@ class _Nothing:
         """See ``Span``."""
 
 
-# The span of a process that records none.
+# The span that stands for all spans while nothing is recorded.
 NOTHING: AbstractContextManager[Span] = nullcontext(_Nothing())
 _recorder: Recorder | None = None
 
@@ -102,11 +102,11 @@ def entry(
     headers: Mapping[str, object] | None = None,
     is_late: bool = False,
 ) -> AbstractContextManager[Span]:
-    """Record the first span of this process about something while this context is open.
+    """Record the first span of this process about a subject while this context is open.
 
     The parent is the span in the ``headers`` of a message, or without ``headers`` the first span of the trace
-    of ``about``. If there is no parent, or the span ``is_late``, it begins a trace of its own, which is
-    linked to the parent and to the trace of ``about``.
+    of ``about``. If there is no parent, or the span ``is_late``, it begins a trace of its own, with links to
+    the parent and to the trace of ``about``.
     """
     if _recorder is None:
         return NOTHING

@@ -26,7 +26,7 @@ _propagator = TraceContextTextMapPropagator()
 
 
 class ChosenIds(RandomIdGenerator):
-    """A generator of random ids, but for the first span of a subject's trace."""
+    """A generator of ids: derived for the first span of a subject's trace, and otherwise random."""
 
     def generate_trace_id(self) -> int:
         """See ``IdGenerator``."""
@@ -40,7 +40,7 @@ class ChosenIds(RandomIdGenerator):
 
 
 class OpenTelemetry:
-    """The recorder (``messaging.traces.Recorder``). ``sdk`` has ``ChosenIds``."""
+    """The recorder (``messaging.traces.Recorder``). ``sdk`` must generate ids with ``ChosenIds``."""
 
     def __init__(self, sdk: TracerProvider) -> None:
         self._sdk = sdk
@@ -73,7 +73,7 @@ class OpenTelemetry:
         known = parent or (links[0].context if links else None)
         if first is not None and (known is None or known.trace_id != first.trace_id):
             links.append(Link(first))
-        # Never the present span, which may be the sender's in another task of this process.
+        # The context never is the present span, which may be the sender's in another task of this process.
         context = Context()
         if parent is not None:
             context = trace.set_span_in_context(NonRecordingSpan(parent), context)
@@ -115,7 +115,7 @@ class OpenTelemetry:
         context: Context | None,
         links: "list[Link] | tuple[()]",
     ) -> Iterator[Span]:
-        # The texts of errors are not recorded: some repeat what came from outside.
+        # The texts of errors are not recorded, because some repeat input from outside.
         with self._tracer.start_as_current_span(
             name,
             context,
@@ -133,7 +133,7 @@ class OpenTelemetry:
                 raise
 
     def _first_of(self, subject: str) -> SpanContext:
-        """Return the context of the first span of the subject's trace, sampled as that span is."""
+        """Return the context of the first span of the subject's trace, with that span's sampling decision."""
         trace_id, span_id = ids_of(subject)
         decision = self._sdk.sampler.should_sample(Context(), trace_id, subject).decision
         flags = TraceFlags(
@@ -143,7 +143,7 @@ class OpenTelemetry:
 
 
 class _Recorded:
-    """A span of the SDK as a ``Span``."""
+    """A ``Span`` that wraps one of the SDK."""
 
     __slots__ = ("_span",)
 
@@ -161,7 +161,7 @@ class _Recorded:
 
 
 def _context_in(headers: Mapping[str, object]) -> SpanContext | None:
-    """Return the span in a message's headers, which other programs may have made."""
+    """Return the span in a message's headers, which may come from other programs."""
     carried = {name: value for name, value in headers.items() if isinstance(value, str)}
     context = trace.get_current_span(_propagator.extract(carried, Context())).get_span_context()
     return context if context.is_valid else None

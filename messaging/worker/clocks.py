@@ -1,4 +1,4 @@
-"""Detection of clocks that differ between hosts: a message then seems to be sent later than it arrives."""
+"""Detection of clocks that differ between hosts: a message then seems to arrive before it was sent."""
 
 import time
 
@@ -9,7 +9,7 @@ from messaging.envelope import Envelope
 
 log = structlog.get_logger(__name__)
 
-# Messages carry whole seconds, and clocks that are synchronised badly may be apart by some.
+# Messages carry whole seconds, and badly synchronised clocks may differ by a few seconds.
 MOST_SECONDS_APART = 10
 TOLD_EVERY_SECONDS = 600.0
 
@@ -21,10 +21,10 @@ class ClockWatch:
         self._silent_until = 0.0
 
     def look_at(self, envelope: Envelope) -> None:
-        """Write a line to the log if the message was sent in the future by this host's clock.
+        """Log a warning if, by this host's clock, the message was sent in the future.
 
-        It does not tell which of the two clocks is wrong. If two hosts exchange messages, the one whose clock
-        is behind notices the difference.
+        That does not tell which of the two clocks is wrong. If two hosts exchange messages, the host whose
+        clock is behind notices the difference.
         """
         ahead = envelope.timestamp - time.time()
         if ahead <= MOST_SECONDS_APART:

@@ -1,4 +1,4 @@
-"""The handling of a message, as the lines of its log and its span tell it."""
+"""The handling of a message, with the facts for the lines of its log and for its span."""
 
 import time
 from collections.abc import Iterator, Mapping
@@ -22,7 +22,7 @@ class DeliveredWork(Work):
         self._envelope = envelope
 
     def facts(self) -> Mapping[str, object]:
-        """See ``Work``: the message's id and subject, its trace, and what travels with it."""
+        """See ``Work``: the message's id and subject, its trace, and the facts that travel with it."""
         about: dict[str, object] = {"message_id": self._envelope.message_id}
         if subject := self._envelope.subject:
             about["subject"] = subject
@@ -32,7 +32,7 @@ class DeliveredWork(Work):
         return {**about, **facts_in(str(self._envelope.headers.get(BAGGAGE, ""))), **super().facts()}
 
     def headers(self) -> Mapping[str, str]:
-        """See ``Work``: those of the message, with the merchant if it is known by now."""
+        """See ``Work``: those of the message, and the merchant if it is known by now."""
         travelling = {name: str(value) for name, value in self._envelope.travelling_headers().items()}
         baggage = baggage_of(self.facts())
         return {**travelling, BAGGAGE: baggage} if baggage else travelling
@@ -40,10 +40,9 @@ class DeliveredWork(Work):
 
 @contextmanager
 def delivery_span(delivery: Delivery, service: Service) -> Iterator[traces.Span]:
-    """Record the span of one delivery of a message. A message that waited for long begins a trace.
+    """Record the span of one delivery of a message. A message that has waited for long begins a new trace.
 
-    Neither the correlation id, which only those who see the question know, nor a type that the service does
-    not know is told.
+    The span has no correlation id, which is secret, and no type that the service does not know.
     """
     attributes: dict[str, traces.Value] = {
         "messaging.system": "rabbitmq",

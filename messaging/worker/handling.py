@@ -1,4 +1,4 @@
-"""One run of a handler, in the transaction that records its message as handled or before it."""
+"""One run of a handler. Its message is recorded as handled in the same transaction, or before."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ OBSOLETE = Handler(lambda body, message: None, decode=bytes, transactional=True)
 
 
 class BusyOutside(Exception):
-    """A database was busy for a handler that may already have done something outside its transaction.
+    """A database was busy for a handler that may already have acted outside its transaction.
 
     Such a handler must not be repeated as often as one whose transaction was rolled back.
     """
@@ -23,8 +23,9 @@ class BusyOutside(Exception):
 def handle(handler: Handler, body: Any, message: Message) -> list[Outgoing]:
     """Run the handler, and return the messages to publish now. Runs in a thread.
 
-    Raises CommandRejected for a command for whose reply nobody waits. It does not count as handled then.
-    Raises BusyOutside in place of the error of a busy database if the handler is not transactional.
+    Raises CommandRejected for a rejected command whose sender waits for no reply; the message then does not
+    count as handled. Raises BusyOutside in place of the error of a busy database if the handler is not
+    transactional.
     """
     try:
         try:

@@ -1,8 +1,8 @@
 """Commands that are carried out in place: in the transaction of the message that causes them.
 
-The handler of their service is called with the same typed command, without broker, inbox and outbox. So the
-service must use the database of the cause, and its handlers must look before they write: what a handler has
-written when it rejects a command is not undone.
+The handler in the other service is called with the same typed command, without broker, inbox and outbox. So
+that service must use the database of the cause, and its handlers must check before they write: when a handler
+rejects a command, its writes are not undone.
 """
 
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ from messaging.worker.service import CommandRejected, Service
 
 
 class CommandInPlace(Message):
-    """The message for the handler of such a command. What it sends leaves with the messages of its cause."""
+    """The message for the handler of a command in place. Its messages leave with those of the cause."""
 
     def __init__(self, type: str, cause: Message) -> None:
         about = Envelope(
@@ -41,19 +41,19 @@ class CommandInPlace(Message):
         write_collected(self._database)
 
     def refuse_repetition(self) -> None:
-        """Do nothing: what is repeated is the cause, which is refused itself."""
+        """Do nothing: a repetition is refused where its cause is handled."""
 
     def reply(self, result: Any) -> None:
         """Keep the answer for the caller."""
         self.answer = result
 
     def _plan(self, *args: Any, **options: Any) -> None:
-        # The secret is for the participant to which the cause passes it on.
+        # The cause decides which participant gets the secret.
         self._cause._plan(*args, **{**options, "may_carry_sealed": False})
 
 
 def carry_out(service: Service, type: str, command: Any, cause: Message) -> Reply:
-    """Return the reply of a service to a command that it carries out now, in the transaction of ``cause``."""
+    """Have a service carry out a command now, in the transaction of ``cause``, and return its reply."""
     message = CommandInPlace(type, cause)
     try:
         answer = service.commands[type].function(command, message)

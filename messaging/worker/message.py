@@ -35,10 +35,11 @@ from messaging.worker.clocks import watch
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """A message to publish after the commit. If ``is_owed``, it is in the outbox, too; else it is a hint.
+    """A message to publish after the commit. If ``is_owed``, it is in the outbox; otherwise it is a hint.
 
-    A delayed message carries a secret and waits in memory; its row in the outbox is due later still, in case
-    this process ends. The row ``is_marked`` once the message is published, so that the relay leaves it alone.
+    A delayed message with a secret waits in memory. Its row in the outbox is due even later, in case this
+    process ends. If the row ``is_marked``, it is marked as published once the message is, so that the relay
+    leaves it alone.
     """
 
     exchange: str
@@ -52,7 +53,7 @@ class Outgoing:
 
 @dataclass(frozen=True, slots=True)
 class Push:
-    """A channel-layer group_send after the commit."""
+    """An event for a channel-layer group, to be sent after the commit."""
 
     group: str
     event: dict[str, Any]
@@ -68,7 +69,7 @@ class _Planned:
 
 
 class Message:
-    """A message for its handler. What is sent inside ``once()`` leaves if and only if that commits."""
+    """A message for its handler. Messages that are sent inside ``once()`` leave if and only if it commits."""
 
     def __init__(
         self,
@@ -108,7 +109,7 @@ class Message:
 
     @property
     def correlation_id(self) -> str:
-        """The sender's identifier for the answer."""
+        """The id by which the sender recognises the reply."""
         return self.envelope.correlation_id
 
     @property
@@ -132,7 +133,7 @@ class Message:
         return sealed
 
     def require_admission(self, admission: Callable[[], None]) -> None:
-        """Have the handler call ``admit()``, which calls ``admission``, before it does anything else."""
+        """Require that the handler calls ``admit()``, which calls ``admission``, before anything else."""
         self._admission = admission
 
     def admit(self) -> None:
@@ -143,12 +144,12 @@ class Message:
 
     @contextmanager
     def once(self) -> Iterator[None]:
-        """Open a transaction that records the message as handled, its effects and the messages it causes.
+        """Open a transaction for the handler's effects, its messages, and the record of the handled message.
 
         The messages are written at the end of the block, with one statement where that is possible. Raises
-        AlreadyHandled if an earlier transaction has recorded the message: before anything else is done or, if
-        this is recorded last, perhaps at the end. Nothing of the block is kept then. Raises RuntimeError if
-        the handler has not called ``admit()`` although it has to.
+        AlreadyHandled if an earlier transaction has recorded the message: before the block runs, or perhaps
+        only at its end if the record is written last. Then nothing of the block is kept. Raises RuntimeError
+        if the handler has not called ``admit()`` although it has to.
         """
         if self._admission is not None:
             raise RuntimeError(f"The handler of {self.envelope.type} has admitted a message without a check.")
@@ -179,7 +180,7 @@ class Message:
         self._answer(Reply.success(result))
 
     def reply_error(self, code: str, text: str, retryable: bool) -> None:
-        """Answer the sender with an error, which is ``retryable`` if asking again may succeed."""
+        """Answer the sender with an error, which is ``retryable`` if the same command may succeed later."""
         self._answer(Reply.failure(code, text, retryable))
 
     def send(
@@ -197,8 +198,8 @@ class Message:
     ) -> str:
         """Send a command. By default, the answer goes to this service's own reply queue.
 
-        ``deadline`` is in epoch milliseconds. A delayed message carries no sealed secret, since it has to be
-        stored, unless it ``keeps_sealed``: then this process keeps the secret in memory and sends the
+        ``deadline`` is in epoch milliseconds. A delayed message has to be stored, so it carries no sealed
+        secret, unless it ``keeps_sealed``: then this process keeps the secret in memory and sends the
         message. If the process ends first, the relay sends the message without its secret. Returns the
         message id.
         """
@@ -250,7 +251,7 @@ class Message:
     def left_unpublished(self) -> list[Outgoing]:
         """Return messages that an earlier handling of this message stored and may not have published.
 
-        Messages that carry a sealed secret get the one that came with this message.
+        Messages that need a sealed secret get the one that came with this message.
         """
         rows = self._outbox_model._default_manager.using(self._database).filter(
             LEFT_TO_CAUSE | Q(carries_sealed=True, published_at__isnull=True),
@@ -280,7 +281,7 @@ class Message:
         self._plan(self._topology.replies, self.envelope.reply_to, prove(envelope))
 
     def _headers(self, subject: str | None) -> dict[str, HeaderValue]:
-        # The work knows more than the message by now, such as the merchant and this program's span.
+        # By now the work may know more than the message, for example the merchant and this program's span.
         headers: dict[str, HeaderValue] = {**self.envelope.travelling_headers(), **work.headers()}
         headers[SCHEMA_VERSION] = 1
         headers[CAUSATION_ID] = self.envelope.message_id
@@ -314,7 +315,8 @@ class Message:
         outgoing: list[Outgoing] = []
         for plan in self._planned:
             carries = plan.may_carry_sealed and bool(self._sealed)
-            # The relay allows this process the grace period for publishing, at once or after the delay.
+            # The relay leaves this process the grace period for publishing, whether at once or after the
+            # delay.
             grace = conf.outbox_grace_seconds if carries else 0
             row = self._outbox_model.of(
                 plan.exchange,

@@ -1,4 +1,4 @@
-"""Pushes of handlers to groups of the channel layer, which may be lost."""
+"""Pushes from handlers to groups of the channel layer. A push may be lost."""
 
 import structlog
 from channels.exceptions import MessageTooLarge
@@ -11,7 +11,7 @@ log = structlog.get_logger(__name__)
 
 
 async def send_push(push: Push) -> None:
-    """Send a push. One that cannot be sent is logged."""
+    """Send a push. If that fails, only log it."""
     layer = get_channel_layer()
     try:
         await layer.group_send(push.group, push.event)

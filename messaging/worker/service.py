@@ -1,4 +1,4 @@
-"""The declaration of a service: its handlers by command type. ``worker.py`` runs it."""
+"""The declaration of a service: its handlers by command type. ``worker.py`` runs the service."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -35,8 +35,8 @@ EventHandler = TypeVar("EventHandler", bound=Callable[[Any, Message], Any])
 class CommandRejected(Exception):
     """The command cannot be carried out. Its writes are undone, and its sender gets an error reply.
 
-    If its sender waits for no reply, it becomes a dead letter; if it is ``retryable``, it is delivered again
-    a few times before that.
+    If the sender waits for no reply, the command becomes a dead letter; if the error is ``retryable``, it is
+    delivered again a few times before that.
     """
 
     def __init__(self, code: str, text: str, retryable: bool = False) -> None:
@@ -47,7 +47,7 @@ class CommandRejected(Exception):
 
 
 class NotEntitled(Exception):
-    """The sender has no right to send the message, which becomes a dead letter and is never handled."""
+    """The sender has no right to send the message, which becomes a dead letter and is not handled."""
 
 
 class Obsolete(Exception):
@@ -58,7 +58,7 @@ def require_proof(command: Any, message: Message) -> None:
     """Admit a command only if a program with the secret key has written it. Raises NotEntitled.
 
     This is for the ``admit`` of a service whose database does not show who asked for a command. The service
-    must expect that an old command is repeated after its row in the inbox has been deleted.
+    must expect that an old command comes again after its row in the inbox was deleted.
     """
     if not is_proven(message.envelope):
         raise NotEntitled(f"this {message.envelope.type} has no proof of its writer")
@@ -68,7 +68,7 @@ def require_proof(command: Any, message: Message) -> None:
 class Handler:
     """A handler's function, the decoder of its body, and whether it runs inside one transaction.
 
-    ``admit`` is called first, by the function itself if it ``admits_itself``; see Service.
+    ``admit`` is called before the function, or by the function itself if it ``admits_itself``; see Service.
     """
 
     function: Callable[[Any, Message], Any]
@@ -82,23 +82,24 @@ class Handler:
 class Service:
     """A participant with its own command queue and, with ``replies``, a durable queue for replies to it.
 
-    With ``events``, patterns of their types such as ``order.#``, it has a durable queue for these events as
-    well. A service that only listens has no handler of commands, and no queue for them. If the events are
-    ``hints_only``, the service finds what it has missed, and its full queue drops the oldest. It also
-    believes nothing that such an event says, so the worker does not look for the event in the outbox.
+    ``events`` lists patterns of types such as ``order.#``; with it the service has a durable queue for these
+    events as well. A service that only listens has no handler of commands, and no queue for them. If the
+    events are ``hints_only``, the service finds those that it has missed, and its full queue drops the
+    oldest. It also believes nothing that such an event says, so the worker does not look for the event in the
+    outbox.
 
     A handler takes the decoded body and the Message. It runs in a thread, so it may use the database. By
-    default it runs in the transaction that records the message as handled. If it is declared with
-    ``transactional=False``, it uses ``message.once()`` for the transaction that concludes it, and may make
-    calls to other programs before that. If it returns a result, such a transaction sends it. ``admit`` is
-    called before every command except those declared ``free``, which every entitled sender may send at any
-    time; it raises NotEntitled or Obsolete. A handler that ``admits_itself`` calls it with
-    ``message.admit()``, in a transaction of its own, before all else.
+    default it runs in the transaction that records the message as handled. With ``transactional=False``, it
+    may first make calls to other programs, and then opens that transaction itself with ``message.once()``. If
+    it returns a result, the reply is sent in a transaction of its own. ``admit`` is called before every
+    command except those declared ``free``, which every entitled sender may send at any time; it raises
+    NotEntitled or Obsolete. A handler that ``admits_itself`` calls it with ``message.admit()``, in a
+    transaction of its own, before all else.
 
-    A service ``records_last`` if its handlers may run twice for a message that comes twice: those that change
-    nothing but the database, one run of which is undone, and those that look themselves before they do
-    anything else. Then the row of a handled message is written together with everything else at the end of
-    the transaction, which saves a round trip.
+    A service ``records_last`` if its handlers may run twice for one message: because they only change the
+    database, so that one run is undone, or because they check themselves before they do anything else. Then
+    the row of the handled message is written with everything else at the end of the transaction, which saves
+    a round trip.
     """
 
     name: str
@@ -172,7 +173,7 @@ class Service:
 
 
 def _require_synchronous(function: Callable[..., Any]) -> None:
-    """Raise TypeError for a coroutine function, whose work would never be done."""
+    """Raise TypeError for a coroutine function, because nobody would await it."""
     if iscoroutinefunction(function):
         raise TypeError(
             f"{function.__qualname__} runs in a thread, as each handler: write def, not async def"
@@ -183,7 +184,7 @@ def _decoder(function: Callable[..., Any], *, is_strict: bool = True) -> Callabl
     first_parameter = next(iter(function.__annotations__))
     body_type = get_type_hints(function)[first_parameter]
     config = getattr(body_type, "__struct_config__", None)
-    # Unknown fields are passed over only by a class that says so, not by one that forgot to forbid them.
+    # Unknown fields are ignored only if the class says so, and not because it forgot to forbid them.
     is_careless = config is None or config.forbid_unknown_fields == getattr(body_type, "is_open", False)
     if config is None or (is_strict and is_careless):
         raise TypeError(f"{body_type} must be a msgspec.Struct with forbid_unknown_fields, or is_open")

@@ -1,8 +1,8 @@
 """A worker runs a service: from delivery to handler, commit, publishing and acknowledgement, in that order.
 
-A message is acknowledged after its effects are committed and the messages it causes are published (or left
-to the relay). A crash at any point therefore leads to a redelivery, and the inbox reduces a repeated
-handling to publishing what was caused.
+A message is acknowledged after its effects are committed and the messages that it causes are published (or
+left to the relay). After a crash at any point, the broker delivers it again; if the inbox shows that it was
+handled, only the messages that it caused are published again.
 """
 
 import asyncio
@@ -39,17 +39,17 @@ from messaging.worker.waiting import until_connected, until_stopped
 
 log = structlog.get_logger(__name__)
 
-# The broker counts every message that a process holds when it dies or loses its connection as delivered,
-# handled or not. A harmless message may thus have been delivered as often as processes failed while it
-# waited.
+# When a process dies or loses its connection, the broker counts every message that it held as delivered,
+# handled or not. So a harmless message may reach the limit because processes failed while it waited.
 DELIVERY_LIMIT = 10
 PUBLISH_TIMEOUT_SECONDS = 5.0
 FIRST_PAUSE_SECONDS = 0.1
 LONGEST_PAUSE_SECONDS = 1.6
 OUTAGE_PAUSE_SECONDS = 0.5
-# Together well below the queues' consumer time-out, after which the broker would take the message back.
+# Together they are well below the queues' consumer time-out, after which the broker would take the message
+# back.
 LONGEST_OUTAGE_SECONDS = 300.0
-# Shorter, since it may be a statement of the message itself that takes too long. If each of its deliveries
+# Shorter, because a statement of the message itself may be what takes too long. If each of its deliveries
 # ends so, it becomes a dead letter after about five minutes.
 LONGEST_BUSY_SECONDS = 30.0
 LONGEST_BLOCK_SECONDS = 120.0
@@ -85,7 +85,7 @@ class Worker:
         self._marker = PublishedMarker(outbox_model, partial(run_in, self._executor), database)
         self._tasks: set[asyncio.Task[object]] = set()
         self._stop = asyncio.Event()
-        self._late: list[Delivery] = []  # what has arrived since then
+        self._late: list[Delivery] = []  # messages that have arrived since then
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until ``stop`` is set; then finish the messages in hand, and return."""
@@ -100,7 +100,7 @@ class Worker:
             await stop.wait()
         finally:
             await asyncio.gather(*(consumption.cancel() for consumption in consumptions))
-            # Not earlier: as long as a queue is read here, it would deliver them here again.
+            # Not earlier: as long as this process reads the queue, the broker would deliver them to it again.
             for delivery in self._late:
                 delivery.give_back()
             while self._tasks:  # a task may start another one before it ends
@@ -128,7 +128,7 @@ class Worker:
                 span.fail(outcome)
 
     async def _handle_or_leave(self, delivery: Delivery) -> str:
-        """Handle and acknowledge a delivery, or leave it to the next. Return why it was left, in a word."""
+        """Handle and acknowledge a delivery, or leave it for a redelivery, and return in a word why."""
         begin, outcome = asyncio.get_running_loop().time(), "handled"
         if delivery.redelivered:
             tallies.redeliveries.add(self._service.name)
@@ -149,19 +149,19 @@ class Worker:
             delivery.ack()
             crash_points.reached("worker.acknowledged")
             return ""
-        # The broker redelivers at once, and most failures would still be there.
+        # The broker redelivers at once, when most causes of failures would still be there.
         pause = min(FIRST_PAUSE_SECONDS * 2**delivery.delivery_count, LONGEST_PAUSE_SECONDS)
         await until_stopped(self._stop, seconds=pause)
-        # Nothing can be published while the broker blocks that, and each vain delivery counts.
+        # Nothing can be published while the broker blocks publishing, and each vain delivery counts.
         await until_connected(self._broker, self._stop, seconds=LONGEST_BLOCK_SECONDS)
         delivery.reject(requeue=True)
         return outcome
 
     async def _process_despite_outages(self, delivery: Delivery) -> bool:
-        """Try again if the database is away or busy, so that it does not use up the message's deliveries.
+        """Try again while the database is away or busy, so that an outage does not use up the deliveries.
 
-        If it is busy after an outage, the time counts from the end of the outage, because all processes begin
-        again at the same moment.
+        If the database is busy after an outage, the time counts from the end of the outage, because all
+        processes begin again at the same moment.
         """
         loop, is_after_outage = asyncio.get_running_loop(), False
         until = loop.time() + LONGEST_OUTAGE_SECONDS
@@ -192,12 +192,12 @@ class Worker:
         if fault := self._sender_error(delivery.queue, envelope):
             return await self._reject(delivery, fault)
         if delivery.redelivered:
-            # Before anything else is asked: a handled message may be obsolete, and
-            # what it has caused may not be published yet.
+            # This is asked first: a handled message may be obsolete by now, while messages that it caused may
+            # be unpublished.
             left = await run_in(self._executor, partial(self._left_of_handled, delivery, envelope))
             if left is not None:
                 return await self._publish_all(left)
-        # An outage may have used up all deliveries, in none of which a handler saw the message.
+        # An outage may have used up all deliveries without any handler having seen the message.
         if delivery.delivery_count >= DELIVERY_LIMIT and not is_after_outage:
             return await self._give_up(delivery, f"{delivery.delivery_count} attempts failed")
         if defect := defect_of(envelope):
@@ -213,15 +213,15 @@ class Worker:
             return await self._carry_out(delivery, handler, body, envelope)
         try:
             return await self._carry_out(delivery, handler, body, envelope)
-        except MalformedMessage as error:  # only the handler knows which question the reply has to answer
+        except MalformedMessage as error:  # only the handler knows which command the reply answers
             return await self._deal_with_malformed(delivery, envelope, str(error))
 
     async def _deal_with_malformed(self, delivery: Delivery, envelope: Envelope | None, reason: str) -> bool:
-        """Keep the message as a dead letter, and inform its sender or its receiver at once.
+        """Store the message as a dead letter, and inform its sender or its receiver at once.
 
         The sender of a command gets an error reply; the handler of a reply gets an error that says nothing
         about the outcome. The dead letter comes first, so that a crash in between leaves two copies of it
-        rather than none. A message that its sender had no right to send is only kept.
+        rather than none. If the sender had no right to send the message, nobody is informed.
         """
         is_done = await self._give_up(delivery, reason)
         if envelope is None or self._sender_error(delivery.queue, envelope):
@@ -235,9 +235,9 @@ class Worker:
         return is_done
 
     async def _carry_out(self, delivery: Delivery, handler: Handler, body: Any, envelope: Envelope) -> bool:
-        """Run the handler and publish what it sends. Raises MalformedMessage, with nothing done."""
+        """Run the handler and publish the messages it sends. Raises MalformedMessage, with nothing done."""
         crash_points.reached("worker.delivered")
-        # A message that the broker delivers again has probably been handled: look that up first.
+        # A message that the broker delivers again was probably handled, so that is looked up first.
         records_last = self._service.records_last and not delivery.redelivered
         message = self._message(envelope, records_last=records_last)
         work = partial(self._admit_and_handle, handler, body, message)
@@ -254,9 +254,9 @@ class Worker:
             outgoing.remove(delayed)
             self._start(self._publish_later(delayed))
         if delivery.exchange == self._broker.topology.commands and not message.envelope.causation_id:
-            # If the command was in an outbox of this database, it has evidently been published. An event may
-            # have reached this queue only, and what another message caused is left to the worker that handles
-            # that one.
+            # A command that was in an outbox of this database has evidently been published. An event may have
+            # reached this queue only. Messages that another message caused are left to the worker that
+            # handles that one.
             self._marker.add(message.envelope.message_id)
         everything_left = await self._publish_all(outgoing)
         for push in message.pushes:
@@ -277,9 +277,9 @@ class Worker:
         )
 
     def _left_of_handled(self, delivery: Delivery, envelope: Envelope) -> list[Outgoing] | None:
-        """Return what is still to be published if the message was handled, else None. Runs in a thread.
+        """Return the messages to publish if this one was handled before, else None. Runs in a thread.
 
-        If publishing has failed too often, it is left to the relay.
+        If publishing has failed too often, the messages are left to the relay.
         """
         message = self._message(fitted(envelope), records_last=False)
         try:
@@ -297,7 +297,7 @@ class Worker:
         return "" if table is None else table.fault_of(self._broker.topology, queue, envelope)
 
     async def _reject(self, delivery: Delivery, fault: str) -> bool:
-        """Keep a message that its sender had no right to send as a dead letter; do not answer the sender."""
+        """Store a message that its sender had no right to send as a dead letter, without a reply."""
         self._broker.reply_queue.not_entitled += 1
         return await self._give_up(delivery, f"not entitled: {fault}")
 
@@ -308,7 +308,7 @@ class Worker:
         is_relayed = sender is not None and sender.relays
         try:
             if is_relayed and not self._service.hints_only and not self._is_owed(message.envelope):
-                # A late copy of what has been handled is harmless, and its row may have been deleted since.
+                # A late copy of a handled message is harmless, and its row may have been deleted since.
                 message.refuse_repetition()
                 raise NotEntitled(f"{message.sender} says what is not in the outbox")
             if handler.admit is not None:
@@ -324,17 +324,17 @@ class Worker:
             return handle(OBSOLETE, body, message)
 
     def _is_owed(self, envelope: Envelope) -> bool:
-        """Return True if the message is in an outbox: in this database's, or by its proof in another's."""
+        """Return True if the message is in this database's outbox or, as its proof says, in another's."""
         return is_proven(envelope) or self._outbox_model.holds(envelope, self._database)
 
     async def _publish_all(self, outgoing: list[Outgoing]) -> bool:
-        """Return True unless a message was left that only a redelivery could send with its secret.
+        """Publish messages. Return False if one was left that only a redelivery can send with its secret.
 
         Any other message that could not be published is left to the relay. Raises ``django.db.Error`` if that
         fails: the redelivery then publishes everything.
         """
         if len(outgoing) == 1:
-            # Usually a reply or the next command, which needs no task of its own.
+            # Usually a reply or the next command. A single one needs no task of its own.
             is_gone = [await self._publish(outgoing[0])]
         else:
             is_gone = await asyncio.gather(*(self._publish(message) for message in outgoing))
@@ -375,7 +375,7 @@ class Worker:
         return True
 
     async def _give_up(self, delivery: Delivery, reason: str) -> bool:
-        """Publish a dead letter of our own before the broker's limit is reached; it has no sealed secret."""
+        """Publish a dead letter before the broker's limit is reached, because ours has no sealed secret."""
         log.error("dead letter", service=self._service.name, queue=delivery.queue, reason=reason)
         tallies.dead_letters.add(self._service.name)
         await self._broker.publish(
@@ -387,7 +387,7 @@ class Worker:
         return True
 
     def _refuse(self, envelope: Envelope, reason: str) -> None:
-        """Reply to the sender of a malformed message that nothing has been done, if it waits for a reply."""
+        """Reply to the sender of a malformed message, if it waits for a reply, that nothing has been done."""
         if not envelope.reply_to or envelope.type == REPLY:
             return
         reply = Envelope(

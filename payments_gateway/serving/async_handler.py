@@ -2,8 +2,8 @@
 
 Django's own ASGI handler gives every request a thread until it ends, for its request signals, each stock
 middleware and the closing of the response. A thousand held requests would need a thousand threads. This
-handler uses none. In return these requests have no session, no user and no messages, and database work is
-done only by ``messaging.concurrency.database.in_thread``, which returns its connection.
+handler uses none. Its requests have no session, no user and no messages, and use the database only through
+``messaging.concurrency.database.in_thread``, which returns the connection.
 """
 
 import asyncio
@@ -53,13 +53,12 @@ WATCH_AFTER_SECONDS = 0.05
 class HeldRequestHandler(UnreadableRefused):
     """A handler that runs asynchronous views behind three middlewares that stay on the event loop.
 
-    The middlewares are called as plain functions in one coroutine. Django would have two coroutines for each
-    middleware, all of which would wait with every request. The settings' middleware serves all other
-    requests.
+    The middlewares are called as plain functions in one coroutine. Django would keep two coroutines for each
+    middleware while a request waits. The middleware in the settings serves all other requests.
 
     ``guard`` is the application's own middleware: it answers refused requests, and may refuse others.
-    ``scrub`` takes secrets out of an address that is written into the log. ``describe`` returns what lines of
-    the log tell about a request.
+    ``scrub`` takes secrets out of an address that is written into the log. ``describe`` returns the facts
+    about a request for its log lines.
     """
 
     def __init__(
@@ -119,8 +118,8 @@ class HeldRequestHandler(UnreadableRefused):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, whose view ``ConcurrencyLimit`` has looked up.
 
-        ``BodyLimit`` passes its body on in one piece. If the client disconnects, the wait is cancelled, but
-        never the work.
+        ``BodyLimit`` passes the body on in one piece. If the client disconnects, the request's wait is
+        cancelled, and never the work that it waits for.
         """
         message = await receive()
         if message["type"] == "http.disconnect":
@@ -134,7 +133,7 @@ class HeldRequestHandler(UnreadableRefused):
             return
         request.resolver_match = scope[MATCH]
         request._body = body  # otherwise Django would copy it out of a stream
-        del message  # a variable here would live until the answer comes
+        del message  # the variable would live until the request is answered
         work.begin(RequestWork(request, self._describe))
         watch = _Watch(scope, receive)
         try:
@@ -147,7 +146,7 @@ class HeldRequestHandler(UnreadableRefused):
         except asyncio.CancelledError:
             if watch.has_left:
                 departures.add(scope[MATCH].view_name)
-            # The server, for example, may have cancelled this task at the same moment.
+            # Something else, for example the server, may have cancelled this task at the same moment.
             if not watch.has_left or watch.task.uncancel():
                 raise
         finally:
@@ -180,7 +179,7 @@ async def _send(response: HttpResponse, request: HttpRequest, scope: Scope, send
 
 
 def _headers_of(response: HttpResponse, request: HttpRequest) -> tuple[tuple[Header, ...], list[Header]]:
-    """Return the encoded headers that many responses have, and those of this one alone."""
+    """Return the encoded headers in two parts: those that many responses share, and the others."""
     headers = [(b"Set-Cookie", cookie.OutputString().encode("ascii")) for cookie in response.cookies.values()]
     if is_for_programs(request.resolver_match):
         headers.append((b"Request-Id", request_id_of(request).encode("ascii")))
@@ -191,7 +190,7 @@ def _headers_of(response: HttpResponse, request: HttpRequest) -> tuple[tuple[Hea
     return (), [*_encoded(given, policy), *headers]
 
 
-# Other responses have headers that do not repeat, such as an address.
+# Other responses have headers with values that rarely repeat, such as an address.
 @lru_cache(maxsize=256)
 def _usual(given: tuple[tuple[str, str], ...], *, is_tls: bool) -> tuple[Header, ...]:
     return tuple(_encoded(given, ContentSecurity()))
@@ -204,15 +203,15 @@ def _encoded(given: tuple[tuple[str, str], ...], policy: ContentSecurity) -> Ite
 
 
 def _unreachable(request: HttpRequest) -> HttpResponseBase:
-    """Stand in for the next handler of a middleware whose hooks are called directly. Nothing calls this."""
+    """Stand in for the next handler of middlewares, whose methods are called directly. It never runs."""
     raise NotImplementedError
 
 
 class _Watch:
     """A watch that cancels the current task when its client disconnects.
 
-    Our own server calls back. With any other server, a task waits for the message; it starts late, because
-    most requests are answered before that.
+    Our own server calls back. With any other server, a task waits for the message of the disconnection. It
+    starts late, because most requests are answered before.
     """
 
     def __init__(self, scope: Scope, receive: Receive) -> None:

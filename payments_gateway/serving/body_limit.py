@@ -1,4 +1,4 @@
-"""Limits on the size of a request's body and on the time to read it, applied before it is written to disk.
+"""Limits on the size of a request's body and on the time to read it, applied before it is spooled.
 
 Django's ASGI handler spools a whole body before any middleware runs, without a limit of size or time.
 """
@@ -10,18 +10,18 @@ from payments_gateway.serving.problems import MALFORMED, TOO_LARGE, TOO_SLOW, Re
 from payments_gateway.serving.process.graceful_shutdown import drain
 from payments_gateway.serving.scope import ARRIVED, REFUSED, Application, Message, Receive, Scope, Send
 
-# The additional time that a body may take when the process is about to end.
+# The additional time that a body gets when the process is about to end.
 LAST_SECONDS = 1.0
 
 
 class BodyLimit:
     """A middleware that reads every request's body: at most ``max_bytes``, within ``read_seconds``.
 
-    A body may also take no longer than ``conf.body_grace_seconds`` plus the time that it needs at
+    A body also has to arrive within ``conf.body_grace_seconds`` plus its time at
     ``conf.body_bytes_per_second``.
 
-    A refused body is replaced by an empty one, and the refusal is stored in the scope. The middleware inside
-    makes the answer from it, so that all answers look alike. A client that disconnects early gets none.
+    A refused body is replaced by an empty one, and the refusal is stored in the scope. The inner middleware
+    answers with that refusal, so that all answers look alike. A client that disconnects early gets no answer.
     """
 
     def __init__(self, application: Application, *, max_bytes: int, read_seconds: float) -> None:
@@ -56,7 +56,7 @@ class BodyLimit:
         return await self._read_in_time(receive) if arrived is None else self._taken(arrived)
 
     def _taken(self, arrived: bytearray) -> bytes:
-        """Return the body that has arrived. The server keeps no copy of it."""
+        """Return the body that has arrived, and take it from the server, which keeps no copy."""
         if len(arrived) > self._max_bytes:
             raise RefusedError(TOO_LARGE)
         body = bytes(arrived)
@@ -97,7 +97,7 @@ class _Pace:
         limit.reschedule(self._at(0))
 
     def has_come_to(self, received: int) -> None:
-        """Extend the limit for the bytes received, unless the shutdown has shortened it."""
+        """Extend the limit by the time for the bytes received, unless the shutdown has shortened it."""
         if not drain.has_begun and not self._limit.expired():
             self._limit.reschedule(self._at(received))
 
@@ -107,13 +107,13 @@ class _Pace:
 
 def _declared_length(scope: Scope) -> int | None:
     """Return the Content-Length, 0 if there is none, or None if it is not a number."""
-    # A dictionary is faster than a loop. Of two headers, the server has refused the second.
+    # A dictionary is faster than a loop. The server has refused requests that have a header twice.
     value: bytes = dict(scope["headers"]).get(b"content-length", b"0")
     return int(value) if value.isdigit() else None
 
 
 class _Replay:
-    """A ``receive`` that yields the body once, then the disconnection. A closure would be larger."""
+    """A ``receive`` that returns the body once, then the disconnection. A closure would be larger."""
 
     __slots__ = ("_message", "_receive")
 
@@ -131,7 +131,7 @@ class _Replay:
 
 
 def _closing(send: Send) -> Send:
-    """Return a ``send`` that closes the connection, which is unusable because a refused body is unread."""
+    """Return a ``send`` that closes the connection, which is unusable because the refused body is unread."""
 
     async def send_and_close(message: Message) -> None:
         if message["type"] == "http.response.start":

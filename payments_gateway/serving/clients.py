@@ -1,4 +1,4 @@
-"""Clients: the identity under which each is counted, and the count."""
+"""Clients: the name under which each one is counted, and the count."""
 
 from ipaddress import AddressValueError, IPv4Address, IPv6Address, IPv6Network
 
@@ -6,7 +6,7 @@ from messaging import tallies
 from payments_gateway.serving.problems import FULL, TOO_MANY, Problem
 from payments_gateway.serving.scope import Scope
 
-# RFC 6052, section 2.1: the last four bytes are the IPv4 address of a client of a site that has IPv6 only.
+# RFC 6052, section 2.1: the last four bytes are the IPv4 address of a client in a network that has only IPv6.
 _NAT64 = IPv6Network("64:ff9b::/96")
 
 
@@ -18,7 +18,7 @@ def client_of(scope: Scope) -> str:
 def network_of(address: str) -> str:
     """Return the identity of a client for counting: an IPv4 address, or the /64 network of an IPv6 address.
 
-    The rest of an IPv6 address is the client's own choice (RFC 4291, section 2.5.4).
+    The client chooses the rest of an IPv6 address itself (RFC 4291, section 2.5.4).
     """
     if ":" not in address:
         return address
@@ -36,7 +36,7 @@ def embedded_ipv4(address: IPv6Address) -> IPv4Address | None:
 
 
 class ClientCounter:
-    """A count of the admitted clients, in total and by client. A client that has left takes no memory.
+    """A count of the admitted clients, in total and for each client. Clients without entries take no memory.
 
     ``limit`` is the name of the limit, under which refusals are counted.
     """

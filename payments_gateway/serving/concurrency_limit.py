@@ -1,8 +1,8 @@
 """Limits on the requests and WebSockets that one process holds at once, in total and for each client.
 
-Each one is counted before its body is read and before any look-up in the database, so that refusing it costs
-next to nothing and does not slow down those already admitted. Counting takes constant time, however many are
-held.
+A request is counted before its body is read and before the database is used, so that a refusal costs next to
+nothing, and does not slow down the requests that were admitted. Counting takes constant time, however many
+requests are held.
 """
 
 import json
@@ -17,10 +17,9 @@ from payments_gateway.serving.views import is_held, resolve
 class ConcurrencyLimit:
     """A middleware that admits held requests and handshakes up to the limits in the settings.
 
-    It is the outermost one, and looks up the view of every request's address, for itself and for all others.
-    A refused request is passed on with the refusal in its scope, from which the middleware inside makes the
-    answer. A refused handshake is answered here (ASGI's extension "WebSocket Denial Response", or 403 without
-    it).
+    It is the outermost one, and looks up the view of every request's address for all handlers. A refused
+    request is passed on with the refusal in its scope, and the inner middleware answers it. A refused
+    handshake is answered here (ASGI's extension "WebSocket Denial Response", or 403 without it).
     """
 
     def __init__(self, application: Application) -> None:
@@ -52,7 +51,7 @@ class ConcurrencyLimit:
 
 
 async def _refuse_handshake(scope: Scope, problem: Problem, receive: Receive, send: Send) -> None:
-    await receive()  # the handshake itself
+    await receive()  # the handshake itself, not the messages after it
     if "websocket.http.response" not in (scope.get("extensions") or {}):
         await send({"type": "websocket.close"})
         return

@@ -1,11 +1,11 @@
 """Signals about the requests that run on the event loop, for metrics, tracing and logs.
 
-Django's own ``request_started`` and ``request_finished`` are not sent for these requests: their receivers, of
-which Django itself connects some, are written for requests that have a thread and a database connection.
+Django's own ``request_started`` and ``request_finished`` are not sent for these requests: their receivers,
+some of them Django's, expect a thread and a database connection.
 
-Receivers are plain functions that are called on the event loop, so they must not block. An error in one is
-logged, and changes nothing else. Without a receiver, a request is not even timed. A view's own exception is
-reported by Django's ``got_request_exception``, as for all other requests.
+Receivers are plain functions that are called on the event loop, so they must not block. An error in a
+receiver is logged, and changes nothing else. Without receivers, requests are not timed. A view's own
+exception is reported by Django's ``got_request_exception``, as for all other requests.
 """
 
 from collections.abc import Callable, Iterator
@@ -20,7 +20,7 @@ from django.http import HttpRequest, HttpResponse
 
 
 class LoopSignal(Signal):
-    """A signal that is sent on the event loop without waiting for its receivers. Its sender is the view."""
+    """A signal that is sent on the event loop, to plain functions. Its sender is the view."""
 
     def connect(self, receiver: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
         """See Signal. Raises TypeError for a coroutine function."""
@@ -32,14 +32,14 @@ class LoopSignal(Signal):
 # Sent with ``request``, whose ``resolver_match`` names the view and its arguments.
 held_request_started = LoopSignal()
 # Sent with ``request``, ``response``, ``error`` and ``seconds``, the time since the start. ``response`` is
-# None if none was made. ``error`` is None if the response was sent, and an ``asyncio.CancelledError`` if the
-# client has left.
+# None if there is none. ``error`` is None if the response was sent, and an ``asyncio.CancelledError`` if the
+# client disconnected.
 held_request_finished = LoopSignal()
 
 
 @dataclass
 class Exchange:
-    """A request's response, as soon as there is one."""
+    """The response to a request; None until there is one."""
 
     response: HttpResponse | None = None
 

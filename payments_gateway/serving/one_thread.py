@@ -1,8 +1,8 @@
-"""A middleware that keeps the settings' whole middleware chain in one thread.
+"""A middleware that keeps all the middleware of the settings in one thread.
 
-Django adapts a chain wherever it changes between functions and coroutines. Its own middleware can be either.
-As a coroutine, each of them switches to a thread and back before a view, and again after it. This middleware
-is the innermost one and a plain function, so Django switches only once, before the first middleware.
+Django adapts a chain wherever it changes between functions and coroutines. Its own middleware supports both;
+as coroutines, each would switch to a thread and back before a view, and again after it. This middleware is
+the innermost one and a plain function, so Django switches only once, before the first middleware.
 """
 
 from collections.abc import Callable

@@ -1,15 +1,15 @@
 """Queues for the admission of requests that take a thread: one for log-ins, one for all other pages.
 
-Django gives each of these requests a thread, and the thread takes a database connection. Without a limit, a
-burst of them would take all threads and connections from held requests. Requests therefore wait on the
-event loop before Django takes a thread, and a request that finds its queue full is refused at once.
+Django gives each of these requests a thread, which takes a database connection. Without a limit, a burst of
+such requests would take all threads and connections, and leave none to held requests. Requests therefore wait
+on the event loop before Django takes a thread, and a request that finds its queue full is refused at once.
 
 Hashing a password is slow by design: it keeps a processor busy for a part of a second and takes 16 MB.
 Log-ins therefore have a queue of their own.
 
-Strangers from many networks can fill a queue. A request to the back office from a browser or a network in
-which staff have logged in before is therefore counted separately. However many strangers wait, it gets a
-slot, and its turn comes after the requests that already wait.
+Attackers from many networks can fill a queue. So a request to the back office from a browser or a network in
+which staff have logged in before is counted separately. It gets a slot however many unknown clients wait, and
+runs after the requests that already wait.
 """
 
 import asyncio
@@ -37,7 +37,7 @@ from payments_gateway.serving.scope import MATCH, REFUSED, Application, Receive,
 from payments_gateway.serving.security.unreadable import UnreadableRefused
 from payments_gateway.serving.tallies import answers
 
-# The key of an admitted request's slot in its scope.
+# The key in a request's scope under which its slot is.
 SLOT = "serving.slot"
 
 
@@ -58,7 +58,7 @@ class Limits:
 class AdmissionQueue:
     """The waiting and the running requests.
 
-    Strangers and known clients are counted separately, each up to the limits.
+    Known and unknown clients are counted separately, each up to the limits.
     """
 
     name: str
@@ -100,7 +100,7 @@ pages = AdmissionQueue(
 
 @dataclass
 class Slot:
-    """The slot of one admitted request in a queue. A second ``leave`` does nothing."""
+    """The place of one admitted request in a queue. Further calls of ``leave`` do nothing."""
 
     queue: AdmissionQueue
     client: str
@@ -117,9 +117,9 @@ class Slot:
 class PageHandler(UnreadableRefused):
     """A handler that admits requests up to the limits in the settings, and runs a limited number at once.
 
-    ``refuse`` answers a request whose scope has the reason for its refusal. Django's own handler would switch
-    to a thread five times for that, which costs as much as a short page. ``is_known`` returns True if a
-    request for the admin comes from a browser or a network in which staff have logged in before.
+    ``refuse`` answers a request whose scope contains the reason for its refusal. Django's own handler would
+    switch to a thread five times, which costs as much as a short page. ``is_known`` returns True if a request
+    for the admin comes from a browser or a network in which staff have logged in before.
     """
 
     def __init__(
@@ -135,9 +135,9 @@ class PageHandler(UnreadableRefused):
         self._describe = describe
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request, or have it refused."""
+        """Answer one request, or refuse it."""
         match: ResolverMatch | None = scope.get(MATCH)
-        # An error page of an address without a view is made by Django's own handler.
+        # Django's own handler makes the error page for an address without a view.
         refuse = super().__call__ if match is None else self._refuse
         if REFUSED in scope:
             await refuse(scope, receive, send)
@@ -156,7 +156,7 @@ class PageHandler(UnreadableRefused):
             slot.leave()
 
     async def _is_of_staff(self, scope: Scope) -> bool:
-        # Django makes its own request later, with the body.
+        # This request is only for the check; Django makes another one, with the body.
         request, _ = self.create_request(scope, BytesIO())
         return request is not None and await self._is_known(request)
 

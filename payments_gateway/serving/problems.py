@@ -7,7 +7,8 @@ from typing import Any
 import structlog
 from django.http import HttpRequest, HttpResponse
 
-# That of ``django.utils.translation`` would read the settings, which are being made when this is imported.
+# ``django.utils.translation`` has the same function, but reads the settings, which are not complete when this
+# is imported.
 from django.utils.translation.trans_real import gettext_noop as _
 
 from payments_gateway.serving.conf import conf
@@ -87,7 +88,7 @@ FULL = Problem(
 
 
 def document_of(problem: Problem) -> dict[str, Any]:
-    """Return the problem's members (RFC 9457, section 3.1)."""
+    """Return the members of the problem's document (RFC 9457, section 3.1)."""
     return {
         "type": f"{conf.problem_types}{problem.code}",
         "title": problem.title,
@@ -97,13 +98,13 @@ def document_of(problem: Problem) -> dict[str, Any]:
 
 
 def refuse(response: HttpResponse, problem: Problem, *fields: str) -> HttpResponse:
-    """Return the response, marked with the reason of the refusal and the fields at fault, for the log."""
+    """Return the response, marked for the log with the reason of the refusal and the fields at fault."""
     response.refusal = ": ".join(filter(None, [problem.code, ", ".join(fields)]))  # type: ignore[attr-defined]
     return response
 
 
 def sent_by(request: HttpRequest, **sender: object) -> None:
-    """Store the sender of a program's request, so that a log line about its refusal can name the sender."""
+    """Store the sender of a program's request, so that a log line about a refusal can name the sender."""
     request.sender = sender  # type: ignore[attr-defined]
 
 
@@ -122,9 +123,9 @@ def log_refusal(request: HttpRequest, response: HttpResponse, path: str) -> None
 
 
 def request_id_of(request: HttpRequest) -> str:
-    """Return the id of a program's request, which its response, its problem and log lines have.
+    """Return the id of a program's request, which is in its response, its problem and its log lines.
 
-    It is made here and never taken from the request, so that nobody can write into the log with it.
+    The id is made here and never taken from the request, so that no client can write text into the log.
     """
     known: str | None = getattr(request, "request_id", None)
     if known is None:
@@ -133,5 +134,5 @@ def request_id_of(request: HttpRequest) -> str:
 
 
 def new_request_id() -> str:
-    """Return the id of a request that has none yet."""
+    """Return an id for a request that has none yet."""
     return f"req_{secrets.token_hex(12)}"

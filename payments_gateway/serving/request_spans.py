@@ -1,4 +1,4 @@
-"""The span of a request (``messaging.traces``). Neither its address, query, headers nor body are recorded."""
+"""The span of a request (``messaging.traces``), without its address, query, headers or body."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,8 +17,9 @@ SAFE = ("GET", "HEAD", "OPTIONS")
 def request_span(request: HttpRequest, describe: Describe) -> Iterator[traces.Span]:
     """Record the span of a request. ``describe`` may name the request's ``subject``.
 
-    A request that may change its subject belongs to the subject's trace. Others, of which there may be any
-    number, have traces of their own, which are linked to it. What a client says of a trace is not used.
+    The span of a request that may change its subject is in the subject's trace. Other requests, of which
+    there may be any number, have traces of their own, with links to that trace. A trace that the client names
+    is ignored.
     """
     match = request.resolver_match
     attributes: dict[str, traces.Value] = {"http.request.method": request.method or ""}

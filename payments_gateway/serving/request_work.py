@@ -1,4 +1,4 @@
-"""A request, as the lines of its log tell it."""
+"""The work of answering a request, for its log lines."""
 
 from collections.abc import Callable, Mapping
 
@@ -11,7 +11,7 @@ Describe = Callable[[HttpRequest], Mapping[str, object]]
 
 
 class RequestWork(Work):
-    """The answering of one request. ``describe`` returns what the application knows about it."""
+    """The answering of one request. ``describe`` returns what the application knows about the request."""
 
     __slots__ = ("_describe", "_request")
 

@@ -13,11 +13,12 @@ Application = Callable[[Any, Any, Any], Awaitable[None]]  # frameworks disagree 
 MATCH = "serving.match"
 # The ``Problem`` for which the request is refused, so that its body is not read. The application answers it.
 REFUSED = "serving.refused"
-# The whole body, a ``bytearray``, if the server has it before the application begins. Its reader empties it.
+# The whole body, a ``bytearray``, if it arrived before the application begins. The reader empties it.
 ARRIVED = "serving.arrived_body"
-# A list of callbacks that the server calls when the client disconnects. A request removes its own in the end.
+# A list of callbacks that the server calls when the client disconnects. A request removes its own callback
+# when it ends.
 WHEN_LEFT = "serving.when_left"
-# An ``Answer`` of the server.
+# The server's ``Answer``.
 ANSWER = "serving.answer"
 Header = tuple[bytes, bytes]
 
@@ -25,7 +26,7 @@ Header = tuple[bytes, bytes]
 class Answer(Protocol):
     """Send a whole response at once, with its Content-Length. Return False if that is not possible.
 
-    The ``usual`` headers come before the others. They are those that many responses have.
+    The ``usual`` headers, which many responses have, come before the others.
     """
 
     def __call__(

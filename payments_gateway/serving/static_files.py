@@ -1,4 +1,4 @@
-"""Static files, directly from each application's folder, with the headers that all responses have."""
+"""Static files, read directly from each application's folder, with the headers that all responses have."""
 
 from pathlib import Path
 
@@ -16,12 +16,12 @@ THREADS = 4
 
 
 def use_few_threads() -> None:
-    """Limit the threads that read files for this event loop."""
+    """Limit the number of threads that read files for this event loop."""
     current_default_thread_limiter().total_tokens = THREADS
 
 
 class StaticFilesOfApplications:
-    """A server of every application's folder ``static``, without collecting the files before a start."""
+    """A server of the folder ``static`` of every application. The files need not be collected first."""
 
     def __init__(self) -> None:
         folders: list[str | tuple[str, str]] = [

@@ -1,7 +1,7 @@
 """Marks that say how a view is run, and the look-up of the view that has a request's address.
 
-A mark is an attribute of the view, which decorators made with ``functools.wraps`` pass on. A view without a
-mark is a page: it is run by Django's own request cycle, behind the settings' middleware, and takes a thread.
+A mark is an attribute of the view, which decorators made with ``functools.wraps`` copy. A view without a mark
+is a page: it is run by Django's own request cycle, behind the settings' middleware, and takes a thread.
 """
 
 from collections.abc import Awaitable, Callable
@@ -16,13 +16,13 @@ from payments_gateway.serving.scope import MATCH, Scope
 
 V = TypeVar("V", bound=Callable[..., Awaitable[Any]])
 
-# Results for longer paths are not cached. Longer paths of an application contain tokens and are requested
-# once; any other long path may be invented.
+# Longer paths are not cached: those of our pages contain tokens and are requested once, and any others may be
+# invented.
 LONGEST_KEPT_PATH = 80
-# No view has a longer path. The longest, with a token or a row's key, have about 200 characters. Comparing a
+# No view has a longer path. The longest, with a token or a row's key, have about 200 characters. To compare a
 # path of the largest size with all patterns would take the event loop several milliseconds.
 LONGEST_PATH = 512
-# The part of it that is taken from the end of a longer one. It has the last names of an address of the API,
+# The part that is taken from the end of a longer path. It contains the last names in an address of the API,
 # such as /refund, which choose the view.
 LONGEST_END = 64
 
@@ -30,8 +30,8 @@ LONGEST_END = 64
 def held(view: V) -> V:
     """Run an asynchronous view on the event loop, and count its requests in the concurrency limit.
 
-    The view may wait for long: meanwhile it holds no thread and no database connection. It has no session, no
-    user and no messages. It returns a whole response, and does database work in
+    The view may wait for long, and holds no thread and no database connection meanwhile. It has no session,
+    no user and no messages. It returns a whole response, and does database work in
     ``messaging.concurrency.database.in_thread``.
     """
     view.is_held = True  # type: ignore[attr-defined]
@@ -39,7 +39,7 @@ def held(view: V) -> V:
 
 
 def on_event_loop(view: V) -> V:
-    """Run an asynchronous view as a held one, without counting its requests."""
+    """Run an asynchronous view on the event loop as ``held`` does, without counting its requests."""
     is_asynchronous: bool = iscoroutinefunction(view)
     if not is_asynchronous:
         raise TypeError(f"{view!r} would block the event loop: it is no coroutine function.")
@@ -48,28 +48,28 @@ def on_event_loop(view: V) -> V:
 
 
 def for_programs(view: V) -> V:
-    """Have the view's refusals and errors answered with problem documents, whatever the client prefers."""
+    """Answer the view's refusals and errors with problem documents, whatever the client prefers."""
     view.is_for_programs = True  # type: ignore[attr-defined]
     return view
 
 
 def csrf_exempt(view: V) -> V:
-    """Let another site post to an asynchronous view. Django's decorator would add a coroutine of its own."""
+    """Let another site post to an asynchronous view. Django's decorator would add another coroutine."""
     view.csrf_exempt = True  # type: ignore[attr-defined]  # what CsrfViewMiddleware looks for
     return view
 
 
 def for_unknown_addresses(view: V) -> V:
-    """Mark the view of addresses that no other view has, so that they are neither cached nor redirected to.
+    """Mark the view of all unknown addresses, so that matches are not cached, and no redirect leads to it.
 
-    Django marks the admin's own such view in the same way (``no_append_slash``).
+    Django marks such a view of the admin in the same way (``no_append_slash``).
     """
     view.should_append_slash = False  # type: ignore[attr-defined]
     return view
 
 
 def is_ours(match: ResolverMatch) -> bool:
-    """Return False if the view answers addresses that no other view has."""
+    """Return False if the view is the one for unknown addresses."""
     return bool(getattr(match.func, "should_append_slash", True))
 
 
@@ -91,7 +91,7 @@ def is_for_programs(match: ResolverMatch | None) -> bool:
 def resolve(scope: Scope) -> ResolverMatch | None:
     """Look up the view of a request's address, and keep the match in the request's scope.
 
-    Return None, and keep nothing, if no view has the address, or if the address is that of a static file.
+    Return None, and keep nothing, for an address without a view and for that of a static file.
     """
     path: str = scope["path"].removeprefix(scope.get("root_path", ""))  # as in ASGIRequest
     if path.startswith(conf.static_path):
@@ -107,9 +107,9 @@ def resolve(scope: Scope) -> ResolverMatch | None:
 def look_up(path: str) -> ResolverMatch:
     """Return the match of a path below the script's prefix. Raises ``Resolver404``.
 
-    Matches are cached, because pages that poll repeat the same addresses; those of unknown addresses are not,
-    because anybody can invent any number of them. A path that is too long for any view is looked up by its
-    beginning and its end, with which it has the same view as any other unknown address there.
+    Matches are cached, because pages that poll repeat the same addresses. Those of unknown addresses are not,
+    because anybody can invent any number of them. A path that is too long for any view is shortened to its
+    beginning and its end, which lead to the view for unknown addresses of the same part of the site.
     """
     if len(path) > LONGEST_PATH:
         path = path[: LONGEST_PATH - LONGEST_END] + path[-LONGEST_END:]
@@ -136,5 +136,5 @@ def _look_up_again(resolver: URLResolver, path: str) -> ResolverMatch:
     match = resolver.resolve(path)
     if not is_ours(match):
         raise _UnknownAddress(match)
-    match.tried = None  # the patterns compared before, which only Django's debug page shows
+    match.tried = None  # the patterns that were compared, which only Django's debug page shows
     return match

@@ -26,7 +26,7 @@ from sandbox.notifications.outgoing import Outgoing
 from sandbox.scenarios import FRICTIONLESS, Outcome
 from sandbox.traits import Trait, drawn, happens, named_by
 
-# Orders of a list that are in memory with all their entries.
+# The most orders of a list that are in memory at once with all their entries.
 READ_AT_ONCE = 500
 WINDOW_CODES = {"250x400": "01", "390x400": "02", "500x600": "03", "600x400": "04", "fullPage": "05"}
 MACHINE_COOKIES = ("machine", "node", "WPG-NODE", "mch.id")
@@ -37,11 +37,11 @@ OTHER_ECI = {"Y": "05", "A": "06", "U": "07"}
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """A first message. `amount` is in minor units; `wants_3ds` means that it carries 3-D Secure data.
+    """The first message about an order. `amount` is in minor units; with `wants_3ds` it has 3-D Secure data.
 
-    `mandates_challenge` means that the merchant does not want a frictionless authentication. `makes_token`
-    means that the card is to be kept for `shopper`, `captures` that the sum is captured once authorised.
-    `pays_out` means that the sum goes to the cardholder, without an earlier payment.
+    With `mandates_challenge`, the merchant demands a challenge. With `makes_token`, the card is saved for
+    `shopper`. With `captures`, the sum is captured once it is authorised. With `pays_out`, the sum goes to
+    the cardholder, without an earlier payment.
     """
 
     order_code: str
@@ -95,10 +95,10 @@ class Acquirer:
         return order
 
     def shown(self, order_code: str) -> Order:
-        """Return an order as inquiries show it, from a copy of the books.
+        """Return an order as inquiries show it, from a delayed copy of the books.
 
-        Raises RequestRefused (5) as `order` does. For half of the orders that the copy lacks, the text
-        differs.
+        Raises RequestRefused (5) as `order` does. If only the copy lacks the order, half of the orders get
+        the text "not ready".
         """
         entries = self._books.entries(order_code)
         order = self._replicated(entries)
@@ -112,7 +112,7 @@ class Acquirer:
     def listed(self, since: float, until: float, most: int) -> list[Order]:
         """Return the orders submitted in a period (epoch seconds), except those in their challenge.
 
-        They are those of the copy, as in inquiries, and not many more than `most`.
+        They come from the delayed copy of the books, as in inquiries, and are not many more than `most`.
         """
         listed, last = list[Order](), 0
         while len(listed) <= most:
@@ -129,7 +129,7 @@ class Acquirer:
         return fold([entry for entry in entries if entry.at <= until])
 
     def submit(self, new: Submission) -> Order:
-        """Decide an order.
+        """Decide a new order.
 
         Raises RequestRefused: 2 token without shopper, 5 duplicate, no session or unknown brand, 7 card.
         """
@@ -140,7 +140,7 @@ class Acquirer:
         except UnreadableCard as error:
             raise RequestRefused(7, f"Invalid payment details : {error}", new.order_code) from error
         except UnknownBrand as error:
-            # The provider's own words, as activemerchant's worldpay_test.rb has them.
+            # The provider's text, as activemerchant's worldpay_test.rb has it.
             said = f"XML failed validation: Invalid payment details : {error}"
             raise RequestRefused(5, said, new.order_code) from error
         if new.wants_3ds and not new.session_id:
@@ -190,10 +190,10 @@ class Acquirer:
         return self._decide(order, outcome.authentication.status)
 
     def complete(self, order_code: str, session_id: str, cookies: list[str]) -> Order:
-        """Decide an order by the second message, after its challenge.
+        """Decide an order after its challenge, by the merchant's second message.
 
         Raises RequestRefused: 5 unknown order or wrong node, 7 wrong session or nothing left to complete. An
-        order with the trait `forgotten_after_challenge` is decided, and is answered with 7 nevertheless.
+        order with the trait `forgotten_after_challenge` is decided, and the answer is 7 nevertheless.
         """
         order = fold(self._books.entries(order_code))
         if order is None:
@@ -212,7 +212,7 @@ class Acquirer:
         return completed
 
     def _token(self, new: Submission) -> dict[str, Any]:
-        """Return the token for replies, if the merchant has asked for one; otherwise an empty mapping."""
+        """Return the details of the token for replies; empty if the merchant did not ask for one."""
         if not new.makes_token or isinstance(new.card, KeptCard):
             return {}
         scheme_transaction = self._identifier(new.order_code, "scheme").hex[:15].upper()
@@ -224,7 +224,7 @@ class Acquirer:
         return card.holder if first is None else first.holder
 
     def _outcome(self, card: Card | KeptCard, traits: list[Trait]) -> Outcome:
-        """Return the issuer's decision. It may refuse a card that was saved without a challenge."""
+        """Return the issuer's decision. The issuer may refuse a card that was saved without a challenge."""
         if "demands_first_challenge" in traits and isinstance(card, KeptCard):
             first = fold(self._books.entries(card.order_code))
             if first is None or not first.challenges:
@@ -249,7 +249,7 @@ class Acquirer:
         return self._challenge(order)
 
     def _traits(self, new: Submission) -> list[Trait]:
-        """Return an order's traits: from a knob, otherwise from the card holder's name, otherwise drawn."""
+        """Return an order's traits: from a knob, else from the card holder's name, else drawn by chance."""
         if struck := self._knobs.strike(new.order_code):
             return struck[0].traits
         named = named_by(new.card.holder)
@@ -313,10 +313,10 @@ class Acquirer:
         return self._read(order.code)
 
     def _cookies(self, order_code: str, number: int) -> str:
-        """Return the two cookies of the machine on which an order is after challenge `number`.
+        """Return the two cookies of the machine that has the order after challenge `number`.
 
-        The provider warns against assumptions about their names
-        (developer.worldpay.com/docs/wpg/reference/wpgbestpractice/), which therefore follow from the seed.
+        The provider warns against assumptions about the cookies' names
+        (developer.worldpay.com/docs/wpg/reference/wpgbestpractice/), so the names here depend on the seed.
         """
         draw = Random(f"{self._seed}:{order_code}:names of cookies")  # noqa: S311 - repeatable by design
         value = self._identifier(order_code, f"machine {number}").hex

@@ -65,7 +65,7 @@ class Bookings:
             self.carry_out(plan)
 
     def authorised(self, order: Order) -> None:
-        """Plan the end of an authorisation that expires if nothing is captured."""
+        """Plan the expiry of an authorisation that has the trait for it, in case nothing is captured."""
         if "expires" in order.traits:
             self._plans.add(Plan(order_code=order.code, kind=Kind.EXPIRED, wait="expiry"))
 
@@ -105,7 +105,7 @@ class Bookings:
     def _release_rest(self, order: Order) -> None:
         """Release the part that was not requested for capture. The last event stays that of the capture.
 
-        Of half of the orders the rest is notified as cancelled.
+        For half of the orders, a notification says that the rest was cancelled.
         """
         if order.left_to_capture <= 0:
             return
@@ -114,9 +114,9 @@ class Bookings:
             self._outgoing.announce(self._order(order.code), "CANCELLED", order.left_to_capture)
 
     def _dispute(self, order: Order, plan: Plan) -> None:
-        """Plan a request for information, the charge-back of all or a part, and perhaps the reversal.
+        """Plan a request for information, a charge-back of the whole sum or a part, and perhaps its reversal.
 
-        Between the steps that move money are those that only hold and release it.
+        Between the steps that move money are steps that only hold or release it.
         """
         steps = [Kind.INFORMATION_REQUESTED, Kind.DISPUTED_FUNDS_HELD, Kind.CHARGED_BACK]
         if "chargeback_reversed" in order.traits:
@@ -139,7 +139,7 @@ class Bookings:
     def _book(
         self, plan: Plan, amount: int, detail: Mapping[str, Any] | None = None, *, kind: Kind | None = None
     ) -> None:
-        """Settle the plan by an entry, and queue its notification; without an amount, by a lapsed entry."""
+        """Append the plan's entry to the books and queue its notification; with no amount, a lapsed entry."""
         kind = plan.kind if kind is None else kind
         if amount <= 0:
             self._books.append(plan.order_code, Kind.LAPSED, settles=plan.id)
@@ -159,10 +159,10 @@ class Bookings:
             self._outgoing.announce(order, kind.value.upper(), amount, plan.reference)
 
     def _announce_sent(self, order: Order, plan: Plan, amount: int, *, is_made: bool) -> None:
-        """Queue the event that comes before that of a refund, made or failed.
+        """Queue the event SENT_FOR_REFUND, which comes before that of a made or failed refund.
 
-        The issuer authorises some of the refunds that are made. If REFUNDED is not selected, no message says
-        that the others were made.
+        The issuer authorises some of the refunds that are made. If the account does not select the event
+        REFUNDED, no message reports the others as made.
         """
         is_authorised = is_made and happens(self._seed, order.code, f"refund {plan.reference} is authorised")
         self._outgoing.announce(
@@ -176,7 +176,7 @@ class Bookings:
     def _follow(
         self, plan: Plan, kind: Kind, wait: Wait, *, times: int = 1, amount: int = 0, **detail: bool
     ) -> None:
-        """Plan the step that follows this one."""
+        """Plan a step that follows this one."""
         self._plans.add(
             Plan(
                 order_code=plan.order_code,

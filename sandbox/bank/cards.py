@@ -1,4 +1,4 @@
-"""Decryption of cards that the encryption script sealed. Only data that a statement may show is stored.
+"""Decryption of cards that the encryption script sealed. Only data that may be shown is stored.
 
 Source for key format and claims: the provider's open-source script,
 `Worldpay/worldpay-cse-lib-javascript:worldpay-js/worldpay-cse.js`.
@@ -23,7 +23,7 @@ from sandbox.scenarios import Outcome, choose
 
 KEY_SEQUENCE = "1"
 LAST_YEAR = 9999
-# The errors of the library and of the conversions for data that a shopper may have sealed.
+# The errors that the library and the conversions raise for data that a shopper may have sealed.
 NOT_A_CARD = (JoseError, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 REGISTRY = JWERegistry(
     algorithms=["RSA1_5", "RSA-OAEP", "RSA-OAEP-256", "A256GCM"],
@@ -44,8 +44,10 @@ BRANDS = (
 
 
 class UnreadableCard(Exception):
-    """The card data cannot be decrypted, or is not that of a card. The text is the provider's own, with the
-    number masked (activemerchant, worldpay_test.rb and remote_worldpay_test.rb).
+    """The card data cannot be decrypted, or is not that of a card.
+
+    The text is the provider's own, with the number masked (activemerchant, worldpay_test.rb and
+    remote_worldpay_test.rb).
     """
 
 
@@ -54,7 +56,7 @@ class UnopenedCard(UnreadableCard):
 
 
 class UnknownBrand(Exception):
-    """The number is that of no known scheme. The text has the first six and last four digits."""
+    """The number belongs to no known scheme. The text has the first six and last four digits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,12 +106,12 @@ class Card:
 
 @cache
 def _imported(pem: bytes) -> RSAKey:
-    """Return the key pair without its check, which takes 50 ms: tests start many sandboxes."""
+    """Return the key pair without a check of it, which takes 50 ms: tests start many sandboxes."""
     return RSAKey.import_key(pem)
 
 
 class CardKey:
-    """The key pair of one sandbox, kept in a file so that it can open cards sealed before a restart."""
+    """The key pair of one sandbox, kept in a file so that cards sealed before a restart can be opened."""
 
     def __init__(self, file: Path) -> None:
         if not file.exists():
@@ -121,7 +123,7 @@ class CardKey:
 
     @property
     def seed(self) -> str:
-        """A secret that is the same as long as the key is."""
+        """A secret for drawing by chance, derived from the key. It stays the same as long as the key does."""
         return hmac.digest(self._key.as_pem(private=True), b"seed of identifiers", "sha256").hex()
 
     @property

@@ -9,7 +9,7 @@ from sandbox.changes import ChangeSignal, changed_within
 
 
 class Clearing:
-    """The clearing of bookings. Plans that a stop left open are carried out after the next start."""
+    """The execution of plans. Plans that were open when the sandbox stopped are carried out later."""
 
     def __init__(self, books: Books, plans: Plans, bookings: Bookings, changes: ChangeSignal) -> None:
         self._books = books

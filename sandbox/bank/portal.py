@@ -1,6 +1,6 @@
 """Captures, refunds and cancellations in the provider's own portal, which a user or a test starts.
 
-The merchant's staff can do there what a program could request. It has no reference of the merchant's.
+The merchant's staff can do there everything that a program could request, without a reference.
 """
 
 from typing import Annotated, Literal
@@ -15,7 +15,7 @@ from sandbox.errors import NOT_FOUND, RequestRefused
 
 
 class PortalStep(BaseModel):
-    """Something done in the portal. `amount` is in minor units; by default, it is all that is left."""
+    """An action in the portal. `amount` is in minor units; by default, it is all that is left."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -31,7 +31,7 @@ class Portal:
         self._changes = changes
 
     def take(self, step: PortalStep) -> None:
-        """Carry the step out as if it had been requested. Raises RequestRefused as for a request."""
+        """Carry the action out as if it had been requested. Raises RequestRefused as for a request."""
         order = fold(self._books.entries(step.order))
         if order is None:
             raise RequestRefused(5, NOT_FOUND, step.order)

@@ -21,10 +21,10 @@ NOT_FOUND = "Internal error: token not found"
 
 @dataclass(frozen=True, slots=True)
 class KeptCard:
-    """A card that is kept under a token. `payment` and `refusal_code` are the result of its later charges.
+    """A card that is kept under a token. `payment` and `refusal_code` are the result of later charges.
 
-    `order_code` is that of the order with which it was saved, and `name` a digest of its holder's name. If it
-    `is_challenged`, the issuer challenges a shopper who pays with it.
+    `order_code` is that of the order with which the card was saved, and `name` a digest of its holder's name.
+    If it `is_challenged`, the issuer challenges a shopper who pays with it.
     """
 
     token: str
@@ -68,10 +68,10 @@ class Tokens:
         self._life = life
 
     def issue(self, card: Card, shopper: str, scheme_transaction: str, order_code: str) -> dict[str, Any]:
-        """Keep a card, and return what a reply says of its token.
+        """Keep a card, and return the details of its token for the reply.
 
-        A card that is kept already has the same token (MATCH), for a new time and with this order. If the
-        kept one has another expiry or name, it stays as it is (CONFLICT).
+        If the same card is kept already, it keeps its token, with a new expiry and this order (MATCH). If the
+        kept card has another expiry date or name, the kept card stays as it is (CONFLICT).
 
         Raises RequestRefused (2) without a shopper.
         """
@@ -108,7 +108,7 @@ class Tokens:
         }
 
     def find(self, token: str, shopper: str) -> KeptCard:
-        """Return the card. Raises RequestRefused (1) if the token is unknown, another's, or has expired."""
+        """Return a saved card. Raises RequestRefused (1): unknown token, expired token, other shopper."""
         row = self._living(token)
         if row is None:
             raise RequestRefused(1, NOT_FOUND)
@@ -118,9 +118,9 @@ class Tokens:
         return kept
 
     def use(self, kept: KeptCard) -> None:
-        """Let a token that was used live as long as a new one, if less than half of its life is left.
+        """Renew a token that was used, if less than half of its life is left.
 
-        No reply says so (developer.worldpay.com/products/access/tokens/changelog).
+        The provider's replies do not report that (developer.worldpay.com/products/access/tokens/changelog).
         """
         row, today = self._living(kept.token), datetime.now(UTC).date()
         if row is not None and 2 * (date.fromisoformat(row["valid_until"]) - today) < self._life:
@@ -142,7 +142,7 @@ class Tokens:
         return hmac.digest(self._seed.encode(), text.encode(), "sha256").hex()
 
     def _living(self, token: str) -> Any:
-        """Return the latest row of a token; None if there is none, or if it was deleted or has lapsed."""
+        """Return the latest row of a token; None if there is none, or it was deleted or has expired."""
         row = self._connection.execute(
             "SELECT * FROM token WHERE token = ?"
             " AND NOT EXISTS (SELECT 1 FROM token_deleted WHERE token_deleted.token = token.id)"

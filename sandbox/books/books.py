@@ -69,7 +69,7 @@ class Books:
         settles: int | None = None,
         detail: Mapping[str, Any] | None = None,
     ) -> None:
-        """Write an entry; `settles` is the number of the plan that it carries out.
+        """Write an entry; `settles` is the number of the plan that this entry carries out.
 
         Raises sqlite3.IntegrityError for an order's second submission or a plan's second booking.
         """
@@ -101,8 +101,8 @@ class Books:
     ) -> dict[str, int]:
         """Return the codes of orders with the numbers of their submissions, oldest first.
 
-        The orders have this code, or a code that begins with `prefix`; an entry after `since`, in seconds
-        since the epoch; and a submission with a number greater than `after`.
+        The orders match every filter that is set: the code; a code that begins with `prefix`; an entry since
+        `since`, in seconds since the epoch. Their submissions have numbers greater than `after`.
         """
         conditions = ["kind = :submitted AND id > :after"]
         if order_code is not None:

@@ -27,14 +27,14 @@ LAST_EVENTS = {
     Kind.DISPUTED_FUNDS_RELEASED: "DISPUTED_FUNDS_RELEASED",
     Kind.DISPUTE_RESERVE_RELEASED: "DISPUTE_RESERVE_RELEASED",
     Kind.DISPUTE_EXPIRED: "DISPUTE_EXPIRED",
-    # An event that no list of the provider's has, as a new one would be.
+    # An event that the provider does not list, as if it were new.
     Kind.TELEPORTED: "TELEPORTED",
 }
 
 
 @dataclass(slots=True)
 class Challenge:
-    """One challenge. `decision` is empty until the person decides."""
+    """One challenge. `decision` is empty until the shopper decides."""
 
     transaction_id: str
     acs_transaction_id: str
@@ -50,8 +50,8 @@ class Order:
     """An order. Amounts are in minor units. `card` contains only brand, last4 and the masked number.
 
     `holder` is the card holder's name as it was sealed, and `email` the shopper's address; messages about the
-    order repeat them. `token` is what replies say of the token that was made with it. `captures` says that
-    the sum is captured once it is authorised, without a request for it.
+    order repeat them. `token` has the details of the token that was made with the order. With `captures`, the
+    sum is captured once it is authorised, without a request.
 
     `released` is the rest that the bank itself released after the capture of a part. `settled` is the
     captured sum that was settled, `commission` the bank's share of it. `charged_back` is the sum that
@@ -120,15 +120,15 @@ class Order:
 
     @property
     def told_event(self) -> str:
-        """The last event that answers name. The authorisation only stays if balances tell of the capture."""
+        """The last event in replies. With certain traits it lags behind the capture that balances show."""
         is_behind = "event_behind" in self.traits and "no_balance" not in self.traits
         return "AUTHORISED" if is_behind and self.last_event == "CAPTURED" else self.last_event
 
     @property
     def refunds_through_captured(self) -> bool:
-        """Return True if refunds are booked from the settled account to the account of captured money.
+        """Return True if refunds are booked from the settled account to that of captured money.
 
-        They add to it then, as in the provider's published example of REFUNDED.
+        The captured balance then grows by the refund, as in the provider's published example of REFUNDED.
         """
         return bool(self.settled) and "refund_through_captured" in self.traits
 
@@ -148,7 +148,7 @@ def commission_of(amount: int) -> int:
 
 
 def fold(entries: Sequence[Entry]) -> Order | None:
-    """Return the order that results from these entries, oldest first; None without a submission."""
+    """Return the order that results from its entries, oldest first; None without a submission."""
     if not entries:
         return None
     first = entries[0]
@@ -208,7 +208,7 @@ def _apply(order: Order, entry: Entry) -> None:
             if entry.detail["is_final"]:
                 order.refund_requested -= entry.amount
             else:
-                # The refund will still be made, so the sum remains unavailable for others.
+                # The refund will still be made, so its sum stays unavailable for other refunds.
                 order.refund_denied += entry.amount
         case Kind.CHARGED_BACK:
             order.charged_back += entry.amount

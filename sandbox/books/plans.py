@@ -20,7 +20,7 @@ Wait = Literal["settle", "late_booking", "settlement", "refund_again", "expiry",
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A future entry of the given `kind`. It is due `times` times the configured `wait` after `at`."""
+    """A future entry of the given `kind`. It is due at `at` plus `times` times the configured `wait`."""
 
     order_code: str
     kind: Kind
@@ -71,7 +71,7 @@ class Plans:
         return plan.at + plan.times * self._clock.seconds(self._configured[plan.wait])
 
     def bring_forward(self, order: str, seconds: float) -> None:
-        """Make the plans of the orders whose code begins with `order` due earlier."""
+        """Make all plans of the orders whose code begins with `order` due so many seconds earlier."""
         with self._connection:
             self._connection.execute(
                 "UPDATE plan SET at = at - ? WHERE substr(order_code, 1, length(?)) = ?",
@@ -79,7 +79,7 @@ class Plans:
             )
 
     def next_due(self, after: int) -> Plan | None:
-        """Return the open plan that is due first, given that none up to `after` is open."""
+        """Return the open plan that is due first. The caller knows that no plan up to `after` is open."""
         waits = {wait: self._clock.seconds(seconds) for wait, seconds in self._configured.items()}
         row = self._connection.execute(
             "SELECT * FROM plan WHERE id > :after AND NOT EXISTS"
@@ -107,8 +107,8 @@ class Plans:
         return int(count)
 
     def done_up_to(self, after: int) -> int:
-        """Return a number up to which all plans are done, given that those up to `after` are."""
-        # One statement, so that no plan can be added between two looks at the books.
+        """Return a number up to which all plans are done. The caller knows that those up to `after` are."""
+        # One statement, so that no plan can be added between two reads of the books.
         (done,) = self._connection.execute(
             "SELECT coalesce((SELECT min(id) FROM plan WHERE id > ? AND NOT EXISTS"
             " (SELECT 1 FROM entry WHERE entry.settles = plan.id)) - 1, (SELECT max(id) FROM plan), 0)",

@@ -13,7 +13,7 @@ Addresses = tuple[Any, Any]
 
 
 class Connection(HttpToolsProtocol):
-    """The server's protocol, which can be found again from the request that came over it."""
+    """The server's protocol object, which can be found from the request that came over its connection."""
 
     _open: ClassVar[dict[Addresses, asyncio.Transport]] = {}
 

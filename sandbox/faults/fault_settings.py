@@ -17,7 +17,7 @@ Milliseconds = Annotated[int, Field(ge=0, le=LONGEST_DELAY_MS)]
 
 
 class Knob(BaseModel):
-    """A knob. `times` None means until the next reset. The draws of `probability` depend only on `seed`."""
+    """A knob. `times` None means until the next reset. `seed` determines the draws for `probability`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -30,11 +30,11 @@ class Knob(BaseModel):
 
 
 class ReplyKnob(Knob):
-    """The behaviour of replies to `verb`.
+    """A knob that changes replies to `verb`.
 
     `delay_ms` is the wait before the message is acted upon. With a `spread`, it is the median of a log-normal
     delay whose logarithm has the standard deviation `spread`. `drip_ms` is the time between two bytes.
-    `account` is that of a `stray_balance`.
+    `account` is the name of the account in a `stray_balance`.
     """
 
     verb: Verb | Literal["any"]
@@ -53,7 +53,7 @@ class ReplyKnob(Knob):
 
 
 class NotificationKnob(Knob):
-    """The fate of notifications of `journal`, one type or several.
+    """A knob that changes notifications of `journal`, one type or several.
 
     `delay_ms` is the time before each of the `copies`.
     """
@@ -70,9 +70,9 @@ class NotificationKnob(Knob):
 
 
 class BookingKnob(Knob):
-    """A knob that makes received captures, or refunds, fail instead of being booked.
+    """A knob that makes accepted captures, or refunds, fail when they should be booked.
 
-    It is for orders whose code begins with `order`. The occasion is the kind of booking and the order's code.
+    It is for orders whose code begins with `order`. Its occasion is the kind of booking and the order's code.
     """
 
     fault: Literal["capture_failed", "refund_failed"]
@@ -94,7 +94,7 @@ class OrderKnob(Knob):
 
 
 class PageKnob(Knob):
-    """The behaviour of a page of the provider or issuer. `delay_ms` is the wait before it is answered."""
+    """A knob that changes a page of the provider or issuer. `delay_ms` is the wait before the answer."""
 
     page: Page
     fault: PageFault | None = None
@@ -131,7 +131,7 @@ class Knobs(Generic[K]):
         return [held.knob.model_dump(exclude_unset=True) | held.left() for held in self._held]
 
     def strike(self, occasion: str) -> tuple[K, Random] | None:
-        """Return the knob for this occasion and its source of randomness; None for the usual behaviour."""
+        """Return the knob for this occasion and its source of randomness; None if no knob takes effect."""
         for held in self._held:
             if held.knob.is_for(occasion) and held.random.random() < held.knob.probability:
                 held.strikes += 1

@@ -63,7 +63,7 @@ PageFault = Literal[
     "another_md",
     "by_get",
 ]
-# The pages of the other faults are all of them.
+# Each other fault may be set for every page.
 ONLY_AT: dict[str, Page] = {
     "no_message": "device_data",
     "status_false": "device_data",

@@ -28,7 +28,7 @@ class PageFaults:
         self._fault_record = fault_record
 
     async def strike(self, page: Page, order_code: str = "") -> PageFault | Response | None:
-        """Return the fault of a page, after its delay; a response if that is to be sent instead."""
+        """Return the fault of a page, after its delay, or a response if that is to be sent instead."""
         struck = self._knobs.strike(page)
         if struck is None:
             return None

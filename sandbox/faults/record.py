@@ -1,4 +1,4 @@
-"""The record of the faults that each order had, to explain or count them."""
+"""The record of the faults of each order, from which a test can explain or count them."""
 
 import json
 import sqlite3

@@ -1,4 +1,4 @@
-"""The issuer's access control server: the page where a person approves, fails or cancels a payment."""
+"""The issuer's access control server: the page where the shopper approves, fails or cancels a payment."""
 
 import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
@@ -55,7 +55,7 @@ class AccessControlServer:
         return self._pages.render("challenge.html", context, may_be_framed=True)
 
     async def decision(self, request: Request) -> Response:
-        """Take the person's `choice`. The first one counts; a repetition gets the same answer."""
+        """Take the shopper's `choice`. The first one counts; a repetition gets the same answer."""
         form = await read_form(request)
         found = self._find(form.get("acsTransID", ""), form.get("threeDSSessionData", ""))
         choice = form.get("choice", "")
@@ -99,7 +99,7 @@ class AccessControlServer:
 
 
 def major_units(amount: int, exponent: int) -> str:
-    """Return minor units as people write them: 1050 with exponent 2 is 10.50."""
+    """Return minor units as people write them: 1050 with exponent 2 becomes 10.50."""
     if exponent == 0:
         return str(amount)
     whole, part = divmod(amount, 10**exponent)

@@ -36,7 +36,7 @@ class ThreeDsServer:
         fault = await self._faults.strike("device_data")
         if isinstance(fault, Response):
             return fault
-        # Random, and not drawn from the seed, because two shoppers may send device data at once.
+        # Random, not drawn from the seed, because two shoppers may send device data at once.
         session_id = f"0_{secrets.token_hex(16)}"
         is_complete = fault != "status_false"
         told = {"MessageType": "profile.completed", "SessionId": session_id, "Status": is_complete}

@@ -1,6 +1,7 @@
 """Checks of the JSON Web Tokens that a merchant's server signs for device data and for the challenge.
 
-Claims: developer.worldpay.com/docs/wpg/authentication/splitauth/ . As there, any other claim is an error.
+Claims: developer.worldpay.com/docs/wpg/authentication/splitauth/ . Any other claim is an error, as it is
+there.
 """
 
 import time
@@ -58,7 +59,7 @@ def verify_challenge(token: str, configuration: Configuration) -> ChallengeReque
 
 
 def _text(claim: object) -> str:
-    """Return a claim as text. JSON can have half a character, which neither the books nor a page can have."""
+    """Return a claim as text. Raises InvalidToken for half a surrogate pair, which JSON can contain."""
     text = str(claim)
     if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
         raise InvalidToken("JWT: a claim is not text")

@@ -1,4 +1,4 @@
-"""Elements that replies and notifications share, in the order that the provider's DTD requires."""
+"""Elements that replies and notifications share, with children in the order of the provider's DTD."""
 
 import re
 from datetime import UTC, datetime
@@ -48,7 +48,7 @@ def add_date(parent: Element) -> None:
 
 
 def add_payment(parent: Element, order: Order, amount: int, last_event: str) -> None:
-    """Add a `payment` element about `amount` minor units of this order."""
+    """Add a `payment` element for `amount` minor units of this order."""
     payment = SubElement(parent, "payment")
     SubElement(payment, "paymentMethod").text = order.card["brand"]
     method = SubElement(payment, "paymentMethodDetail")
@@ -84,7 +84,7 @@ def add_payment(parent: Element, order: Order, amount: int, last_event: str) -> 
 
 
 def writable(text: str) -> str:
-    """Return any text as XML can have it: a few characters cannot be written in it."""
+    """Return a text in which the few characters that XML cannot contain are replaced."""
     return _UNWRITABLE.sub("\N{REPLACEMENT CHARACTER}", text)
 
 

@@ -1,4 +1,4 @@
-"""Write the `journal` of a notification: the bookings by account, and their references.
+"""The `journal` of a notification: the bookings by account, and their references.
 
 Account and reference types are those of the provider's DTD. Their combinations follow its published examples
 and the notifications recorded in `alphagov/pay-connector` and in platforms' issues.
@@ -18,11 +18,11 @@ REFUNDS = frozenset({"SENT_FOR_REFUND", "REFUNDED", "REFUND_FAILED"})
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """An event of an order: `amount` minor units were authorised, captured, refunded, …
+    """An event of an order, for example that `amount` minor units were captured.
 
     `reference` is the one that the merchant gave to the capture or refund. `refund_authorisation` is the
-    issuer's for a refund, or the text `null`; if it is empty, the message contains none. `last_event` is that
-    of the payment, if it is not the journal's type.
+    issuer's for a refund, or the text `null`; if it is empty, the message contains none. `last_event` is the
+    payment's, if it differs from the journal's type.
     """
 
     order: Order
@@ -50,8 +50,9 @@ def add_journal(parent: Element, event: Event) -> None:
 def _bookings(event: Event) -> Iterator[tuple[str, int, str]]:
     """Yield account, amount, and `debit` or `credit`.
 
-    An authorisation is a promise by the card's bank and a cancellation ends it, so these two have only one
-    side, as in the provider's own messages. So have charge-backs, whose other side is the card's bank.
+    An authorisation is a promise of the card's bank, and a cancellation ends the promise, so these two have
+    only one side, as in the provider's own messages. Charge-backs, too, have only one side; the other one is
+    the card's bank.
     """
     amount, merchant = event.amount, NET if event.order.settled else CAPTURED
     pending = CAPTURED if event.order.refunds_through_captured else REFUND_PENDING
@@ -83,12 +84,12 @@ def _bookings(event: Event) -> Iterator[tuple[str, int, str]]:
 
 
 def _parts(value: int) -> list[int]:
-    """Split an amount into two lines of one account, if it can be divided."""
+    """Split an amount into two lines of one account, if it is more than one minor unit."""
     return [value] if value < 2 else [value // 2, value - value // 2]
 
 
 def _references(event: Event) -> Iterator[tuple[str, str]]:
-    """Yield type and reference. Steps of a dispute have none, because no merchant requests them."""
+    """Yield type and reference. Steps of a dispute have none, because no merchant requested them."""
     order, traits = event.order, event.order.traits
     if event.journal_type in ("CAPTURED", "CAPTURE_FAILED", "SETTLED") and event.reference:
         yield "capture", event.reference

@@ -9,7 +9,7 @@ from sandbox.messages.journals import Event, add_journal
 def notice(event: Event, *, in_report: bool = False) -> bytes:
     """Return the notification of an event. The payment has the order's amount, the journal the event's.
 
-    By the provider's grammar the event may stand in a report.
+    The provider's grammar allows the event inside a report, too.
     """
     order = event.order
     root = service(order.merchant_code)

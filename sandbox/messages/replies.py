@@ -21,7 +21,7 @@ def status_reply(order: Order, acs_url: str) -> bytes:
         SubElement(details, "acsURL").text = acs_url
         SubElement(details, "payload").text = challenge.payload
     elif order.asks_for_old_authentication:
-        # As recorded in alphagov/pay-connector (3ds-response.xml). The grammar has dropped these elements.
+        # As recorded in alphagov/pay-connector (3ds-response.xml). The present grammar lacks these elements.
         request = SubElement(SubElement(status, "requestInfo"), "request3DSecure")
         SubElement(request, "paRequest").text = b64encode(order.code.encode()).decode()
         SubElement(request, "issuerURL").text = acs_url
@@ -51,10 +51,10 @@ def received_reply(order: Order, element: str, amount: int | None, indicator: st
 
 
 def modified_reply(order: Order, modification: Element) -> bytes:
-    """Return the order's status and the request, with which some accounts' modifications are answered.
+    """Return the order's status and the request, as some accounts' modifications are answered.
 
-    The payment has the order's amount, and its last event may be that of an earlier modification
-    (activemerchant, worldpay_test.rb: synchronous responses; the provider's grammar, `orderStatus`).
+    The payment has the order's amount. Its last event may be that of an earlier modification (activemerchant,
+    worldpay_test.rb: synchronous responses; the provider's grammar, `orderStatus`).
     """
     root = service(order.merchant_code)
     status = _status(SubElement(root, "reply"), order)

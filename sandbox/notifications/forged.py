@@ -36,7 +36,7 @@ PADDING = b"<!--" + b" padding" * 10_000 + b"-->"
 
 @dataclass(frozen=True, slots=True)
 class Forgery:
-    """A forgery of the true event. If it `insists`, it is posted until accepted, and holds back its line."""
+    """A false version of an event. If it `insists`, it is posted until accepted, and blocks its line."""
 
     write: Callable[[Event], bytes]
     content_type: str = XML
@@ -44,7 +44,7 @@ class Forgery:
 
 
 def _with_amount(event: Event, amount: int) -> bytes:
-    """Return a notification with another amount; also in the payment if the event concerns all of it."""
+    """Return a notification with another amount, even in the payment if the event is about all of it."""
     is_of_the_order = event.journal_type in ("AUTHORISED", "REFUSED", "ERROR", "CANCELLED")
     order = replace(event.order, amount=amount) if is_of_the_order else event.order
     return notice(replace(event, order=order, amount=amount))

@@ -31,7 +31,7 @@ class Notifier:
         self._configuration = configuration
         self._clock = clock
         self._session = requests.Session()
-        # A proxy of the developer's environment must not receive messages for this machine.
+        # A proxy in the developer's environment must not receive messages for this machine.
         self._session.trust_env = False
         self._session.verify = str(configuration.ca_file or "") or True
         self._changes = changes
@@ -54,14 +54,14 @@ class Notifier:
                     await self._pause(pending.tries, changed)
 
     async def _pause(self, tries: int, changed: asyncio.Event) -> None:
-        """Wait until the next try, which a faster clock brings forward."""
+        """Wait until the next attempt, which comes sooner if the clock is made faster."""
         since = time.monotonic()
         while (left := since + self._wait_seconds(tries) - time.monotonic()) > 0:
             changed.clear()
             await changed_within(changed, left)
 
     async def _deliver(self, pending: Pending) -> bool:
-        """Return True if this was the last try of the notification."""
+        """Deliver a notification once. Return True if no further attempt is to follow."""
         if pending.plan == "never" or (pending.plan == "first_try_lost" and not pending.tries):
             answer = LOST
         else:
@@ -71,7 +71,7 @@ class Notifier:
         return is_closed
 
     def _post(self, pending: Pending) -> str:
-        """Post a notification. Return the answer in a few words; `[OK]` only for an acceptance.
+        """Post a notification. Return a summary of the answer, which is `[OK]` only for an acceptance.
 
         The answer is read only as far as is needed to tell it from `[OK]`.
         """

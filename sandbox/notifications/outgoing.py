@@ -1,7 +1,7 @@
 """Order notifications that wait to be accepted, in two lines.
 
-Authorisations, refusals and cancellations are pushed at once. Bookings use another mechanism, so the order
-between the two is not guaranteed (developer.worldpay.com/docs/wpg/manage/). In each line the first one
+Authorisations, refusals and cancellations are pushed at once. Bookings use another line, and the order
+between the two lines is not guaranteed (developer.worldpay.com/docs/wpg/manage/). In each line the first one
 blocks.
 """
 
@@ -31,7 +31,7 @@ OPEN = (
     "line = :line AND id > :after AND NOT EXISTS"
     " (SELECT 1 FROM delivery WHERE delivery.notification = notification.id AND closed)"
 )
-# A notification that is to be overtaken is sent after a later one of its order.
+# A notification that is to be overtaken is sent after a later one of the same order.
 IS_DUE = (
     "due <= :now AND (plan <> 'after_the_next' OR due + :longest <= :now OR EXISTS"
     " (SELECT 1 FROM notification AS later JOIN delivery ON delivery.notification = later.id"
@@ -72,9 +72,9 @@ class Outgoing:
         last_event: str = "",
         delay_seconds: float = 0,
     ) -> None:
-        """Queue the notification of this event, as changed by a knob.
+        """Queue the notification of an event, as changed by a knob.
 
-        With a delay it is queued with the bookings, and does not block them before it is due.
+        A notification with a delay is queued with the bookings, and blocks them only once it is due.
         """
         event = Event(order, journal_type, amount, reference, refund_authorisation, last_event)
         true = notice(event)
@@ -141,8 +141,8 @@ class Outgoing:
         return None if due is None else float(due)
 
     def closed_up_to(self, line: Line, after: int) -> int:
-        """Return a number up to which the line's notifications are closed; those up to `after` are."""
-        # One statement, so that no notification can be added between two looks at the books.
+        """Return a number up to which the line's notifications are closed. Those up to `after` are closed."""
+        # One statement, so that no notification can be added between two reads of the books.
         (done,) = self._connection.execute(
             f"SELECT coalesce((SELECT min(id) FROM notification WHERE {OPEN}) - 1,"  # noqa: S608 - constants
             " (SELECT max(id) FROM notification), 0)",
@@ -151,7 +151,7 @@ class Outgoing:
         return int(done)
 
     def is_open(self, order_code: str) -> bool:
-        """Return True if a notification of this order has not been posted even once."""
+        """Return True if a notification of this order has never been posted."""
         (found,) = self._connection.execute(
             "SELECT EXISTS (SELECT 1 FROM notification WHERE order_code = ? AND NOT EXISTS"
             " (SELECT 1 FROM delivery WHERE delivery.notification = notification.id))",

@@ -21,14 +21,14 @@ ERROR = b'<error code="1">Internal error</error>'
 AMOUNT = re.compile(rb"<amount [^>]*/>")
 LAST_EVENT = re.compile(rb"<lastEvent>[^<]*</lastEvent>")
 SENT_FOR_AUTHORISATION = b"<lastEvent>SENT_FOR_AUTHORISATION</lastEvent>"
-# Errors after which nobody knows if the message was acted upon: the codes of the provider's grammar.
+# Errors that leave open whether the message was acted upon: codes of the provider's grammar.
 UNDECIDED = {
     "internal_error": (1, "Internal error"),
     "not_available": (8, "Payment service not available, try again later"),
     "in_progress": (9, "A request with this Idempotency-Key is in progress"),
     "three_ds_error": (13, "3DS Flex: communication error"),
     "token_error": (14, "Token service error"),
-    # Codes of what is wrong with a message, with texts of the provider's own faults.
+    # Codes for what is wrong with a message, with the texts of the provider's own errors.
     "gateway_error": (7, "Gateway error"),
     "error_occurred": (5, "The request was not completed: an internal error occurred"),
 }
@@ -58,7 +58,7 @@ class Cut(Response):
 
 
 class Drip(Response):
-    """The reply byte by byte, with `seconds` between two bytes."""
+    """The reply, byte by byte, with `seconds` between two bytes."""
 
     seconds: float
 
@@ -75,7 +75,7 @@ class Drip(Response):
 
 
 def before(knob: ReplyKnob, message: Message) -> Response | None:
-    """Return the response to send without acting on the message; None if it is to be acted upon."""
+    """Return the response to send without acting on the message; None if the message is to be acted upon."""
     match knob.fault:
         case str() as fault if fault.endswith("_before") and (error := UNDECIDED.get(fault[:-7])):
             return _refusal(message, *error)
@@ -141,7 +141,7 @@ def after(knob: ReplyKnob, message: Message, reply: Response) -> Response:
 
 
 def _as(other: Response, reply: Response) -> Response:
-    """Copy the reply's headers except its length."""
+    """Return a response with this body, and the headers of the reply except its length."""
     for name, value in reply.headers.items():
         if name == "set-cookie":
             other.headers.append(name, value)

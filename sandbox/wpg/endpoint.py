@@ -62,7 +62,7 @@ class Wpg:
         self._pages = pages
 
     async def payment_service(self, request: Request) -> Response:
-        """Answer 200 with XML, also for errors; as the real endpoint, with HTML for wrong credentials."""
+        """Answer 200 with XML, even for errors; wrong credentials get HTML, as from the real endpoint."""
         if not self._is_merchant(request.headers.get("authorization", "")):
             refusal = self._pages.render("unauthorised.html", {}, status=401)
             refusal.headers["WWW-Authenticate"] = 'Basic realm="Sandbox"'
@@ -96,7 +96,8 @@ class Wpg:
             try:
                 answer = self._act(message, request)
             except RequestRefused as error:
-                # An order's trait may book something before it raises, and that booking must be kept.
+                # An order's trait may book something before an error is raised, and that booking must be
+                # kept.
                 error.order_code = error.order_code or message.order_code
                 answer = Answer(error_reply(self._configuration.merchant_code, error))
             if key and self._deduplicates(message):
@@ -104,7 +105,7 @@ class Wpg:
         return answer
 
     def _deduplicates(self, message: Message) -> bool:
-        """Return False for a cancel, which idempotency does not cover, and for orders with the trait."""
+        """Return False for a cancel, which idempotency does not cover, and for orders with that trait."""
         order = fold(self._books.entries(message.order_code))
         return message.verb != "cancel" and (order is None or "no_deduplication" not in order.traits)
 

@@ -1,4 +1,4 @@
-"""Injection of the faults that a knob requests into the answer to a message."""
+"""Injection of faults into the answer to a message, as knobs request."""
 
 import asyncio
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from sandbox.wpg.broken_replies import after, before
 from sandbox.wpg.incoming import Message
 
 LONGEST_NOTIFICATION_WAIT_SECONDS = 10
-# Less than merchants wait for a reply, because an early notification is not a failure.
+# Less than merchants wait for a reply: an early notification must not look like a failure.
 LONGEST_EARLY_SECONDS = 2
 
 
@@ -66,7 +66,7 @@ class FaultInjection:
         return order is not None and "early_notification" in order.traits
 
     async def _notified(self, order_code: str, longest_seconds: float) -> None:
-        """Wait until the order's notifications have been posted, but not longer than `longest_seconds`."""
+        """Wait until the order's notifications have been posted, for at most `longest_seconds`."""
         until = monotonic() + longest_seconds
         with self._changes.listening() as changed:
             while self._outgoing.is_open(order_code) and (left := until - monotonic()) > 0:

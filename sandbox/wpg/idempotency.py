@@ -26,7 +26,7 @@ class AnsweredRequests:
         self._clock = clock
 
     def check(self, key: str) -> None:
-        """Check a key. Raises RequestRefused (9) if the account's arrangement does not allow it."""
+        """Check an idempotency key. Raises RequestRefused (9) if the account's arrangement forbids it."""
         if self._configuration.idempotency == "off":
             raise RequestRefused(
                 9, "Service not enabled: Idempotent requests are not enabled for this customer"
@@ -35,7 +35,7 @@ class AnsweredRequests:
             raise RequestRefused(9, "Invalid Idempotency-Key: the key must be a UUID")
 
     def recall(self, key: str, request: bytes) -> Answer | None:
-        """Return the earlier answer, or None. Raises RequestRefused (9) for the key of another request."""
+        """Return the earlier answer, or None. Raises RequestRefused (9) if another request had the key."""
         lifetime = self._clock.seconds(self._configuration.idempotency_lifetime_seconds)
         row = self._connection.execute(
             "SELECT request_sha256, reply, machine FROM answered_request"

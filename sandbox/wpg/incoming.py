@@ -1,4 +1,4 @@
-"""Read a merchant's messages into values, and refuse others with the provider's error codes."""
+"""Reading of a merchant's messages; others are refused with the provider's error codes."""
 
 import re
 from dataclasses import dataclass
@@ -17,8 +17,8 @@ from sandbox.faults.kinds import Verb
 from sandbox.wpg import validation
 
 MAX_ORDER_CODE = 64
-# The provider's plug-ins and pages contradict ISO 4217 about these currencies, so they are accepted with
-# either exponent (docs/providers.md).
+# About these currencies the provider's plug-ins and pages contradict ISO 4217, so both exponents are accepted
+# (docs/providers.md).
 _DISPUTED = "HUF IDR MGA BIF CLP DJF ISK UGX VUV"
 # Currencies whose minor unit is not a hundredth (ISO 4217).
 EXPONENTS = {
@@ -37,10 +37,10 @@ VERBS: dict[str, tuple[tuple[str, Verb], ...]] = {
 }
 
 
-# The provider also takes numbers of days, after which it captures by itself.
+# The provider also accepts a number of days, after which it captures by itself.
 CAPTURE_DELAYS = ("OFF", "DEFAULT", "0")
 ACTIONS = ("AUTHORISE", "SALE", "REFUND")
-# developer.worldpay.com/docs/wpg/hostedintegration/paymentrequests/, of the order's code.
+# The form of an order's code: developer.worldpay.com/docs/wpg/hostedintegration/paymentrequests/.
 _NOT_IN_ORDER_CODES = re.compile(r"[\s\"'<>|]")
 WITHOUT_ORDER = ("list", "delete_token")
 
@@ -81,7 +81,7 @@ def read_period(inquiry: Element) -> tuple[float, float]:
 
 
 def _read_date(date: Element | None) -> float:
-    """Read a date as UTC, because dates have no time zone in the grammar."""
+    """Return a date and time in seconds since the epoch. Dates in the grammar have no zone: UTC."""
     names = ("year", "month", "dayOfMonth", "hour", "minute", "second")
     try:
         parts = [int(date.get(name, "0")) for name in names] if date is not None else []
@@ -91,7 +91,7 @@ def _read_date(date: Element | None) -> float:
 
 
 def read_submission(order: Element, key: CardKey, tokens: Tokens) -> Submission:
-    """Read a submission. Raises RequestRefused: 1 token, 2 value, 3 amount, 5 missing data, 7 card data."""
+    """Read a first message. Raises RequestRefused: 1 token, 2 value, 3 amount, 5 missing data, 7 card."""
     if _NOT_IN_ORDER_CODES.search(order.get("orderCode", "")):
         raise RequestRefused(5, "orderCode has a blank, a quote, <, > or |")
     amount = read_amount(order)
@@ -130,7 +130,7 @@ def read_submission(order: Element, key: CardKey, tokens: Tokens) -> Submission:
 
 
 def _read_capture_delay(order: Element) -> str:
-    """Return the delay until the capture: `0`, or `OFF` if there is none without a request."""
+    """Return the delay until the capture: `0`, or `OFF` if only a request makes one."""
     delay = order.get("captureDelay", "DEFAULT").upper()
     if delay not in CAPTURE_DELAYS:
         raise RequestRefused(2, f"captureDelay {delay} is none of {', '.join(CAPTURE_DELAYS)}")
@@ -162,13 +162,13 @@ def read_amount(parent: Element) -> Amount:
 
 
 def _read_kept(details: Element | None, shopper: str, tokens: Tokens) -> KeptCard | None:
-    """Return the card that a token names; None if the message has none."""
+    """Return the saved card that a token names; None if the message has no token."""
     named = None if details is None else details.findtext("TOKEN-SSL/paymentTokenID")
     return None if named is None else tokens.find(named.strip(), shopper)
 
 
 def _opened(sealed: str, key: CardKey) -> Card:
-    """Open a card. The refusal is the provider's own, as a test of its SDK for Java expects it."""
+    """Decrypt a card. The text of a refusal is the provider's, as a test of its SDK for Java expects it."""
     try:
         return key.open(sealed.strip())
     except UnopenedCard as error:

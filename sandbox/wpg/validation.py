@@ -1,7 +1,7 @@
-"""The grammar of the messages that the sandbox speaks, by which the provider refuses all others.
+"""The grammar of the messages that the sandbox understands. The provider refuses all other messages.
 
 Elements that are not here, such as addresses and risk data, are allowed where the grammar has them, and are
-not looked into. The text of a refusal is that of juspay/hyperswitch#11660: "The content of element type …
+not checked inside. The text of a refusal is that of juspay/hyperswitch#11660: "The content of element type …
 must match …".
 """
 
@@ -44,8 +44,9 @@ _REASONS = (
 )
 _BOOLEAN = "true|false"
 _SCOPE = "tokenScope=shopper|merchant"
-# Children in their order, and attributes: `!` marks those that must be there, `:token` a text without blanks,
-# `=` the allowed values. `instrument` stands for any element, because a card has dozens of names.
+# An element has its children, in their order, and its attributes: `!` marks required ones, `:token` a text
+# without blanks, `=` the allowed values. `instrument` stands for any element, because a card has dozens of
+# names.
 GRAMMAR = {
     "paymentService": (
         "submit|modify|inquiry|reply|notify|verify",
@@ -161,7 +162,7 @@ GRAMMAR = {
 
 @dataclass(frozen=True, slots=True)
 class _Attribute:
-    """An attribute. `values` are the allowed ones; without them any text is, or any without blanks."""
+    """An attribute. `values` lists the allowed values; without it, any text is allowed, or any token."""
 
     name: str
     is_required: bool
@@ -206,7 +207,7 @@ _RULES = {name: _rule(*grammar) for name, grammar in GRAMMAR.items()}
 
 
 def check(root: Element) -> None:
-    """Raise RequestRefused (2) unless a message follows the grammar, as far as it is known here."""
+    """Raise RequestRefused (2) unless a message follows the part of the grammar that is written here."""
     if root.tag != "paymentService":
         raise _refused("the root element must be paymentService")
     waiting = [root]

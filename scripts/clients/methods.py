@@ -18,9 +18,9 @@ REFERENCE = "#/components/schemas/"
 class Method:
     """One operation of the document. ``path`` is without the prefix; ``body`` and ``answer`` name schemas.
 
-    ``body`` is empty if the operation has none, or one without fields. ``query`` has the schema of each
-    parameter of the query, and True if it is required. ``item`` names the schema of the objects of a list
-    that has pages, and is empty for all other methods.
+    ``body`` is empty if the operation has no body, or one without fields. ``query`` has the schema of each
+    query parameter, and True if the parameter is required. ``item`` names the schema of the objects in a list
+    with pages, and is empty for other methods.
     """
 
     name: str

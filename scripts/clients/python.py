@@ -54,7 +54,7 @@ def _models(read: Schema) -> Iterator[str]:
     yield "from __future__ import annotations"
     yield ""
     yield "from typing import Any, Literal, NotRequired, TypeAlias, TypedDict"
-    # Names of other types come after these types. Classes may name each other in any order.
+    # Names of other types come after these types, while classes may name each other in any order.
     for name, schema in sorted(read["components"]["schemas"].items(), key=lambda each: _is_alias(each[1])):
         if _is_alias(schema):
             yield f"{name}: TypeAlias = {_type_of(schema)}"

@@ -1,1 +1,1 @@
-"""The message contract as files, made from the typed messages: JSON Schemas, AsyncAPI, a page."""
+"""The message contract as files, made from the message classes: JSON Schemas, AsyncAPI, and a page."""

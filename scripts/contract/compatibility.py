@@ -1,7 +1,7 @@
-"""Compare two schemas of a message: can programs of either version read the messages of the other?
+"""A comparison of two versions of a message: can programs of either version read the other's messages?
 
-``docs/messages.md`` has the rules. Two schemas are compared by their structure, so every message counts, not
-only examples.
+``docs/messages.md`` has the rules. The schemas are compared by their structure, so the result holds for all
+messages, not only for examples.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -10,11 +10,11 @@ from typing import Any, TypeAlias
 
 Schema: TypeAlias = Mapping[str, Any]
 
-# Parts of a schema that say nothing about a message.
+# Parts of a schema that do not restrict messages.
 SILENT = frozenset(
     {"title", "description", "default", "examples", "$schema", "$id", "$defs", "discriminator"}
 )
-# Every other part that ``faults`` understands.
+# Every other part of a schema that ``faults`` understands.
 UNDERSTOOD = frozenset(
     "$ref type const enum pattern format minimum maximum minLength maxLength items properties required "
     "maxProperties additionalProperties anyOf oneOf".split()
@@ -22,7 +22,7 @@ UNDERSTOOD = frozenset(
 
 
 def faults(old: Schema, new: Schema) -> list[str]:
-    """Return the reasons for which one version cannot read the other's messages; empty if there is none."""
+    """Return the reasons why one version cannot read the other's messages; empty if both can."""
     before, after = _Whole(old), _Whole(new)
     return [
         *(f"old messages, new readers: {each}" for each in _refusals(before.at(old), after.at(new), "")),
@@ -33,12 +33,12 @@ def faults(old: Schema, new: Schema) -> list[str]:
 
 @dataclass(frozen=True)
 class _Whole:
-    """A file of a schema, in which references are looked up."""
+    """A schema with its definitions, in which references are looked up."""
 
     root: Schema
 
     def at(self, schema: Schema) -> "_Part":
-        """Return the part to which this schema refers, or itself."""
+        """Return the part to which this schema refers, or the schema itself without a reference."""
         seen = dict(schema)
         while "$ref" in seen:
             name = str(seen.pop("$ref")).removeprefix("#/$defs/")
@@ -55,7 +55,7 @@ class _Part:
     schema: Schema
 
     def alternatives(self) -> list["_Part"]:
-        """Return the schemas of which a value fits at least one."""
+        """Return the alternatives of this schema; a value has to fit one of them."""
         each = self.schema.get("anyOf") or self.schema.get("oneOf")
         if each:
             return [found for one in each for found in self.whole.at(one).alternatives()]
@@ -65,7 +65,7 @@ class _Part:
         return [self]
 
     def field(self, name: str) -> "_Part | None":
-        """Return the schema of a field, or None if it has none."""
+        """Return the schema of a field, or None if there is no such field."""
         schema = self.schema.get("properties", {}).get(name)
         return None if schema is None else self.whole.at(schema)
 
@@ -75,14 +75,14 @@ class _Part:
         return self.schema.get("additionalProperties") is False
 
     def words(self) -> set[Any] | None:
-        """Return all values that there are, or None if they are not counted."""
+        """Return all possible values, or None if the schema does not list them."""
         if "const" in self.schema:
             return {self.schema["const"]}
         return set(self.schema["enum"]) if "enum" in self.schema else None
 
 
 def _refusals(written: _Part, read: _Part, at: str) -> Iterator[str]:
-    """Yield the reasons for which a reader refuses something that a writer may write."""
+    """Yield the reasons why a reader would refuse a message that a writer may write."""
     readers = read.alternatives()
     for one in written.alternatives():
         reasons = [list(_refusals_of_one(one, each, at)) for each in readers]
@@ -132,7 +132,7 @@ def _refusals_of_fields(written: _Part, read: _Part, at: str) -> Iterator[str]:
 
 
 def _lost(before: _Part, after: _Part, at: str) -> Iterator[str]:
-    """Yield the fields that readers of the old version look for, and that are no longer written."""
+    """Yield the fields that readers of the old version expect, and that are no longer written."""
     for one in before.alternatives():
         successors = after.alternatives()
         names = one.schema.get("properties", {}).keys()

@@ -27,7 +27,7 @@ its queue, and send the reply. `x-senders` are the programs that may send a mess
 
 
 def document(services: dict[str, list[str]]) -> Part:
-    """Return the document. ``services`` has the codes of each service's errors."""
+    """Return the document. ``services`` maps each service to the codes of its errors."""
     return {
         "asyncapi": "3.0.0",
         "info": {
@@ -103,7 +103,7 @@ def _event() -> Part:
 
 
 def _event_message(type: str, meaning: str, schema: Schema) -> Part:
-    """Return the message of an event. It has an example if that of its schema is of its type."""
+    """Return the message of an event. The example is that of its schema, if it is of this type."""
     message = _message(type, meaning, schema, type)
     message["traits"] = [{"$ref": "#/components/messageTraits/event"}]
     message["payload"] = {"$ref": f"./schemas/{schema_name(type)}.json"}

@@ -1,4 +1,4 @@
-"""JSON Schemas of events: one for those of payments and of operations each."""
+"""JSON Schemas of events: one for events of payments, and one for those of operations."""
 
 from collections.abc import Mapping
 
@@ -14,7 +14,7 @@ DATA: Mapping[str, type[msgspec.Struct]] = {
     "event.operation": OperationEventData,
 }
 
-# It is written only if something was left out.
+# This field is written only if something was left out of the event.
 MAY_BE_MISSING = {"left_out"}
 TIMES = ("_at", "_before")
 
@@ -43,7 +43,7 @@ def _of_events(name: str) -> Schema:
 
 
 def _complete(schema: Schema) -> None:
-    """Add what the classes do not say: fields are always written, and times are RFC 3339 in UTC."""
+    """Add facts that the classes do not express: fields are always written, and times are RFC 3339 in UTC."""
     properties = schema.get("properties", {})
     if properties:
         schema["required"] = [field for field in properties if field not in MAY_BE_MISSING]

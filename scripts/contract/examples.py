@@ -6,7 +6,7 @@ from typing import Any
 from checkout.described import ATTEMPT, OPERATION, PAYMENT
 from scripts.contract.making import Schema
 
-# One type of each kind of events, with the values that belong together in its example.
+# One type of each kind of event, with values for the example that fit together.
 _EVENTS: Mapping[str, Mapping[str, Any]] = {
     "event.payment": {
         "type": "payment.captured",
@@ -32,12 +32,12 @@ _EVENTS: Mapping[str, Mapping[str, Any]] = {
 
 
 def example_of(schema: Schema) -> Any:
-    """Return a value that fits the schema. Of several alternatives it is the first."""
+    """Return a value that fits the schema, the first of several alternatives."""
     return _laid_over(_value(schema, schema), _EVENTS.get(schema["title"], {}))
 
 
 def _laid_over(value: Any, others: Mapping[str, Any]) -> Any:
-    """Return the example with other values in some of its fields. ``changes`` are replaced as a whole."""
+    """Return the example with these changes. A field that is an object is replaced as a whole."""
     for name, other in others.items():
         is_part = isinstance(other, Mapping) and name != "changes"
         value[name] = _laid_over(value[name], other) if is_part else other

@@ -1,4 +1,4 @@
-"""JSON Schemas of single classes, and what all schemas have in common."""
+"""JSON Schemas of single classes, and the parts that all schemas share."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeAlias
@@ -31,7 +31,7 @@ def whole(description: str, example: int) -> Schema:
 def schema_of(cls: type[msgspec.Struct], words: Mapping[str, Field] = FIELDS) -> Schema:
     """Return the schema of a class with its definitions, and the meanings of its fields.
 
-    ``words`` has the meanings of fields that do not tell them themselves.
+    ``words`` has the meanings of fields whose class does not give them.
     """
     made = msgspec.json.schema(cls)
     definitions: dict[str, Schema] = made["$defs"]
@@ -51,20 +51,20 @@ def _describe(schema: Schema, words: Mapping[str, Field]) -> None:
             if not any("$ref" in each for each in field.get("anyOf", [field])):
                 field.setdefault("examples", [words[name].example])
     for part in _parts(schema):
-        # The discriminator of AsyncAPI is another one, and the constants of the alternatives tell the same.
+        # AsyncAPI has a discriminator of another kind, and the constants of the alternatives say the same.
         part.pop("discriminator", None)
     for pattern in _within(schema, "pattern"):
-        # JSON Schema's patterns are those of JavaScript, where "$" is the end of the text.
+        # Patterns in JSON Schema are those of JavaScript, where "$" matches only the end of the text.
         pattern["pattern"] = pattern["pattern"].replace(r"\Z", "$")
 
 
 def _within(schema: Any, key: str) -> Iterator[Schema]:
-    """Yield all parts of a schema that have this key, with a text."""
+    """Yield all objects in a schema that have this key with a text as its value."""
     return (part for part in _parts(schema) if isinstance(part.get(key), str))
 
 
 def _parts(schema: Any) -> Iterator[Schema]:
-    """Yield all objects in a schema."""
+    """Yield all objects in a schema, itself included."""
     if isinstance(schema, dict):
         yield schema
         for each in schema.values():

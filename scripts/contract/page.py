@@ -17,13 +17,14 @@ Schema 2020-12). `python -m scripts.asyncapi` makes all of them from the classes
 Fields in brackets may be left out. *Open* messages may get more optional fields later: ignore fields that you
 do not know. In all others an unknown field is an error.
 """
-# The fields of all events are above their object, and each kind of event has its own below it.
+# The fields of all events are listed before the objects, and those of each kind of event after its own
+# heading.
 OBJECT = "data.object."
 LISTED_BELOW = (OBJECT, "data.operations[].")
 
 
 def page(document: Mapping[str, Any], schemas: Mapping[str, Schema]) -> str:
-    """Return the page."""
+    """Return the text of the page."""
     lines = [HEAD]
     channels = document["channels"].items()
     commands = [channel for name, channel in channels if name not in ("replies", "dead", "events")]
@@ -73,7 +74,7 @@ def _name_of_result(reply: Schema) -> str:
 
 
 def _fields_of_commands(types: Iterable[str], schemas: Mapping[str, Schema]) -> Iterator[str]:
-    """Yield the fields of all commands: a name means the same in each of them."""
+    """Yield the fields of all commands. A name means the same in each command."""
     fields = {each.name: each for type in types for each in _fields_in(schemas[type], schemas[type])}
     yield "## Fields of commands\n"
     yield "| field | type | meaning |\n|---|---|---|"
@@ -83,7 +84,7 @@ def _fields_of_commands(types: Iterable[str], schemas: Mapping[str, Schema]) -> 
 
 
 def _answers(schemas: Mapping[str, Schema]) -> Iterator[str]:
-    """Yield the section of answers, the `result` of replies, each of which is that of some commands."""
+    """Yield the section about answers, the `result` of replies. Several commands may have the same answer."""
     replies = {_name_of_result(each): each for name, each in schemas.items() if name.endswith(".reply")}
     yield "## Answers\n\nThe `result` of a reply, if nothing went wrong. `Done` has no fields.\n"
     yield "| answer | field | type | meaning |\n|---|---|---|---|"
@@ -124,7 +125,7 @@ def _table_of(fields: Iterable["_Field"]) -> Iterator[str]:
 
 
 def _fields_of_objects(kinds: Mapping[str, Schema]) -> Iterator[str]:
-    """Yield the table of the fields of all kinds of objects, each once with the kinds that have it."""
+    """Yield the table of the fields of all kinds of objects: each field once, with the kinds that have it."""
     owners: dict[tuple[str, str, str], list[str]] = {}
     for kind, schema in kinds.items():
         for each in _fields_in(schema, schema):
@@ -138,7 +139,7 @@ def _fields_of_objects(kinds: Mapping[str, Schema]) -> Iterator[str]:
 
 
 class _Field(NamedTuple):
-    """A field of a schema, with the names of the objects that it is in."""
+    """A field of a schema, with the names of the objects that have it."""
 
     name: str
     type: str
@@ -164,7 +165,7 @@ def _fields_in(schema: Schema, root: Schema, before: str = "") -> Iterator[_Fiel
 
 
 def _fields_of_alternatives(field: Schema, root: Schema, before: str) -> Iterator[_Field]:
-    """Yield the fields of all classes that an object may have, that which names its class only once."""
+    """Yield the fields of all classes that an object may have; the field that names the class comes once."""
     parts = [each for part in field.get("anyOf", ()) for each in _fields_in(part, root, before)]
     if discriminator := field.get("discriminator"):
         tag = f"{before}{discriminator['propertyName']}"

@@ -37,7 +37,7 @@ def _of_command(command: type[Command[Any]]) -> Schema:
 
 
 def _of_reply(type: str, answer: type[Answer]) -> Schema:
-    """Return the schema of a reply's body: it has either a result or an error."""
+    """Return the schema of a reply's body, which has either a result or an error."""
     result, error = schema_of(answer), schema_of(ReplyError)
     definitions = result.pop("$defs", {}) | {"Error": error, answer.__name__: result}
     return {
@@ -52,7 +52,7 @@ def _of_reply(type: str, answer: type[Answer]) -> Schema:
 
 
 def _headers() -> Schema:
-    """Return the schema of the headers that the contract knows. Others travel on unread."""
+    """Return the schema of the headers in the contract. Other headers are passed on unread."""
     return {
         **head("headers"),
         "description": "The headers of a message. Headers that are not named here are passed on.",

@@ -1,4 +1,4 @@
-"""The meaning of each field of commands, and an example. A name means the same in all of them."""
+"""The meaning of each field of commands, and an example. A name means the same in all commands."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -7,7 +7,7 @@ from checkout.described import ATTEMPT, OPERATION, PAYMENT, SAVED_CARD
 
 
 class Field(NamedTuple):
-    """One name of a field."""
+    """The meaning of a field name, and an example."""
 
     meaning: str
     example: Any

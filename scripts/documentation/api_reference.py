@@ -1,4 +1,4 @@
-"""The OpenAPI document as a page for people, in Markdown, which the search of the documentation reads."""
+"""The OpenAPI document as a page in Markdown, for people and for the search of the documentation."""
 
 import json
 from collections.abc import Collection, Iterator, Mapping

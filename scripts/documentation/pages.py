@@ -1,4 +1,4 @@
-"""The pages in the order of ``mkdocs.yml``, and ``docs/llms.txt``, the list of them for programs that read.
+"""The pages in the order of ``mkdocs.yml``, and ``docs/llms.txt``, a list of them for language models.
 
 ``python -m scripts.documentation.pages`` writes it.
 """
@@ -22,7 +22,7 @@ SENTENCE = re.compile(r".*?\.(?=\s|$)", re.DOTALL)
 
 
 def navigation() -> dict[str, list[str]]:
-    """Return the pages of each section, in a reader's order."""
+    """Return the pages of each section, in the order in which to read them."""
     nav: list[dict[str, list[str]]] = configuration()["nav"]
     return {name: pages for section in nav for name, pages in section.items()}
 
@@ -53,7 +53,7 @@ def _lines() -> Iterator[str]:
 
 
 def _head(page: Path) -> tuple[str, str]:
-    """Return the title of a page and the first sentence below it, without links; "" if there is none."""
+    """Return the title of a page and its first sentence without links; "" if there is none."""
     title, _, rest = CODE.sub("", page.read_text()).partition("\n")
     first = rest.partition("\n#")[0].strip().partition("\n\n")[0]
     if first.startswith("|"):

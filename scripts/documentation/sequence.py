@@ -25,12 +25,12 @@ STYLE = (
     ".box{fill:#e8edf7;stroke:#3f51b5}.life{stroke:#a8b2c1;stroke-dasharray:3 4}"
     ".note{fill:#fff6da;stroke:#d8b64c}.line{stroke:#1c2430;stroke-width:1.4}.answer{stroke-dasharray:6 4}"
 )
-# A browser sees what is behind an arrow's text, so that lines of the parties do not cross it.
+# Lines of the parties must not cross an arrow's text, so the text has a background.
 BEHIND = ' paint-order="stroke" stroke="#fff" stroke-width="3"'
 
 
 class Unreadable(ValueError):
-    """A description that cannot be drawn; the text is its line."""
+    """The description cannot be drawn; the text names the line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Parties:
     names: dict[str, str]
 
     def x(self, name: str) -> int:
-        """Return where a party is. Raises ``Unreadable`` for an unknown one."""
+        """Return the horizontal position of a party. Raises ``Unreadable`` for an unknown one."""
         if name not in self.names:
             raise Unreadable(f"no party {name}")
         return MARGIN + list(self.names).index(name) * COLUMN
@@ -95,7 +95,7 @@ def _row(line: str, y: int, parties: Parties) -> str:
     if found := NOTE.fullmatch(line):
         x, text = parties.x(found[1]), found[2]
         half = min(len(text) * 7 // 2 + 10, parties.width // 2 - 4)
-        # At the edges a note is moved inwards.
+        # A note at the edge of the diagram is moved inwards.
         middle = max(half + 4, min(x, parties.width - half - 4))
         box = f'<rect class="note" x="{middle - half}" y="{y - 22}" width="{2 * half}" height="26" rx="3"/>'
         return f"{box}\n{_text(middle, y - 4, text)}"
@@ -108,7 +108,7 @@ def _text(x: int, y: int, text: str, style: str = "", behind: str = "") -> str:
 
 
 def descriptions() -> list[Path]:
-    """Return the files that diagrams are drawn from."""
+    """Return the files from which diagrams are drawn."""
     return sorted(IMAGES.glob("*.txt"))
 
 

@@ -1,8 +1,9 @@
 """Build the site of ``mkdocs.yml``: ``python -m scripts.documentation.site``.
 
-The program needs the environment ``.venv-docs``, and no other does.
+It runs in the environment ``.venv-docs``, which no other program needs.
 
-Links from ``docs/`` to code lead nowhere in a site, so it is built from a copy that names the files instead.
+Links from ``docs/`` to code have no target in the site, so it is built from a copy that names the files
+instead.
 """
 
 import os
@@ -15,18 +16,18 @@ from pathlib import Path
 from scripts.documentation.pages import DOCS, ROOT, configuration
 
 SOURCE, SITE = (ROOT / configuration()[name] for name in ("docs_dir", "site_dir"))
-# Who searches wants to know how something is done, and seldom why it was once decided.
+# Readers search for how something is done, and seldom for why it was once decided.
 LATER_IN_SEARCH = "---\nsearch:\n  boost: 0.1\n---\n"
 BLOCK = re.compile(r"(^```.*?^```$)", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\[([^\]]*)\]\(([^)\s]+)\)")
 
 
 def build() -> int:
-    """Copy, build with every warning as an error, and put the Markdown of each page beside it."""
+    """Copy, build with every warning as an error, and put the Markdown of each page beside its HTML."""
     copy(SOURCE)
-    # Not --quiet: it counts no warnings, so that nothing would be wrong.
+    # Not --quiet, which hides warnings from --strict, so that no error would be found.
     mkdocs = [sys.executable, "-m", "mkdocs", "build", "--strict", "--clean"]
-    # Its makers' news about the next release of the tool is no news about this site.
+    # The notice is about the next release of the tool, not about this site.
     environment = os.environ | {"NO_MKDOCS_2_WARNING": "1"}
     code = subprocess.run(mkdocs, cwd=ROOT, env=environment, check=False).returncode
     if code == 0:
@@ -37,7 +38,7 @@ def build() -> int:
 
 
 def copy(to: Path) -> None:
-    """Copy ``docs/`` to a folder, replacing links that leave it. A search will list decisions last."""
+    """Copy ``docs/`` to a folder and replace links that leave it. Decisions rank lowest in a search."""
     shutil.rmtree(to, ignore_errors=True)
     shutil.copytree(DOCS, to)
     for page in to.rglob("*.md"):
@@ -46,7 +47,7 @@ def copy(to: Path) -> None:
 
 
 def inside(text: str, page: Path) -> str:
-    """Return the text of a page, with names of files and folders in place of links to what is no page."""
+    """Return the text of a page. Links to files or folders that are no pages become names."""
     parts = BLOCK.split(text)
     return "".join(part if part.startswith("```") else _without(part, page.parent) for part in parts)
 

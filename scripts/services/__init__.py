@@ -1,6 +1,6 @@
 """Private RabbitMQ and PostgreSQL instances, run by this user on ports of their own.
 
-They run the programs of Debian's packages, but use nothing else of an installed service: no configuration,
-no data, no Erlang cookie, no running daemon. Everything listens on 127.0.0.1 only. The scripts import the
-standard library only, so that they run before anything is installed.
+They run the programs of Debian's packages, without the configuration, data, Erlang cookie or daemon of an
+installed service. Everything listens on 127.0.0.1 only. These modules only import the standard library, so
+that they run before anything is installed.
 """

@@ -1,4 +1,4 @@
-"""A PostgreSQL cluster of our own."""
+"""A private PostgreSQL cluster."""
 
 import os
 import pwd
@@ -20,8 +20,8 @@ THROW_AWAY = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
 class Postgresql:
     """One cluster over TCP with a superuser `checkout` and a database of that name.
 
-    `durable=False` trades crash safety for speed, which is right for data that is thrown away. `settings`
-    are further ones of the server, such as "cluster_name=standby".
+    `durable=False` gives up crash safety for speed, which suits temporary data. `settings` are further
+    settings of the server, such as "cluster_name=standby".
     """
 
     name = "PostgreSQL"
@@ -42,7 +42,7 @@ class Postgresql:
         self._server: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Start the server and wait until it answers. Raises ServiceError when it cannot run here."""
+        """Start the server and wait until it answers. Raises ServiceError if it cannot run here."""
         self.folder.mkdir(parents=True, exist_ok=True)
         self._own(self.folder)
         if self._user is not None and (closed := _closed_to(self._user, self.folder)):
@@ -116,7 +116,7 @@ class Postgresql:
         return {"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8", "PGPASSWORD": self._password}
 
     def query(self, statement: str) -> str:
-        """Run a statement in the maintenance database. Return "" when the server does not answer yet."""
+        """Run a statement in the maintenance database. Return "" if the server does not answer yet."""
         command = [str(self._binaries / "psql"), "-h", "127.0.0.1", "-p", str(self.port), "-U", ROLE]
         command += ["-d", "postgres", "-qtAX", "-c", statement]
         result = subprocess.run(command, env=self._environment(), capture_output=True, text=True, check=False)
@@ -124,7 +124,7 @@ class Postgresql:
 
 
 def _closed_to(user: str, folder: Path) -> Path | None:
-    """Return the outermost folder above this one that the user cannot enter; None if there is none."""
+    """Return the outermost folder above this one that the user may not enter; None if there is none."""
     owner = pwd.getpwnam(user).pw_uid
     found = [(each, each.stat()) for each in folder.resolve().parents]
     closed = [each for each, its in found if its.st_uid != owner and not its.st_mode & stat.S_IXOTH]
@@ -132,7 +132,7 @@ def _closed_to(user: str, folder: Path) -> Path | None:
 
 
 def newest_binaries() -> Path:
-    """Return the folder of the newest PostgreSQL's programs. Raises ServiceError when there is none."""
+    """Return the folder with the newest PostgreSQL's programs. Raises ServiceError if there is none."""
     folders = Path("/usr/lib/postgresql").glob("*/bin")
     installed = [folder for folder in folders if (folder / "postgres").exists()]
     if installed:
@@ -144,7 +144,7 @@ def newest_binaries() -> Path:
 
 
 def unprivileged_user() -> str | None:
-    """Return the user to run the server as, since it refuses to run as root. None if we are not root."""
+    """Return the user for the server, which refuses to run as root; None if this process is not root."""
     if os.geteuid() != 0:
         return None
     known = {user.pw_name for user in pwd.getpwall()}

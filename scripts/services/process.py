@@ -13,11 +13,11 @@ STOP_SECONDS = 30
 
 
 class ServiceError(Exception):
-    """Raised when a service cannot be started here. The message gives the reason and the remedy."""
+    """A service cannot be started here. The message gives the reason and the remedy."""
 
 
 class Service(Protocol):
-    """A program that was started, the environment its users need, and how to end it."""
+    """A program that was started, the environment variables for its users, and how to end it."""
 
     name: str
     environment: dict[str, str]
@@ -27,10 +27,10 @@ class Service(Protocol):
 
 
 def free_port() -> int:
-    """Return a TCP port of 127.0.0.1 on which no program listens, and keep it until this process ends.
+    """Return a TCP port of 127.0.0.1 on which no program listens, and reserve it until this process ends.
 
-    The port stays bound here, so that the kernel gives it to no other socket or connection before the program
-    has started that is to listen on it. Servers set SO_REUSEADDR, and can listen on such a port.
+    The port stays bound here, so that the kernel gives it to no other socket before the intended program
+    listens on it. Servers set SO_REUSEADDR, with which they can listen on such a port.
     """
     probe = socket.socket()
     probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -43,7 +43,7 @@ def free_port() -> int:
 def spawn(
     command: Sequence[str | Path], log: IO[bytes], environment: Mapping[str, str], user: str | None = None
 ) -> subprocess.Popen[bytes]:
-    """Start a process in its own session, so that Ctrl-C reaches only the caller, which stops it in order."""
+    """Start a process in its own session, so that Ctrl-C reaches only the caller, which then stops it."""
     return subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,

@@ -1,4 +1,4 @@
-"""A RabbitMQ node of our own."""
+"""A private RabbitMQ node."""
 
 import os
 import shutil
@@ -12,8 +12,8 @@ from scripts.services.process import ServiceError, end, free_port, spawn, wait_u
 AMQP_PROTOCOL_HEADER = b"AMQP\x00\x00\x09\x01"  # AMQP 0-9-1 specification, section 4.2.2
 # The programs of the same names in /usr/sbin would switch to the packaged service's user and folders.
 PROGRAM_FOLDERS = f"/usr/lib/rabbitmq/bin{os.pathsep}{os.defpath}"
-# The node's name is part of its data folder's name, hence fixed. Each node has a port mapper of its own, so
-# several nodes with this name do not conflict.
+# The name of the data folder contains the node's name, so that name is fixed. Each node has a port mapper of
+# its own, so several nodes with this name do not conflict.
 NODE = "gateway@localhost"
 TOOL_SECONDS = 90
 
@@ -21,13 +21,13 @@ TOOL_SECONDS = 90
 class Rabbitmq:
     """One node with its own Erlang port mapper, cookie, data and logs; no plugins; user guest/guest.
 
-    RABBITMQ_CONTROL in `environment` names a script that runs `rabbitmqctl` for this node, beside the
-    script `evaluate`, which reads Erlang and runs it on the node. `settings` are lines of its
-    configuration file, and `advanced` is the other one, in Erlang. A node of a cluster has a name of its
-    own, and shares with the others the port mapper at `epmd_port`, if they are on one host, and the folder
-    `home`, which has the cookie. After `silence_seconds` nodes take each other for lost (net_ticktime).
-    With `within`, the words before a command that runs it on another host, it runs there and listens on
-    `address`.
+    RABBITMQ_CONTROL in `environment` names a script that runs `rabbitmqctl` for this node; beside it is the
+    script `evaluate`, which reads Erlang and runs it on the node. `settings` are lines of the node's
+    configuration file, and `advanced` is the text of its second one, in Erlang. A node of a cluster has a
+    name of its own. It shares the folder `home`, which has the cookie, with the other nodes, and the port
+    mapper at `epmd_port` with those on the same host. Nodes that are silent for `silence_seconds` count as
+    lost (net_ticktime). `within` is the beginning of a command that runs the rest of it on another host; the
+    node then runs there and listens on `address`.
     """
 
     name = "RabbitMQ"
@@ -69,7 +69,7 @@ class Rabbitmq:
         self._server = Path(server)
 
     def start(self) -> None:
-        """Start the node and wait until it answers. Raises ServiceError when it cannot run here."""
+        """Start the node and wait until it answers. Raises ServiceError if it cannot run here."""
         for folder in (self._home, self.folder / "data", self.folder / "log"):
             folder.mkdir(parents=True, exist_ok=True)
         (self.folder / "enabled_plugins").write_text("[].\n")
@@ -91,7 +91,7 @@ class Rabbitmq:
             raise
 
     def stop(self) -> None:
-        """Stop in order, after which everything that was confirmed to publishers is on disk."""
+        """Stop the node in order. All messages that were confirmed to publishers are on disk afterwards."""
         end(self._node)
         end(self._epmd)
 
@@ -152,7 +152,7 @@ class Rabbitmq:
             "RABBITMQ_MNESIA_BASE": str(folder / "data"),
             "RABBITMQ_LOG_BASE": str(folder / "log"),
             "RABBITMQ_ENABLED_PLUGINS_FILE": str(folder / "enabled_plugins"),
-            # RabbitMQ's tools would leave theirs where they are run.
+            # RabbitMQ's tools would leave crash dumps in the folder in which they are run.
             "ERL_CRASH_DUMP": self._crash_dump,
             "RABBITMQ_PID_FILE": str(folder / "node.pid"),
             # Makes the start script become the Erlang process, so that its pid is the node's.
@@ -164,8 +164,8 @@ class Rabbitmq:
             f'exec {" ".join(self.within)} env HOME="{self._home}" LANG=C.UTF-8 '
             f'ERL_EPMD_PORT={self._epmd_port} ERL_CRASH_DUMP="{self._crash_dump}" '
         )
-        # It takes two milliseconds of processor time, and the start of rabbitmqctl half a second. The node
-        # gives a name to each caller (-R). Of two with one name, the second would be refused.
+        # This takes two milliseconds of processor time, and the start of rabbitmqctl half a second. The node
+        # names each caller (-R), because the second of two callers with one name would be refused.
         evaluate = f'erl_call -n {self.node} -c "$(cat "{self._home}/.erlang.cookie")" -R -e'
         control = (
             f'RABBITMQ_CONF_ENV_FILE="{self.folder}/none.conf" RABBITMQ_NODENAME={self.node} '
@@ -183,7 +183,7 @@ class Rabbitmq:
 
     @property
     def _has_long_name(self) -> str:
-        # A name with a dot after the @ is a long one, as Erlang sees it.
+        # For Erlang, a name with a dot after the @ is a long name.
         return "true" if "." in self.node else "false"
 
     def _answers(self) -> bool:

@@ -1,4 +1,4 @@
-"""A merchant's program: it calls the API with its key, through every layer but the socket."""
+"""A merchant's program: it calls the API with its key, through every layer except the socket."""
 
 import asyncio
 import json
@@ -52,7 +52,7 @@ def order(number: str = "A-1", **changes: Any) -> dict[str, Any]:
 
 
 async def end_waits(count: int = 1) -> None:
-    """Wait until so many requests of this process wait for a reply, and end their waits."""
+    """Wait until this process holds so many requests for a reply, and end their waits."""
     replies = get_broker().reply_queue
     async with asyncio.timeout(60):
         while replies.waiting < count:  # noqa: ASYNC110  nobody announces it

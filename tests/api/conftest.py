@@ -38,7 +38,7 @@ def stranger(shop: Merchant) -> Caller:
 
 @pytest_asyncio.fixture
 async def silence(shop: Merchant) -> AsyncIterator[None]:
-    """Have a broker that takes commands for the checkout service, which does not run."""
+    """Provide a broker that accepts commands for the checkout service, which does not run."""
     get_broker().open()
     await get_broker().declare(get_broker().topology.service_queue("checkout"))
     yield

@@ -25,7 +25,7 @@ Described = tuple[str, re.Pattern[str], dict[str, Any]]
 
 @cache
 def document_with_all_fields() -> dict[str, Any]:
-    """Return the document, in which objects have the fields that are described and no others."""
+    """Return the document, changed so that objects have all described fields and no others."""
     made = document()
     for name, schema in made["components"]["schemas"].items():
         if "properties" in schema and name != "Problem":
@@ -49,7 +49,7 @@ def _described() -> Iterator[Described]:
 
 
 def require_described(method: str, path: str, answer: Answer) -> None:
-    """Fail if the answer is not as its operation says: its status, problem, headers and body."""
+    """Fail if the answer differs from its operation's description: its status, problem, headers or body."""
     address = path.partition("?")[0]
     where = f"{method} {address}: {answer.status}"
     for described, form, responses in _operations():
@@ -69,7 +69,7 @@ def require_described(method: str, path: str, answer: Answer) -> None:
 
 def _require_headers(where: str, response: dict[str, Any], answer: Answer) -> None:
     described = {name.lower() for name in response["headers"]}
-    # Problems have the header with the version as well. The document leaves it out for brevity.
+    # Problems have the header with the version, too. The document leaves it out for brevity.
     names = HEADERS - {"api-version"} if answer.status >= 400 else HEADERS
     sent = {name.lower() for name, _ in answer.raw_headers} & names
     assert sent <= described, f"{where} {sent - described}"

@@ -1,4 +1,4 @@
-"""A table of answers for keys: the requests that each permits, and the reasons for refusals."""
+"""A table of answers by kind of key: the requests that it permits, and the reasons for refusals."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""Refusals of what programs often send by mistake. Each says what to change."""
+"""Refusals of frequent mistakes of programs. Each says what to change."""
 
 from typing import Any
 
@@ -53,7 +53,7 @@ async def test_a_comma_too_many_is_told_where(api):
 
 @pytest.mark.parametrize("key", ["4444333322221111", "order-4444-3333-2222-1111"])
 async def test_an_idempotency_key_that_looks_like_a_card_number_is_told_so(api, key):
-    """One in ten long numbers does, so that a program meets it rarely, and with a key of the right form."""
+    """One in ten long numbers looks like one, so a program meets it rarely, with keys of the right form."""
     answer = await api.post("/payments", order(), idempotency_key=key)
     assert (document(answer)["code"], fault_of(answer)["header"]) == (
         "idempotency_key_malformed", "Idempotency-Key",
@@ -128,7 +128,7 @@ async def test_what_is_no_amount_at_all_is_refused_without_a_conversion(api, amo
     assert "EUR" not in fault["detail"]
 
 
-# The bodies with fields, by the requests that send them. Ids are those of nothing.
+# The bodies with fields, by the requests that send them. Their ids belong to no object.
 BODIES = {
     "CreatePayment": ("POST", "/payments"),
     "CreatePaymentLink": ("POST", "/payment-links"),
@@ -157,7 +157,7 @@ def test_each_body_with_fields_is_tried():
 
 @pytest.mark.parametrize("name", BODIES)
 async def test_all_mistakes_of_a_body_are_told_in_one_answer(api, name):
-    """The value fits no field, and each body has a field that there is not."""
+    """The value fits no field, and each body also has an unknown field."""
     method, path = BODIES[name]
     wrong = {field: {"a": {"b": 1}} for field in fields_of(name)}
     answer = await api.call(

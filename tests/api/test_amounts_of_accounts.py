@@ -1,4 +1,4 @@
-"""Amounts that an account with a provider cannot send are refused when they are asked for."""
+"""Amounts that an account with a provider cannot send are refused when they are requested."""
 
 import pytest
 
@@ -14,7 +14,7 @@ WANTED = {"order_reference": "H-1", "currency": "HUF", "description": "Tea"}
 
 @pytest.fixture
 def without_decimals(shop):
-    """Have the shop's account send amounts in HUF without decimals."""
+    """Let the shop's account send amounts in HUF without decimals."""
     ProviderAccount.objects.update(options={"exponents": "HUF=0"})
 
 

@@ -49,7 +49,7 @@ async def test_a_payment_without_attempts_has_an_empty_list(api, payment):
 
 
 def authenticated(payment: Payment, description: str, event: str = "AUTHORISED") -> None:
-    """Have Worldpay answer an attempt with an authentication that has words and indicators of its own."""
+    """Let Worldpay answer an attempt with an authentication that has words and indicators of its own."""
     account = payment.merchant.provider_accounts.get()
     attempt = Attempt.objects.create(
         payment=payment, number=1, provider_account=account, order_code="order-1", state="submitted"

@@ -1,4 +1,4 @@
-"""The clock of a payment is moved in a try-out only."""
+"""The clock of a payment can be moved only in a try-out."""
 
 from datetime import timedelta
 
@@ -20,7 +20,7 @@ async def test_a_gateway_that_is_no_try_out_refuses_to_move_the_time(api, paymen
 
 
 async def test_a_clock_that_was_moved_on_and_on_leaves_the_payment_readable(api, payment):
-    """A time before the year 1 can be stored, and could then be read by nobody."""
+    """A time before the year 1 could be stored, and then never be read."""
     path = f"/payments/{payment.reference}"
     answers = [await api.post(f"{path}/advance-clock", {"seconds": 366 * DAY}) for _ in range(30)]
     assert [answer.status for answer in answers[:20]] == [200] * 20

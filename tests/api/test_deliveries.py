@@ -1,4 +1,4 @@
-"""Deliveries of webhooks through the API: listed, read, sent again; events that are not delivered."""
+"""Deliveries of webhooks through the API: listed, read and sent again; events that are not delivered."""
 
 from datetime import timedelta
 
@@ -14,7 +14,7 @@ from tests.api.calling import document, order
 
 @pytest.fixture
 async def told(api, shop):
-    """Return an endpoint with deliveries of two payments' events. The first one has succeeded."""
+    """Return an endpoint with deliveries of two payments' events. The first delivery has succeeded."""
 
     def make_endpoint():
         return actions.create_endpoint(shop.code, "https://shop.example/").endpoint

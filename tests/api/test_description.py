@@ -41,7 +41,7 @@ def test_it_is_openapi_with_a_webhook_for_each_type_of_event():
 
 
 def test_webhooks_have_a_tag_of_their_own():
-    """openapi-generator makes a file for each tag, and writes that of webhooks over that of the paths."""
+    """openapi-generator makes a file for each tag, so that webhooks would overwrite that of the paths."""
     made = openapi.document()
     tags = {each["post"]["tags"][0] for each in made["webhooks"].values()}
     assert tags == {"webhooks"}
@@ -115,7 +115,7 @@ def test_everything_that_is_sent_or_received_has_a_description_and_an_example():
 
 
 def _is_told(schema):
-    """Return True for a field with a description and an example; an object's fields have their own."""
+    """Return True for a field with a description and an example; the fields of an object have their own."""
     parts = schema.get("anyOf", [schema])
     is_object = any("$ref" in each for each in (*parts, schema.get("items", {})))
     return bool(schema.get("description")) and (is_object or "examples" in schema)

@@ -1,4 +1,4 @@
-"""Disputes over the API: listed, read, and given evidence, which is kept once."""
+"""Disputes over the API: listed, read, and given evidence, which is stored once."""
 
 from base64 import b64encode
 from datetime import date

@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.postgresql, pytest.mark.django_db(transaction=True)]
 
 
 def read_since(merchant: Merchant, since: datetime) -> list[str]:
-    """Read all pages since a time, as docs/api.md tells. Return the orders of the events."""
+    """Read all pages since a time, as docs/api.md describes. Return the orders of the events."""
     found, cursor = [], ""
     while True:
         page = list_events(merchant, created_from=since, cursor=cursor, limit=1)

@@ -1,4 +1,4 @@
-"""A request for events that finds none may wait for the next one."""
+"""A request for events that finds none may wait for the next event."""
 
 import asyncio
 import threading
@@ -19,7 +19,7 @@ WAITING = "/events?types=payment.created"
 
 async def test_an_empty_page_waits_until_there_is_an_event(api):
     waiting = asyncio.ensure_future(api.get(WAITING, prefer="wait=20"))
-    await api.get("/events")  # the one that waits was sent before
+    await api.get("/events")  # the request that waits was sent before
     created = document(await api.post("/payments", order()))
     answer = await waiting
     assert header(answer, "Preference-Applied") == "wait=20"
@@ -56,7 +56,7 @@ async def test_another_merchants_event_ends_no_wait(api, stranger):
 
 @pytest.mark.parametrize("seconds", [20, 1], ids=["while it waits", "at the end of the wait"])
 async def test_a_client_that_leaves_counts_until_its_last_query_ends(api, monkeypatch, settings, seconds):
-    """Otherwise a program that waits and leaves again and again takes all threads of the database."""
+    """A program that waits and leaves again and again could otherwise take all threads of the database."""
     settings.CHECKOUT_API_AT_ONCE_PER_KEY = 2
     begun, may_end, read = threading.Semaphore(0), threading.Event(), payment_queries.list_events
     monkeypatch.setattr(held, "LOOK_SECONDS", 0.5 if seconds > 1 else 30)
@@ -80,7 +80,7 @@ async def test_a_client_that_leaves_counts_until_its_last_query_ends(api, monkey
                 assert await asyncio.to_thread(begun.acquire, timeout=20)
                 await exchange.send_input({"type": "http.disconnect"})
                 exchanges.append(exchange.future)
-            # They end only with their queries.
+            # The requests end only with their queries.
             await asyncio.wait(exchanges, timeout=0.5)
             refused = await api.get("/events")
             assert (refused.status, document(refused)["code"]) == (429, "too_many_requests")

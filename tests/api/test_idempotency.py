@@ -98,7 +98,7 @@ def test_a_request_with_two_keys_is_refused():
 
 
 async def test_a_body_that_is_refused_is_not_taken_to_pieces_for_its_key_before(api):
-    """The pointer of each inner field begins with the outer name, so those of this body take 80 MB."""
+    """The pointer of each inner field begins with the outer name, so those for this body take 80 MB."""
     body = {**order(), 20_000 * "a": {str(number): 1 for number in range(4_000)}}
     tracemalloc.start()
     try:

@@ -1,4 +1,4 @@
-"""Bodies: what two programs could read differently is refused."""
+"""Bodies that two programs could read differently are refused."""
 
 from io import BytesIO
 
@@ -31,7 +31,7 @@ from checkout.api.requests.json_body import MOST_LEVELS, StrictJsonParser, read_
         b'{"a": ' + 100_000 * b"[" + 100_000 * b"]" + b"}",
         b'{"a": ' + MOST_LEVELS * b"[" + MOST_LEVELS * b"]" + b"}",
         b'{"a": "' + 100_000 * b"\\" + b"}",
-        b'{"a": "' + 100_000 * b'\\"' + b"}",  # read once, not from each quotation mark anew
+        b'{"a": "' + 100_000 * b'\\"' + b"}",  # read once, and not again from each quotation mark
         b"{" * 200_000,
     ],
     ids=lambda body: repr(body[:20]),

@@ -1,4 +1,4 @@
-"""Payment links that shoppers use after something else has changed."""
+"""Payment links that shoppers use after a later change of settings, link or payment."""
 
 from io import StringIO
 
@@ -69,7 +69,7 @@ async def test_a_shopper_whose_link_cannot_make_a_payment_reads_what_to_do(api, 
     if is_taken:
         assert (await api.post("/payments", {**WANTED, "amount": 99})).status == 201
     else:
-        # Like a later release with stricter rules than the one that made the link.
+        # As in a later release with stricter rules than those that the link was made by.
         await in_thread(lambda: PaymentLink.objects.update(description="Tea <b>\n"))
     answer = await opened(link)
     assert "No payment was begun, and nothing was charged. Please try the link once more." in answer.text

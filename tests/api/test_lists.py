@@ -1,4 +1,4 @@
-"""Lists of payments and operations: filters, all of which a row matches, and one merchant's rows only."""
+"""Lists of payments and operations: rows that match all filters, of one merchant only."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A program that was answered 503 because the answer to a COMMIT was lost asks again with its key."""
+"""A program gets 503 because the answer to a COMMIT was lost, and repeats its request with its key."""
 
 from collections.abc import AsyncIterator, Iterator
 
@@ -26,7 +26,7 @@ async def link(anew: None) -> AsyncIterator[Proxy]:
         yield link
 
 
-# The first is that of the count of the key's requests, the second that of the payment.
+# The first COMMIT is that of the key's count of requests, the second that of the payment.
 @pytest.mark.parametrize("number", [1, 2])
 async def test_a_payment_whose_commit_was_not_answered_is_found_by_its_key(
     api: Caller, link: Proxy, number: int

@@ -33,7 +33,7 @@ async def test_a_capture_is_held_until_the_provider_has_answered(api, manual, ba
     assert not await in_thread(Waiter.objects.count)
 
 
-async def test_of_both_preferences_the_wait_counts(api, manual, back_end):
+async def test_the_wait_counts_if_both_preferences_are_sent(api, manual, back_end):
     await authorise(manual)
     answer = await api.post(f"/payments/{manual.reference}/capture", {}, prefer="respond-async, wait=9")
     assert (answer.status, header(answer, "Preference-Applied")) == (201, "wait=9")
@@ -167,7 +167,7 @@ async def test_a_void_releases_the_authorisation(api, manual, back_end):
 
 
 async def test_a_second_void_is_told_of_the_first_and_of_no_capture(api, manual, silence):
-    """Otherwise a program whose first request has timed out would believe that money was taken."""
+    """A program whose first request has timed out would otherwise believe that money was taken."""
     await _authorised_without_back_end(manual)
     path = f"/payments/{manual.reference}/void"
     assert (await api.post(path, prefer="respond-async")).status == 202
@@ -217,7 +217,7 @@ async def test_a_key_has_a_limited_number_of_held_requests(api, manual, settings
 
 
 async def test_a_process_that_died_while_it_held_leaves_a_202_that_becomes_final(api, manual, back_end):
-    """The record says until when the request may be held; after that, the operation itself is looked at."""
+    """The record says until when the request may be held; after that, the operation itself is read."""
     await authorise(manual)
     path = f"/payments/{manual.reference}/capture"
     await api.post(path, {}, idempotency_key="k", prefer="respond-async")

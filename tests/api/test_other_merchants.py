@@ -1,4 +1,4 @@
-"""Every object with another merchant's key: there is no such thing."""
+"""Objects of another merchant: with the wrong key, they do not exist."""
 
 import re
 from typing import Any

@@ -15,7 +15,7 @@ BLOCKS = blocks_of(text_of("docs/api.md"), "sh")
 
 
 def outputs_of(block, **variables):
-    """Run the commands of a block. Return what each has printed: one JSON document per command."""
+    """Run the commands of a block. Return the output of each: one JSON document per command."""
     done = subprocess.run(
         ["bash", "-ec", block], capture_output=True, text=True, timeout=120, env={**os.environ, **variables}
     )

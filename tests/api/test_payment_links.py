@@ -206,7 +206,7 @@ async def test_two_reusable_links_cannot_begin_the_same_order_numbers(api, stran
     assert theirs.status == 201, "another merchant's numbers are its own"
 
 
-async def test_of_two_reusable_links_that_are_made_at_once_the_database_refuses_one(api):
+async def test_the_database_refuses_one_of_two_reusable_links_that_are_made_at_once(api):
     await made(api, reusable=True)
     with pytest.raises(IntegrityError):
         await in_thread(copy_of_the_link)

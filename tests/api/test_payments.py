@@ -1,4 +1,4 @@
-"""Payments: create, read, list, cancel, and what is refused."""
+"""Payments: created, read, listed, cancelled, and refused requests."""
 
 import asyncio
 from datetime import timedelta

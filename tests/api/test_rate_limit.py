@@ -137,7 +137,7 @@ async def test_one_key_does_not_take_all_places_from_however_many_addresses(api,
 
 
 async def test_a_client_that_leaves_counts_until_its_work_has_ended(api, settings, monkeypatch):
-    """Otherwise a program that connects and leaves again and again takes all threads of the database."""
+    """A program that connects and leaves again and again could otherwise take all threads of the database."""
     settings.CHECKOUT_API_AT_ONCE_PER_KEY = 2
     begun, may_end, read = Semaphore(0), Event(), Payments.get
 

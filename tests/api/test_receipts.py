@@ -1,4 +1,4 @@
-"""Receipts that a merchant's program has sent again."""
+"""Receipts that a merchant's program requests again."""
 
 from django.utils import timezone
 

@@ -1,4 +1,4 @@
-"""A refused request is one line in the log, which says whose it was and why it was refused."""
+"""A refused request writes one line to the log, which names its sender and the reason."""
 
 import logging
 
@@ -14,7 +14,7 @@ ADDRESS = "192.0.2.7"
 
 
 async def refused(caller, method, path, body=None, **headers):
-    """Make a request, and return the one line about its refusal, with the status and its document."""
+    """Make a request. Return the one log line about its refusal, with the status and the document."""
     with structlog.testing.capture_logs() as lines:
         answer = await caller.call(method, path, body, **headers)
     [line] = [line for line in lines if line["event"] == "request refused"]

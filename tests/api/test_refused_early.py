@@ -1,4 +1,4 @@
-"""Requests that the server refuses before the API sees them are answered as all its problems are."""
+"""Requests that the server refuses before the API sees them get problems like all others."""
 
 import re
 

@@ -29,7 +29,7 @@ PAID = (PaymentState.AUTHORISED, PaymentState.CAPTURE_PENDING, PaymentState.CAPT
 
 
 async def saved(shop, card="approve", *, saves=True, number="first"):
-    """Pay an order with a card, which the shopper wants saved, and return its payment."""
+    """Pay an order with a card that the shopper wants saved, and return its payment."""
 
     def create():
         return create_payment(
@@ -192,7 +192,7 @@ async def test_a_declined_charge_is_a_payment_that_the_customer_may_still_pay(ap
     payment = await in_thread(Payment.objects.get, reference=declined["id"])
     (attempt,) = document(await api.get(f"/payments/{declined['id']}/attempts"))["data"]
     assert attempt["merchant_initiated"] == "unscheduled"
-    # The issuer wants the shopper, so that the next attempt begins with a challenge.
+    # The issuer demands the shopper, so that the next attempt begins with a challenge.
     assert await pay(payment, "approve", attempt_number=2) == PaymentState.CHALLENGE_REQUIRED
 
 
@@ -234,7 +234,7 @@ async def test_a_charge_need_not_be_waited_for(api, shop, books, back_end):
 
 
 async def test_a_repeated_charge_without_an_outcome_tells_the_present_state(api, shop, books):
-    """The back end does not run, so nothing becomes of the charge."""
+    """The back end does not run, so the charge has no outcome."""
     card = await in_thread(made, shop)
     asked = charge(card.reference)
     first = await api.post("/payments", asked, idempotency_key="k", prefer="respond-async")

@@ -1,4 +1,4 @@
-"""A key and a webhook endpoint stay with the version of the API that they were made for."""
+"""A key and a webhook endpoint keep the version of the API for which they were made."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The audit log is a chain: what was changed, left out or cut off is found."""
+"""The audit log is a chain: a changed, missing or cut-off entry is found."""
 
 import io
 import json
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture(autouse=True)
 def unguarded(db):
-    """Let the tests change entries, as a thief with all rights in the database could."""
+    """Let the tests change entries, as an attacker with all rights in the database could."""
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute("ALTER TABLE audit_auditentry DISABLE TRIGGER USER")

@@ -34,7 +34,7 @@ def test_an_entry_is_neither_changed_nor_deleted(statement):
     assert AuditEntry.objects.get().by == "ada"
 
 
-def test_its_details_can_be_emptied():
+def test_the_details_of_an_entry_can_be_emptied():
     write("ada")
     erase_details("pay_1")
     assert AuditEntry.objects.get().details == ""

@@ -16,7 +16,7 @@ OUR_APPS = {model._meta.app_label for model in our_models()}
 def staff_client(db):
     """Return a function that makes a client of a member of staff with exactly these permissions.
 
-    Without ``merchants``, it sees all of them.
+    Without ``merchants``, the member of staff sees all of them.
     """
 
     def client(*codenames, name="staff", merchants=()):

@@ -20,5 +20,5 @@ def code_of(user):
 
 
 def code_shown(page):
-    """Return the code of an app that has scanned the image of the page for a new device."""
+    """Return the code of an app that has scanned the image on the page for a new device."""
     return f"{totp(b32decode(page.context['secret'].replace(' ', ''))):06}"

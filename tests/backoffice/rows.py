@@ -79,7 +79,7 @@ def saga(of, status=Saga.Status.RUNNING, step="authorise"):
 
 
 def untold(order="UNTOLD"):
-    """Create a payment of which the provider was asked in vain what became of it."""
+    """Create a payment whose outcome the provider did not report."""
     made = payment(order, PaymentState.CONFIRMING)
     attempt(made, state="unknown")
     saga(made, Saga.Status.PARKED, step="inquire")
@@ -121,7 +121,7 @@ def operation(of, kind, minor, **fields):
 
 
 def waiting(of, kind, minor):
-    """Create an operation whose request of an hour ago got no answer, with its parked saga."""
+    """Create an operation whose request got no answer an hour ago, with its parked saga."""
     row = operation(of, kind, minor, state="unknown", requested_by="ann", reason="Damaged")
     sent = timezone.now() - timedelta(hours=1)
     ProviderCall.objects.create(
@@ -154,7 +154,7 @@ def waiting(of, kind, minor):
 
 
 def claimed(of, claim="charged_back", **told):
-    """Create the parked question of a notification that the provider's answers left open."""
+    """Create the parked saga of a notification about which the provider's answers decided nothing."""
     tried = of.attempts.get()
     if claim in ("charged_back", "charge_back_reversed"):
         told = {"minor": 300, "currency": of.currency, "event_id": "e-1", **told}
@@ -234,7 +234,7 @@ def notification(of, state, reason="", **fields):
 
 
 def asked_about(of, answer="", *, claim="captured", status=Saga.Status.COMPLETED, by_staff=False, **fields):
-    """Create a hint, and the question with the provider's answer."""
+    """Create a hint, and the query about it with the provider's answer."""
     row = notification(of, "applied", applied_at=timezone.now(), **fields)
     tried, event_id = of.attempts.get(), f"event-{row.pk}"
     Fact.objects.create(
@@ -332,7 +332,7 @@ def paid(order="ORDER-1"):
         outcome="approved",
         event="AUTHORISED",
     )
-    # One that expired, so that it waits for nobody.
+    # One that expired, so that no saga waits for it.
     ApprovalRequest.objects.create(
         merchant=row.merchant,
         payment=row,

@@ -1,4 +1,4 @@
-"""Four eyes: what one member of staff requests, another approves or declines, and nobody for oneself."""
+"""Four eyes: another member of staff approves or declines a request, and never the same person."""
 
 from datetime import timedelta
 

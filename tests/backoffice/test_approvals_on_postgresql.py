@@ -1,4 +1,4 @@
-"""PostgreSQL has a request decided once: by two approvers at once, and by whatever program."""
+"""PostgreSQL has a request decided once, even by two approvers at the same time, and by any program."""
 
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
@@ -46,7 +46,7 @@ def test_a_decision_is_never_taken_back_or_replaced(decide):
             )
 
 
-def test_of_several_who_approve_at_the_same_time_one_does_and_the_refund_is_requested_once():
+def test_if_several_approve_at_the_same_time_the_refund_is_requested_once():
     row = requested()
     together = Barrier(APPROVERS)
     browsers = []

@@ -1,4 +1,4 @@
-"""Nothing that staff change in the back office escapes the audit log: every address and action is tried."""
+"""The audit log has every change that staff make in the back office: all addresses and actions are tested."""
 
 import re
 from uuid import uuid4

@@ -22,7 +22,7 @@ def test_a_search_for_more_words_than_anybody_types_is_not_made(admin_client, na
 @pytest.mark.postgresql
 @pytest.mark.django_db(transaction=True)
 def test_a_search_that_takes_too_long_is_ended_and_says_so(admin_client):
-    """Another session has locked the table, which holds the search for as long as a statement may take."""
+    """Another session has locked the table, so the search lasts as long as a statement may take."""
     address = reverse("admin:payments_providercall_changelist")
     admin_client.get(address)
     locked, done = threading.Event(), threading.Event()

@@ -27,7 +27,7 @@ def clerk(*merchants, without=""):
 
 
 def told(response):
-    """Return the order and what is said of each line."""
+    """Return the order and the result of each line."""
     assert response.status_code == 200
     return {line.named: line.refusal or line.result or "possible" for line in response.context["lines"]}
 
@@ -174,7 +174,7 @@ def test_bulk_needs_the_permission_of_a_single_request(address, permission):
 
 @pytest.fixture
 def limit():
-    """Have refunds and captures above £5.00 approved by a second member of staff."""
+    """Let refunds and captures above £5.00 require the approval of a second member of staff."""
     return ApprovalRule.objects.create(
         merchant=rows.merchant(), matter="money", currency="GBP", above_minor=500
     )

@@ -1,4 +1,4 @@
-"""Staff change a row on which somebody else acts just then: what counts is the row as it is then."""
+"""Staff change a row on which somebody else acts at that moment: the present row counts."""
 
 import pytest
 from django.test import Client
@@ -48,7 +48,7 @@ def test_editing_a_merchant_does_not_end_the_attack_mode_that_is_just_being_set(
     assert (row.name, row.attack_mode) == ("Renamed", "on")
 
 
-def test_of_two_who_act_on_what_they_have_seen_the_second_is_told_that_it_has_changed(clients):
+def test_the_second_of_two_who_change_a_row_is_told_that_it_has_changed(clients):
     row = rows.merchant()
 
     def press(client: Client, mode: str) -> list[str]:

@@ -35,7 +35,7 @@ def item():
 
 
 def as_opened(item, **changes):
-    """Return the data of a form that was opened when the stock was that of ``item``, with ``changes``."""
+    """Return the data of a form that was opened when ``item`` had this stock, with ``changes``."""
     fields = {
         "name": item.name,
         "price_minor": item.price_minor,
@@ -263,7 +263,7 @@ def test_counting_stock_that_was_sold_meanwhile_is_refused_with_the_present_numb
         ("price_minor", "10000000000"),
         ("currency", "ABC"),
         ("quantity", "-1"),
-        ("quantity", "2147483647"),  # there would be no room for what is given back
+        ("quantity", "2147483647"),  # there would be no room for released stock
     ],
 )
 def test_an_item_that_could_not_be_sold_is_refused(admin_client, item, field, value):

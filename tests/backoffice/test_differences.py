@@ -1,4 +1,4 @@
-"""The list of differences tells the story of each, and offers one action about it."""
+"""The list of differences shows the history of each, and offers one action about it."""
 
 import pytest
 from django.contrib.auth.models import Permission

@@ -1,4 +1,4 @@
-"""Lists are exported as files: all that the list would show, by those who may, and recorded."""
+"""Lists are exported as files, with the same rows, by permitted staff, and recorded."""
 
 import csv
 import io

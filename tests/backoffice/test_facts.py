@@ -1,4 +1,4 @@
-"""The facts on the pages of actions, by which staff see that they are about to act on the right row."""
+"""The facts on the pages of actions, by which staff see that they act on the right row."""
 
 import re
 from datetime import timedelta

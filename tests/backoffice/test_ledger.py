@@ -1,4 +1,4 @@
-"""The ledger's pages: the newest postings first, balances, and what the provider owes by day and merchant."""
+"""The ledger's pages: the newest postings first, balances, and the provider's debt by day and merchant."""
 
 from datetime import UTC, datetime, timedelta
 

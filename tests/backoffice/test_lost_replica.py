@@ -1,4 +1,4 @@
-"""A list is shown although the replica from which it is read is lost after it was looked at."""
+"""A list is shown although its replica is lost just after the check of it."""
 
 from collections.abc import Iterator
 from math import inf

@@ -1,4 +1,4 @@
-"""Staff who are limited to merchants find nothing of another's, at any address."""
+"""Staff who are limited to merchants find no rows of others, at any address."""
 
 import re
 
@@ -24,7 +24,7 @@ from tests.support.tables import our_models
 pytestmark = pytest.mark.django_db
 TABLES = sorted(admin.site._registry, key=lambda model: model._meta.label)
 OURS = set(our_models())
-# Text that would tell of the other merchant.
+# Text that would reveal the other merchant.
 TELLING = (
     "ORDER-1",
     "shopper@example.com",
@@ -48,7 +48,7 @@ def clerk(*merchants, is_unlimited=False, has_access=True):
 
 @pytest.fixture
 def foreign():
-    """Write rows of each kind that belong to a merchant, and to none."""
+    """Write rows of each kind that belong to another merchant, and to none."""
     payment = rows.paid("ORDER-1")
     rows.waiting(payment, "refund", 300)
     rows.difference(payment, kind="refunded")

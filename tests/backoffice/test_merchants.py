@@ -1,4 +1,4 @@
-"""Merchants: what belongs to one by its code never passes to another."""
+"""Merchants: rows that belong to one by its code never pass to another."""
 
 import pytest
 from django.urls import reverse
@@ -24,7 +24,7 @@ def endpoint_of(merchant):
 
 @pytest.fixture(params=[key_of, endpoint_of])
 def used(request):
-    """Return a merchant for whom something was made, and the name of that."""
+    """Return a merchant with an object, and the name of the object."""
     merchant = rows.merchant()
     return merchant, str(request.param(merchant))
 

@@ -28,7 +28,7 @@ def page(client, row):
     return response.content.decode()
 
 
-def test_one_that_the_provider_denied_is_called_denied_and_nowhere_applied(admin_client):
+def test_a_notification_that_the_provider_denied_is_called_denied_and_nowhere_applied(admin_client):
     payment = rows.authorised()
     row = rows.asked_about(payment, "denied")
     told = "The provider was asked and says: it is not so, and nothing was changed."
@@ -43,7 +43,7 @@ def test_one_that_the_provider_denied_is_called_denied_and_nowhere_applied(admin
     assert hop.entry.detail == "denied, not proven"
 
 
-def test_one_that_staff_denied_says_that_they_did(admin_client):
+def test_a_notification_that_staff_denied_says_that_they_did(admin_client):
     rows.asked_about(rows.authorised(), "denied", by_staff=True)
     assert cells(admin_client) == ["denied Staff found out: it is not so, and nothing was changed."]
 
@@ -51,12 +51,12 @@ def test_one_that_staff_denied_says_that_they_did(admin_client):
 @pytest.mark.parametrize(
     ("status", "label"), [(Saga.Status.RUNNING, "being asked"), (Saga.Status.PARKED, "waits for staff")]
 )
-def test_one_that_nobody_has_answered_yet_says_who_is_waited_for(admin_client, status, label):
+def test_a_notification_without_an_answer_says_who_is_waited_for(admin_client, status, label):
     rows.asked_about(rows.authorised(), status=status)
     assert cells(admin_client)[0].startswith(label)
 
 
-def test_one_that_could_not_be_applied_says_why_and_one_that_was_says_so(admin_client):
+def test_a_notification_says_that_it_was_applied_or_why_it_could_not_be(admin_client):
     payment = rows.captured()
     rows.notification(payment, "applied", is_proven=True)
     rows.notification(payment, "applied", "repeats an earlier one", is_proven=True)

@@ -21,7 +21,7 @@ def requested(kind):
 
 
 def tools(client, payment):
-    """Return what the page offers to do. Its link to the payment's events does nothing."""
+    """Return the actions that the page offers. Its link to the payment's events does nothing."""
     page = client.get(address(payment, "change"))
     return [tool.label for tool in page.context["tools"] if tool.label != "Events"]
 
@@ -164,7 +164,7 @@ def test_a_bad_amount_is_an_error_at_the_field_and_changes_nothing(admin_client,
         ("GBP", "1.005", "GBP has 2 digits after the point, for example 12.50."),
         ("JPY", "12.5", "JPY has no digits after the point, for example 1250."),
         ("GBP", "1,250", "Write the amount in GBP with digits and a point, for example 12.50."),
-        # In another locale these are a thousand.
+        # In another locale these digits are a thousand.
         ("GBP", "1.000", "GBP has 2 digits after the point, for example 12.50."),
         ("JPY", "1.000", "JPY has no digits after the point, for example 1250."),
         ("GBP", "12.51", "Only £12.50 is left."),
@@ -187,7 +187,7 @@ def test_a_card_number_in_the_reason_is_not_taken(admin_client):
     assert not requested("refund")
 
 
-def test_of_two_people_with_the_form_open_the_second_is_refused_all_of_the_money(staff_client, admin_client):
+def test_the_second_of_two_people_with_the_form_open_is_refused_all_of_the_money(staff_client, admin_client):
     payment = rows.captured()
     client = staff_client(*ALL)
     form = {**opened(client, payment, "refund"), "reason": "Damaged", "confirmed": "yes"}
@@ -198,7 +198,7 @@ def test_of_two_people_with_the_form_open_the_second_is_refused_all_of_the_money
     assert [refund.requested_by for refund in requested("refund")] == ["admin"]
 
 
-def test_of_two_people_with_the_form_open_the_second_is_told_that_less_is_left(staff_client, admin_client):
+def test_the_second_of_two_people_with_the_form_open_is_told_that_less_is_left(staff_client, admin_client):
     payment = rows.captured()
     client = staff_client(*ALL)
     form = {**opened(client, payment, "refund"), "amount": "5", "reason": "Damaged", "confirmed": "yes"}

@@ -35,7 +35,7 @@ def test_only_one_of_those_who_want_the_same_money_gets_it(admin_user, kind, mak
 
 
 @pytest.mark.parametrize(("kind", "make"), [("capture", rows.authorised), ("refund", rows.captured)])
-def test_of_those_who_want_a_part_at_the_same_time_the_second_is_told_of_the_first(admin_user, kind, make):
+def test_the_second_of_two_who_refund_a_part_at_the_same_time_is_told_of_the_first(admin_user, kind, make):
     payment = make()
     clients = [Client(), Client(), Client()]
     for client in clients:

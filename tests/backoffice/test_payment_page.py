@@ -316,8 +316,8 @@ def test_the_shopper_s_other_payments_with_the_merchant_are_shown_the_latest_fir
 
 
 def test_every_move_that_may_come_too_late_is_told_in_words():
-    # Moves by sums, and those that people ask for, are made only if they are possible. A void is also told by
-    # its saga.
+    # Moves by sums, and those that people request, are made only if they are possible. The saga of a void
+    # also causes moves.
     by_sums = COUNTED - {"void_requested", "voided"}
     by_people = {"submitted", "called_off"}
     assert {edge.event for edge in payment_machine.edges} - by_people - by_sums <= set(FACTS)

@@ -1,4 +1,4 @@
-"""The zone and the formats that a member of staff has chosen, on the pages that show times and amounts."""
+"""The zone and the formats that a member of staff has chosen, on pages with times and amounts."""
 
 import re
 from datetime import UTC, datetime

@@ -11,7 +11,7 @@ from tests.support.tables import our_models
 
 pytestmark = pytest.mark.django_db
 
-# Staff with a permission of its own make keys, and change nothing about them but their end.
+# Staff with a permission of its own make keys, and can otherwise only end them.
 EDITABLE = {
     "apikey",
     "merchant",
@@ -97,7 +97,7 @@ def test_no_list_can_be_filtered_by_a_column_that_is_not_shown(admin_client, loo
     rows.paid()
     listed = reverse("admin:payments_attempt_changelist")
     assert admin_client.get(listed, {"order_code__startswith": "pay_"}).context["cl"].result_count == 1
-    # Else lists would tell a secret letter by letter.
+    # Otherwise lists would reveal a secret letter by letter.
     assert admin_client.get(listed, {lookup: "machine"}).status_code == 400
 
 

@@ -19,7 +19,7 @@ from tests.backoffice.recorded import entries
 from tests.backoffice.test_audit_is_complete import ACTIONS, CHANGES
 
 pytestmark = pytest.mark.django_db
-# Only superusers give rights, and everybody may change the own password.
+# Only superusers give rights, and everybody may change their own password.
 BY_SUPERUSERS = {name for name in CHANGES if name.startswith("auth_")}
 BY_ANYBODY = {
     *("password_change", "preferences"),
@@ -49,7 +49,7 @@ OTHER_NAMES = {
 
 @pytest.fixture(autouse=True)
 def _roles(db):
-    """Make the roles, which tests that empty the tables remove with them."""
+    """Make the roles again, which tests that empty the tables remove."""
     make_roles()
 
 
@@ -80,7 +80,7 @@ def member(role):
 
 
 def is_recorded(client, send):
-    """Return True if ``send`` changes something for this client. Undo it."""
+    """Return True if ``send`` changes anything for this client, and undo the change."""
     before = entries().count()
     with transaction.atomic():
         send(client)

@@ -1,4 +1,4 @@
-"""The search on every page of the back office: payments by what a caller says."""
+"""The search on every page of the back office: payments by the details that a caller gives."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -26,7 +26,7 @@ def made(order, at=None, state=PaymentState.OPEN, **fields):
 
 @pytest.fixture
 def wanted():
-    """Create a payment of 30 November 2026, with a refund, among others that share some of it."""
+    """Create a payment of 30 November 2026 with a refund, among others that share some details."""
     at = datetime(2026, 11, 30, 12, tzinfo=UTC)
     shopper = "Ella.Smith@example.com"
     row = made("W-10025", at, PaymentState.PARTIALLY_REFUNDED, shopper_email=shopper, amount_minor=123450)

@@ -257,7 +257,7 @@ def test_a_page_warns_only_of_what_it_offers(admin_client):
     assert warnings(send(admin_client, operation, "given_up")) == (False, True, False)
 
 
-def test_one_that_the_provider_does_not_carry_out_shows_the_provider_s_sentence(admin_client):
+def test_an_operation_that_the_provider_does_not_carry_out_shows_the_provider_s_sentence(admin_client):
     operation = waiting()
     sentence = "Could not find payment for order"
     Operation.objects.filter(pk=operation.pk).update(state="requested", is_idle=True, parked_reason=sentence)

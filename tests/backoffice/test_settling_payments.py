@@ -73,7 +73,7 @@ def test_it_is_not_offered_before_anybody_has_paid_or_while_a_flow_is_at_work(st
 
 
 def test_two_clicks_on_a_healthy_payment_change_nothing(staff_client):
-    """Not even who types the figures that our books have, and a reason, gets further without its number."""
+    """Without the order number nobody gets further, even with the figures of our books and a reason."""
     payment = rows.captured()
     client = staff_client(*MAY_SETTLE)
     page = text_of(client.get(address(payment, "settle")))
@@ -345,7 +345,7 @@ def test_a_form_that_is_sent_twice_decides_once(admin_client):
     assert len(commands()) == entries().count() == 1
 
 
-def test_of_several_attempts_each_has_a_page(admin_client):
+def test_each_of_several_attempts_has_a_page(admin_client):
     payment = conflicted()
     Attempt.objects.update(state="conflicted")
     first, second = payment.attempts.get(), rows.attempt(payment, 2, state="conflicted")
@@ -360,7 +360,7 @@ def test_of_several_attempts_each_has_a_page(admin_client):
     assert "There is nothing to settle" in told(response)[-1]
 
 
-def test_of_one_that_is_not_the_last_it_is_said_that_the_payment_stays_conflicted(admin_client):
+def test_the_page_of_all_attempts_but_the_last_says_that_the_payment_stays_conflicted(admin_client):
     payment = conflicted()
     Attempt.objects.update(state="conflicted")
     rows.attempt(payment, 2, state="conflicted")
@@ -368,7 +368,7 @@ def test_of_one_that_is_not_the_last_it_is_said_that_the_payment_stays_conflicte
     assert "as another attempt of it contradicts us as well: settle that one next" in page
 
 
-def test_of_one_without_money_it_is_said_that_the_order_is_that_of_another_attempt(admin_client):
+def test_the_page_of_an_attempt_without_money_says_that_the_order_is_that_of_another(admin_client):
     payment = conflicted(rows.authorised)
     rows.attempt(payment, 2, state="authorised")
     page = text_of(send(admin_client, payment, captured="0"))
@@ -376,7 +376,7 @@ def test_of_one_without_money_it_is_said_that_the_order_is_that_of_another_attem
     assert "taken up again" not in page
 
 
-def test_of_one_with_money_it_is_said_that_an_order_that_was_called_off_stays_so(admin_client):
+def test_the_page_of_an_attempt_with_money_says_that_an_order_that_was_called_off_stays_so(admin_client):
     page = text_of(send(admin_client, conflicted(rows.authorised), captured="12.50"))
     assert "taken up again if there is still enough in stock; one that was called off stays so." in page
 

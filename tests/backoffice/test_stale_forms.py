@@ -1,4 +1,4 @@
-"""A form that was opened long ago changes what was edited in it, and undoes no change of others."""
+"""A form that was opened long ago changes only the edited fields, and undoes no change of others."""
 
 import pytest
 from django.urls import reverse

@@ -1,4 +1,4 @@
-"""A page that asks for a confirmation stays open for an hour, and its button is pressed then."""
+"""A page that asks for a confirmation stays open for an hour before its button is pressed."""
 
 import re
 from html import unescape
@@ -49,7 +49,7 @@ def dead_letter(**fields):
 
 
 def died_again(letter):
-    """Have the message sent again, and die again, for another reason."""
+    """Let the message be sent again, and become a dead letter again for another reason."""
     requeue_dead_letter(letter.pk, by="bob")
     DeadLetter.objects.update(copies=F("copies") + 1, requeued_at=None, requeued_by="", reason="not readable")
 

@@ -261,7 +261,7 @@ LETTERS = reverse("admin:payments_deadletter_changelist")
 
 
 def select_for_requeueing(client, *letters, **fields):
-    """Choose the action in the list, whose answer is the page that asks for a confirmation."""
+    """Choose the action in the list. The answer is the page that asks for a confirmation."""
     selected = {"action": "requeue_selected", "_selected_action": [letter.pk for letter in letters]}
     return client.post(LETTERS, {**selected, **fields})
 
@@ -294,7 +294,7 @@ def test_several_dead_letters_are_named_before_they_are_sent_again(admin_client)
         (2, "2 of them cannot be sent again, and stay as they are. Their pages say why."),
     ],
 )
-def test_those_that_cannot_be_sent_again_are_counted_before(admin_client, number, text):
+def test_dead_letters_that_cannot_be_sent_again_are_counted_before(admin_client, number, text):
     done = [rows.dead_letter(requeued_at=timezone.now(), requeued_by="ann") for _ in range(number)]
     waiting = rows.dead_letter(queue="checkout.commands.ledger")
     assert text in select_for_requeueing(admin_client, *done, waiting, index="0").content.decode()

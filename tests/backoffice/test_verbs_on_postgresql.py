@@ -1,4 +1,4 @@
-"""The button of each action works on a database that locks rows only in transactions."""
+"""On a database that locks rows, the button of each action needs a transaction."""
 
 import pytest
 from django.contrib import admin

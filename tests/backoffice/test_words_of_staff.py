@@ -1,4 +1,4 @@
-"""Pages of staff are in the words of staff: those of engineers stay on the pages behind Internals."""
+"""Pages of staff use the words of staff: those of engineers stay on the pages behind Internals."""
 
 import re
 
@@ -14,7 +14,7 @@ OF_ENGINEERS = re.compile(r"\b(sagas?|parked|dead letters?|requeue\w*)\b", re.IG
 
 
 def read(client, address):
-    """Return the text of the content of a page, without its menu and what each hop unfolds to."""
+    """Return the text of the content of a page, without its menu and the unfolded details of each hop."""
     html = client.get(address, follow=True).content.decode()
     content = html[html.index("<main") : html.index("</main>")]
     content = re.sub(r'<p class="detail">.*?</p>', "", content, flags=re.DOTALL)
@@ -23,7 +23,7 @@ def read(client, address):
 
 @pytest.fixture
 def trouble(db):
-    """Create a payment with a step that failed, a flow that stopped, and a refund without an outcome."""
+    """Create a payment with a failed step, a stopped saga, and a refund without an outcome."""
     refund = rows.waiting(rows.captured("A-1"), "refund", 300)
     rows.dead_letter(refund.payment.reference)
     rows.saga(refund.payment, "parked", "confirm_order")

@@ -86,7 +86,7 @@ def user_with_factor():
 
 
 def requested(by_user=0):
-    """Ask for the approval of a refund, which the user with this key has requested."""
+    """Request the approval of a refund as the user with this key."""
     payment = rows.captured("TO-APPROVE")
     proposal = Proposal(
         merchant=payment.merchant,

@@ -1,4 +1,4 @@
-"""The simulation of queues agrees with the theory where there is one, and names what gives first."""
+"""The simulation of queues agrees with theory where there is one, and names the first limit."""
 
 import pytest
 

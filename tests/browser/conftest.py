@@ -13,7 +13,7 @@ from tests.support.vhosts import fresh_vhost
 
 @pytest.fixture(scope="package")
 def browser(chromium: str) -> Iterator[Browser]:
-    """Yield one Chromium for the files of a folder, all of which have tests with a browser only."""
+    """Yield one Chromium for the files of a folder with browser tests only."""
     with running_chromium(chromium) as browser:
         yield browser
 

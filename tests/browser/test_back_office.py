@@ -378,7 +378,7 @@ def test_a_double_click_refunds_once(browser: Browser, shared_stack: Stack, keys
         expect(refunds(page)).to_have_count(1)
 
 
-def test_of_two_people_who_want_all_of_the_money_the_second_is_told(
+def test_the_second_of_two_people_who_refund_all_of_the_money_is_told(
     browser: Browser, shared_stack: Stack, keys: dict[str, str]
 ) -> None:
     with at_work(browser, shared_stack) as first, at_work(browser, shared_stack) as second:

@@ -1,4 +1,4 @@
-"""Nothing in the back office overlaps or sticks out, at any width of the window and with any content."""
+"""Nothing in the back office overlaps or is cut off, at any width of the window and with any content."""
 
 import pytest
 from playwright.sync_api import Browser, expect
@@ -23,7 +23,7 @@ OVERLAPS = """() => {
   const taken = [...words, ...boxes(".attention")];
   return boxes(".object-tools li").filter((tool) => taken.some((box) => meet(tool, box))).length;
 }"""
-# A row of a form hides what sticks out of it.
+# A row of a form hides content that is wider than itself.
 STICKS_OUT = """() => [...document.querySelectorAll(".attention li, .readonly, .form-row, .story > h2")]
   .filter((each) => each.checkVisibility() && each.scrollWidth > each.clientWidth)
   .map((each) => each.textContent.trim())"""

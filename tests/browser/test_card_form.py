@@ -1,4 +1,4 @@
-"""The card form while a shopper types, pastes, corrects and comes back to it after a refusal."""
+"""The card form while a shopper types, pastes, corrects and returns to it after a refusal."""
 
 import re
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ CARET = "field => field.selectionStart"
 
 @pytest.fixture(scope="module")
 def reference(browser: Browser, shared_stack: Stack) -> str:
-    """Return a payment that is not paid, whose form the tests fill in."""
+    """Return an unpaid payment, whose form the tests fill in."""
     context = browser.new_context()
     found = order(context.new_page(), shared_stack)
     context.close()

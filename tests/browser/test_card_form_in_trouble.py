@@ -1,4 +1,4 @@
-"""The card form when the shopper turns away, a script fails, or the network is slow."""
+"""The card form when the shopper leaves the page, a script fails, or the network is slow."""
 
 import re
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The pages about merchants' programs, and those that their links lead to, on narrow and wide screens."""
+"""The pages about merchants' programs, and the pages that their links lead to, narrow and wide."""
 
 import os
 from pathlib import Path
@@ -93,7 +93,7 @@ def pages(shared_stack: Stack) -> dict[str, str]:
 
 
 def faults_of(page: Page, width: int) -> list[object]:
-    """Return what overlaps, sticks out, scrolls sideways, or cannot be read, hit or told apart."""
+    """Return elements that overlap, are cut off, scroll sideways, or cannot be read, hit or told apart."""
     found: list[object] = []
     if (whole := page.evaluate("document.documentElement.scrollWidth")) > width:
         found.append(f"scrolls sideways: {whole}")

@@ -83,7 +83,7 @@ tea = {"name": "Assam tea, 250 g", "price_minor": 1250, "currency": "GBP", "quan
 StockItem.objects.create(merchant_code=row.merchant.code, sku=name, **tea)
 """
 
-# The width by which the table is larger than its box, which scrolls then.
+# The width by which the table exceeds its box, which then scrolls.
 HIDDEN = """() => {
   const box = document.querySelector("#changelist-form .results");
   return box ? box.scrollWidth - box.clientWidth : "no rows";

@@ -1,4 +1,4 @@
-"""Pages in a language with longer texts, in a narrow window: nothing is cut, and nothing sticks out."""
+"""Pages in a language with longer texts, in a narrow window: nothing is cut off."""
 
 import re
 from collections.abc import Iterator

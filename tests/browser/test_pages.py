@@ -36,7 +36,7 @@ FASTER_TIMERS = (
 
 
 def order(page: Page, stack: Stack) -> str:
-    """Order something, which leads to the checkout. Return the payment's reference."""
+    """Order an item, which leads to the checkout. Return the payment's reference."""
     page.goto(f"{stack.web_url}/")
     page.get_by_role("button", name=re.compile("^Buy ")).first.click()
     page.wait_for_url("**/checkout/**")
@@ -84,7 +84,7 @@ def test_an_expiry_date_is_read_with_any_separator_and_a_short_or_long_year(
 def test_a_card_may_be_typed_in_the_digits_of_the_shopper_s_keyboard(
     page: Page, shared_stack: Stack, zero: str
 ) -> None:
-    """Keyboards for phones have them also in fields for numbers, and Japanese ones write them wide."""
+    """Phones' keyboards also have such digits in fields for numbers, and Japanese ones write them wide."""
     order(page, shared_stack)
     own = {ord(str(digit)): chr(ord(zero) + digit) for digit in range(10)}
     for label, value in FIELDS.items():

@@ -1,4 +1,4 @@
-"""The warning before staff are logged out, on pages with a form that would be lost."""
+"""The warning before staff are logged out, on pages with a form whose content would be lost."""
 
 from collections.abc import Iterator
 

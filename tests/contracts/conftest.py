@@ -42,13 +42,13 @@ async def lab(request: pytest.FixtureRequest, settings) -> AsyncIterator[Lab]:
 
 @pytest.fixture
 def changed_pika(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pretend that pika's internals are not those that the direct connection supports."""
+    """Pretend that pika lacks the internals that the direct connection needs."""
     monkeypatch.setattr(direct_connection, "is_possible", lambda: False)
 
 
 @pytest.fixture
 def layer(lab: Lab) -> RabbitmqChannelLayer:
-    """Return a channel layer on that broker, with a capacity of three messages per channel."""
+    """Return a channel layer on this broker, with a capacity of three messages per channel."""
     return RabbitmqChannelLayer(lab.url, lab.prefix, capacity=3)
 
 

@@ -93,7 +93,7 @@ async def test_the_same_message_returned_and_confirmed_at_once_is_told_apart(lab
 async def test_a_full_queue_refuses(lab: Lab):
     broker = await lab.broker()
     await broker.declare(small_queue(broker, "small", 1))
-    # The limit is soft: RabbitMQ may take one or two more.
+    # The limit is soft: RabbitMQ may accept one or two more.
     outcomes = [await outcome_of(send(broker, command(), service="small")) for _ in range(10)]
     assert outcomes[0] is None
     assert isinstance(outcomes[-1], PublishRefused)

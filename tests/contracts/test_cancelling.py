@@ -1,4 +1,4 @@
-"""The end of a reading: what arrives meanwhile goes back untried, and a silent broker is not waited for."""
+"""The end of a reading: messages that arrive meanwhile go back untried, and a silent broker delays nobody."""
 
 import asyncio
 import struct

@@ -101,12 +101,13 @@ async def test_what_the_broker_gives_up_on_is_kept_without_its_secret(lab: Lab):
 
 @pytest.mark.parametrize(
     "large",
-    # Names of one letter, whose lengths and kinds take more room in a frame than they do themselves.
+    # Names of headers whose lengths and types take more room in a frame than the names, which have one
+    # letter.
     [{"baggage": "x" * 130_400}, {f"dead-{number}": "" for number in range(7_000)}],
     ids=["a long one", "many short ones"],
 )
 async def test_a_message_with_headers_over_the_limit_is_kept_with_these_cut(lab: Lab, large: dict[str, str]):
-    """A frame takes hardly more, so a worker could not add the reason to them."""
+    """A frame has hardly more room, so a worker could not add the reason to them."""
     service = Service("greeter")
 
     @service.command("greet")
@@ -126,7 +127,7 @@ async def test_a_message_with_headers_over_the_limit_is_kept_with_these_cut(lab:
 
 
 async def test_letters_with_large_bodies_do_not_keep_the_next_one_from_being_kept(lab: Lab):
-    """A body of another type than JSON's may be larger, and a letter's is JSON."""
+    """A body that is not JSON may be larger, and a letter's body is JSON."""
     broker = await lab.broker()
     body = b'{"name": "' + b"x" * 300_000 + b'"}'
     async with draining(lab):

@@ -1,4 +1,4 @@
-"""Headers that are none of ours, some of which the broker obeys, are neither read nor written."""
+"""Unknown headers, some of which the broker obeys, are neither read nor written."""
 
 import asyncio
 
@@ -8,7 +8,7 @@ from tests.support.amqp10 import Amqp10
 from tests.support.brokers import Inbox, Lab, RabbitmqLab, command, within
 
 
-async def test_they_are_not_written(lab: Lab):
+async def test_unknown_headers_are_not_written(lab: Lab):
     reader, sender = await lab.broker(), await lab.broker()
     topology, inbox = reader.topology, Inbox()
     await reader.declare(topology.service_queue("risk"))
@@ -22,8 +22,10 @@ async def test_they_are_not_written(lab: Lab):
 
 
 @pytest.mark.rabbitmq
-async def test_they_are_not_read_and_do_not_end_the_link_of_the_one_who_answers(rabbitmq: RabbitmqLab):
-    """An answer with a CC that is no list would end the channel, and with it all that is unconfirmed."""
+async def test_unknown_headers_are_not_read_and_do_not_end_the_link_of_a_service_that_answers(
+    rabbitmq: RabbitmqLab,
+):
+    """An answer with a CC that is not a list would close the channel, and lose all outstanding confirms."""
     broker, inbox = await rabbitmq.broker(), Inbox()
     topology = broker.topology
     await broker.declare(topology.service_queue("risk"))

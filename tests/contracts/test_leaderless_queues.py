@@ -1,4 +1,4 @@
-"""A quorum queue without a leader keeps nothing from working but itself."""
+"""A quorum queue without a leader disturbs nothing but itself."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -34,9 +34,9 @@ class Fault:
     end: str
 
 
-# The broker refuses to read the queue, as it does if the only node of a queue is down.
+# The broker refuses to read the queue, as it does if the queue's only node is down.
 ABSENT = Fault("ra:stop_server(quorum_queues, Leader)", "ra:restart_server(quorum_queues, Leader)")
-# It gives no answer, as it does if a queue has no majority.
+# The broker gives no answer, as it does if a queue has no majority.
 SILENT = Fault("sys:suspend(Leader)", "sys:resume(Leader)")
 FAULTS = pytest.mark.parametrize("fault", [ABSENT, SILENT], ids=["absent", "silent"])
 
@@ -110,7 +110,9 @@ async def test_a_process_that_reads_it_connects_again_and_reads_all_others(
     (await sick.next()).ack()
 
 
-async def test_its_further_tries_end_no_connection_that_others_use(rabbitmq: RabbitmqLab, vhost: str):
+async def test_further_attempts_to_read_it_end_no_connection_that_others_use(
+    rabbitmq: RabbitmqLab, vhost: str
+):
     broker, sick = await rabbitmq.broker(), Inbox()
     leaderless = await a_service(broker, "risk")
     await broker.consume(leaderless.name, sick, prefetch=1)

@@ -1,4 +1,4 @@
-"""The limits of what AMQP can carry, on every broker."""
+"""The limits of AMQP for messages, on every broker."""
 
 from typing import Any
 
@@ -71,7 +71,7 @@ async def test_the_longest_headers_that_are_taken_arrive(lab: Lab):
 
 
 async def test_a_missing_exchange_leaves_it_uncertain_and_publishing_goes_on(lab: Lab):
-    """RabbitMQ closes the channel, and with it are lost all confirms that are due."""
+    """RabbitMQ closes the channel, and all outstanding confirms are lost."""
     broker = await lab.broker()
     with pytest.raises(PublishUncertain):
         await broker.publish("no.such.exchange", "x", command(), timeout_seconds=TIMEOUT_SECONDS)

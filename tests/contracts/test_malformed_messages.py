@@ -19,7 +19,7 @@ from tests.support.brokers import Inbox, RabbitmqLab, raw_channel, within
 
 pytestmark = pytest.mark.rabbitmq
 
-# RabbitMQ accepts both, and pika cannot decode either: a time in the year 57856, and a deeply nested array.
+# RabbitMQ accepts both, and pika can decode neither: a time in the year 57856, and a deeply nested array.
 LATE_TIME = b"T" + struct.pack(">Q", 1_763_618_400_000)
 
 

@@ -1,4 +1,4 @@
-"""Replies that break the contract: the saga gets an error at once, and the reply is kept, on every broker."""
+"""Replies that break the contract: the saga gets an error at once, and the reply is stored."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -73,7 +73,8 @@ async def a_purchase(lab: Lab, *services: str) -> AsyncIterator[list[Foreign]]:
     attempt = await in_thread(lambda: an_attempt(an_account()))
     reference = await in_thread(lambda: attempt.payment.reference)
     draining = asyncio.create_task(DeadLetterConsumer(await lab.broker(), dead_letters.keep).run(stop))
-    # Bind the queue before the worker does, since a second binding may be confirmed before the first works.
+    # Bind the queue before the worker does, since a second binding may be confirmed before the first one
+    # works.
     await broker.declare(broker.topology.service_queue("checkout"))
     async with at_work(broker, service):
         body = SubmitPayment(payment=reference, attempt=attempt.order_code)

@@ -1,4 +1,4 @@
-"""A process that is in thousands of groups, as one with as many open pages is."""
+"""A process in thousands of groups, as a process with as many open pages is."""
 
 import asyncio
 
@@ -44,7 +44,7 @@ async def test_more_groups_than_can_be_bound_in_time_keep_no_process_from_connec
     broker = await rabbitmq.broker()
     groups = broker.topology.groups
     await within(asyncio.gather(*(broker.bind(groups, f"h{number}") for number in range(10_000))))
-    # It takes longer to bind so many groups, even if the broker knows them.
+    # To bind so many groups takes longer, even if the broker knows them.
     monkeypatch.setattr(supervisor, "SET_UP_TIMEOUT_SECONDS", 0.6)
     monkeypatch.setattr(rabbitmq_broker, "PATIENCE_SECONDS", 0.05)
     await rabbitmq.go_down()

@@ -1,4 +1,4 @@
-"""A broker user for each program: the rights of each user, and that none can send as another."""
+"""A broker user for each program: the rights of each user, and that no user can send as another."""
 
 import asyncio
 from collections.abc import Callable
@@ -83,7 +83,7 @@ async def test_a_service_answers_nobody_who_does_not_ask_it(lab: Lab):
 
 
 async def test_only_those_who_announce_events_can(lab: Lab):
-    # A consumer of events needs a queue of its own, so its user gets every right in this test.
+    # A consumer of events needs a queue of its own, so its user gets all rights in this test.
     listener = await lab.broker_of("risk")
     await asyncio.to_thread(let_do_anything, "risk", lab.url, prefix=lab.prefix)
     relay, checkout = await lab.broker_of("relay"), await lab.broker_of("checkout")
@@ -160,7 +160,7 @@ REFUSED = r"\((403|404)"
 
 @pytest.mark.rabbitmq
 async def test_a_foreign_listener_can_send_nothing_to_any_queue_of_ours(rabbitmq: RabbitmqLab):
-    """Neither directly nor by a queue of its own that sends on what it cannot keep."""
+    """The listener can send neither directly, nor through a queue of its own that dead-letters to ours."""
     await rabbitmq.make_users(Participants([*participants(), FOREIGN]))
     ours = await rabbitmq.broker()
     topology = ours.topology

@@ -1,4 +1,4 @@
-"""The publisher and the words of a broker: returns, confirms of several, refusals, in any order."""
+"""The publisher and the answers of a broker: returns, confirms of several, refusals, in any order."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.rabbitmq
 
 
 class Conversation:
-    """A publisher whose messages stay with the relay in between, which answers in the broker's place."""
+    """A publisher whose messages stay in the relay, which answers in the broker's place."""
 
     def __init__(self, rabbitmq: RabbitmqLab, link: Link, publisher: Publisher, channel: int) -> None:
         self.link = link
@@ -58,7 +58,7 @@ class Conversation:
         self._rabbitmq.proxy.say_to_clients(b"".join(each.marshal() for each in frames))
 
     async def ended(self) -> dict[str, type[MessagingError] | None]:
-        """Return what became of the messages, once none is open."""
+        """Return the results of the messages, once all of them have one."""
         await within(self.publisher.drained.wait())
         return {name: type(outcome) if outcome else None for name, outcome in self.outcomes.items()}
 
@@ -80,10 +80,8 @@ async def conversation(
 
 
 @pytest.mark.parametrize("differs", ["message", "exchange", "key"])
-async def test_of_two_messages_that_one_is_undeliverable_which_was_returned(
-    rabbitmq: RabbitmqLab, differs: str
-):
-    """Otherwise a lost message would be said to have been delivered, and the other one to be lost."""
+async def test_the_returned_one_of_two_messages_is_undeliverable(rabbitmq: RabbitmqLab, differs: str):
+    """A mix-up would count the lost message as delivered, and the other one as lost."""
     taken = command()
     returned = command() if differs == "message" else taken
     place = {"exchange": "y"} if differs == "exchange" else {"key": "l"} if differs == "key" else {}
@@ -96,7 +94,7 @@ async def test_of_two_messages_that_one_is_undeliverable_which_was_returned(
 
 
 async def test_each_return_of_the_same_message_counts_for_one_of_its_copies(rabbitmq: RabbitmqLab):
-    """The caller and the relay may publish the same message at once."""
+    """The caller and the relay may publish the same message at the same time."""
     envelope = command()
     async with conversation(rabbitmq) as said:
         for name in ("first", "second", "third"):
@@ -155,7 +153,7 @@ async def test_a_message_that_stays_the_oldest_is_waited_for_in_vain_but_not_one
         assert publisher.waits_in_vain()
         publisher.lost()
     async with conversation(rabbitmq, publisher) as said:
-        said.publish("first", command())  # it has the tag of the stuck one
+        said.publish("first", command())  # it has the tag of the one without a confirm
         said.publish("second", command())
         assert not publisher.waits_in_vain()
         now += 20

@@ -236,7 +236,7 @@ async def test_a_queue_that_exists_with_other_arguments_disturbs_nothing_else(ra
 
 
 async def test_a_queue_goes_on_with_the_copies_that_it_has(rabbitmq: RabbitmqLab):
-    """The number of copies is set for a queue that exists, bound for less than it should be."""
+    """The setting asks for another number than the existing queue has."""
     before = await rabbitmq.broker()
     queue = before.topology.service_queue("risk")
     await before.declare(with_changes(queue, bindings=()))

@@ -94,7 +94,7 @@ async def test_a_connection_without_the_reply_queue_does_not_count_as_an_attempt
     link = await Link.open(connection_parameters(vhost, "a test")[0])
     channel = await link.channel()
     await channel.ask(lambda answer: channel.raw.queue_delete(own, callback=answer))
-    # Another queue of this name cannot be declared, like one that its node is just stopping.
+    # No other queue can have this name, as if its node were just stopping.
     await channel.ask(lambda answer: channel.raw.queue_declare(own, callback=answer))
     await rabbitmq.come_back()
     consuming = broker._consuming  # type: ignore[attr-defined]
@@ -112,7 +112,7 @@ async def test_a_connection_without_the_reply_queue_does_not_count_as_an_attempt
 async def test_a_reader_of_an_earlier_connection_does_not_speak_for_the_next_one(
     rabbitmq: RabbitmqLab, vhost: str, monkeypatch: pytest.MonkeyPatch
 ):
-    """The next one may take long: the node of the own queue may be silent."""
+    """The next connection may take long: the node of the process's own queue may be silent."""
     monkeypatch.setattr(subscriptions, "RETRY_SECONDS", 0.1)
     parameters = connection_parameters(vhost, "a test")[0]
     first, second = await Link.open(parameters), await Link.open(parameters)

@@ -199,7 +199,7 @@ async def test_a_late_reply_is_counted_and_dropped(lab: Lab):
     await until_late_replies(broker, 1)
 
 
-async def test_of_two_replies_the_first_counts(lab: Lab):
+async def test_the_first_of_two_replies_counts(lab: Lab):
     first, second = Reply.success({"n": 1}).encode(), Reply.success({"n": 2}).encode()
     await Echo(await lab.broker(), lambda _: [first, second]).start()
     broker = await caller()
@@ -233,7 +233,7 @@ async def test_a_loss_before_the_confirm_leaves_open_if_the_command_was_publishe
 
 
 async def test_a_call_just_after_a_connection_was_lost_is_answered_on_the_next_one(lab: Lab):
-    """The call waits for the attempt to connect, and is not ended by the loss before it was sent."""
+    """The call waits for the attempt to connect, and the loss does not end it before it was sent."""
     service, broker = await lab.broker(), await caller()
     await service.declare(service.topology.service_queue("echo"))
     connections = 2 if isinstance(lab, RabbitmqLab) else 1  # of each

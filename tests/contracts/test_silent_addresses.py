@@ -1,4 +1,4 @@
-"""A host with several addresses is reached at any that answers, although others before it are silent."""
+"""A host with several addresses is reached at any that answers, even after others that are silent."""
 
 import socket
 from collections.abc import AsyncIterator
@@ -52,14 +52,14 @@ def port_of(rabbitmq: RabbitmqLab) -> int:
     return port
 
 
-async def test_one_that_accepts_connections_and_says_nothing_is_passed_over(
+async def test_an_address_that_accepts_connections_and_says_nothing_is_passed_over(
     rabbitmq: RabbitmqLab, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(addresses, "CONNECT_TIMEOUT_SECONDS", 0.2)
     name_host(monkeypatch, "127.0.0.2", "127.0.0.1")
     with closing(socket.socket()) as silent:
         silent.bind(("127.0.0.2", port_of(rabbitmq)))
-        silent.listen(1000)  # the kernel accepts connections, and nobody else
+        silent.listen(1000)  # the kernel accepts connections, but no program does
         with structlog.testing.capture_logs() as lines:
             async with reached(rabbitmq, port_of(rabbitmq)) as broker:
                 assert broker.metrics()["connections_lost"] == 0
@@ -80,7 +80,7 @@ async def test_more_than_can_be_tried_at_once_that_do_not_even_accept_connection
             full = stack.enter_context(closing(socket.socket()))
             full.bind((address, port_of(rabbitmq)))
             full.listen(0)
-            for _ in range(2):  # which fill the queue of connections that nobody accepts
+            for _ in range(2):  # these fill the queue of connections that no program accepts
                 waiting = stack.enter_context(closing(socket.socket()))
                 waiting.setblocking(False)
                 waiting.connect_ex((address, port_of(rabbitmq)))

@@ -1,4 +1,4 @@
-"""Losses of which RabbitMQ does not tell: a reader that it has forgotten, a confirm that never comes."""
+"""Losses that RabbitMQ does not report: a reader that it has forgotten, a confirm that never comes."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -33,7 +33,7 @@ def reading_of(broker: Broker, queue: str) -> Subscription:
 
 
 async def make_server_forget_reader(lab: RabbitmqLab, broker: Broker, queue: str) -> None:
-    """End the reading of a queue, of which the server does not tell the client."""
+    """End the reading of a queue at the server, without telling the client."""
     reading = reading_of(broker, queue)
     assert reading.channel is not None
     # A request without an answer, of which pika does not know either.
@@ -42,13 +42,13 @@ async def make_server_forget_reader(lab: RabbitmqLab, broker: Broker, queue: str
 
 
 async def delete_queue(lab: RabbitmqLab, broker: Broker, queue: str) -> None:
-    """Delete a queue, of which the server tells no client, since none of them reads it."""
+    """Delete a queue that no client reads, so that the server tells none of them."""
     await make_server_forget_reader(lab, broker, queue)
     await lab.delete(queue)
 
 
 async def end_by_mistake(lab: RabbitmqLab, broker: Broker, queue: str) -> None:
-    """End the task that reads a queue, as an error that nobody thought of would."""
+    """End the task that reads a queue, as an unexpected error would."""
     task = reading_of(broker, queue).task
     assert task is not None
     task.cancel()
@@ -72,7 +72,7 @@ async def test_a_queue_that_is_not_read_any_more_is_read_anew(
 
 
 async def remove_exchange(lab: RabbitmqLab, broker: Broker) -> None:
-    """Delete an exchange, and declare it again without its bindings, as the import of definitions does."""
+    """Delete an exchange, and declare it again without its bindings, as an import of definitions does."""
     async with raw_channel(lab) as channel:
         exchange = broker.topology.commands
         await channel.ask(lambda answer: channel.raw.exchange_delete(exchange, callback=answer))
@@ -117,7 +117,7 @@ async def test_a_binding_that_an_operator_has_removed_is_made_again(
 
 
 async def several_looks(queue: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Wait until the broker was asked about the queue more often than in vain before it is read anew."""
+    """Wait until the broker was asked about the queue more often than misses are needed to read it anew."""
     looks, enough = 0, asyncio.Event()
 
     async def count_looks(link: Link, name: str) -> int:

@@ -1,4 +1,4 @@
-"""Messages of AMQP 1.0 at which RabbitMQ fails, ending the connection of each AMQP 0.9.1 reader.
+"""Messages of AMQP 1.0 at which RabbitMQ crashes, ending the connection of each AMQP 0.9.1 reader.
 
 RabbitMQ 4 speaks AMQP 1.0 on the same port. There it accepts a type or content type of over 255 bytes, which
 AMQP 0.9.1 cannot express.
@@ -69,7 +69,7 @@ async def test_a_reader_goes_on_behind_a_message_at_which_the_broker_fails(
 
 
 async def read_behind_poison(lab: RabbitmqLab, *, messages: int, prefetch: int) -> tuple[Broker, Inbox]:
-    """Have a service's queue read in which poison is before some messages. Return its reader."""
+    """Read a service's queue, in which poison is before some messages. Return its reader."""
     reader, sender = await lab.broker(), await lab.broker()
     topology = reader.topology
     queue = topology.service_queue("risk")

@@ -27,7 +27,7 @@ def reference(transactional_db: None) -> str:
 async def test_a_poll_is_answered_although_the_broker_has_fallen_silent(
     rabbitmq: RabbitmqLab, settings, reference: str
 ):
-    """It had waited until the connection was given up, to leave the group that brings it the news."""
+    """To end the poll, the process leaves the payment's group, without waiting for the broker's answer."""
     config = {"url": rabbitmq.url, "prefix": rabbitmq.prefix}
     backend = "messaging.channels.layer.RabbitmqChannelLayer"
     settings.CHANNEL_LAYERS = {"default": {"BACKEND": backend, "CONFIG": config}}

@@ -23,7 +23,7 @@ Run = Callable[[str], Awaitable[list[tuple[Any, ...]]]]
 @pytest.fixture
 def pair() -> Iterator[Pair]:
     """Yield a new pair for a test that promotes the standby."""
-    environment.database_url()  # skips the test where there is no PostgreSQL
+    environment.database_url()  # skips the test without PostgreSQL
     folder = Path(tempfile.mkdtemp(prefix="pair-"))
     try:
         with a_pair(folder) as made:
@@ -34,8 +34,8 @@ def pair() -> Iterator[Pair]:
 
 @pytest.fixture
 def reach(django_db_blocker: DjangoDbBlocker) -> Iterator[Callable[[str], Run]]:
-    """Yield a function that returns another one, which runs a statement at an address as the gateway does."""
-    # Another name for each test, since threads keep the connections that they know by name.
+    """Yield a function that returns, for an address, a function that runs statements there."""
+    # Another name for each test, because threads keep the connections that they know by name.
     alias = f"reached_{uuid.uuid4().hex}"
 
     def to(url: str) -> Run:

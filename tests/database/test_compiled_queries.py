@@ -22,7 +22,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture(params=["5.2.8", "6.0"], autouse=True)
 def is_compiled(request):
-    """Run each test with the shortcuts for Django 5.2, and with the public ways for any other release."""
+    """Run each test with the shortcuts for Django 5.2, and with Django's public interface."""
     with installed("django", request.param):
         yield request.param == "5.2.8"
 
@@ -103,7 +103,7 @@ def test_a_lock_needs_a_transaction(attempt, is_compiled):
     query = Compiled(lambda pk: Payment.objects.select_for_update().filter(pk=pk))
     with transaction.atomic():
         assert query.get(attempt.payment_id) == attempt.payment
-    # Django itself asks for a transaction only where the database has such locks, which SQLite has not.
+    # Django itself requires a transaction only if the database has such locks, which SQLite lacks.
     is_refused = is_compiled or connection.features.has_select_for_update
     with pytest.raises(TransactionManagementError) if is_refused else nullcontext():
         query.get(attempt.payment_id)

@@ -24,7 +24,7 @@ from payments_gateway.environment import Environment
 from tests.support import environment
 from tests.support.proxy import Proxy
 
-# Options of Django and psycopg, which are no connection parameters.
+# Options of Django and psycopg that are no connection parameters.
 OF_DJANGO = ("pool", "server_side_binding", "prepare_threshold")
 
 
@@ -173,7 +173,7 @@ async def test_a_caller_who_leaves_is_not_told_that_the_database_is_busy():
     free.set()
 
 
-async def test_of_what_fails_after_its_caller_has_left_only_a_defect_is_reported(monkeypatch):
+async def test_work_that_fails_after_its_caller_has_left_is_reported_only_for_a_defect(monkeypatch):
     # Otherwise a timer would keep the job for as long, and asyncio its report.
     monkeypatch.setattr(database, "QUEUE_SECONDS", 0.1)
     reported, is_over = [], asyncio.Event()

@@ -1,4 +1,4 @@
-"""A database that is not in UTF-8 is refused while it is new, and named when it has tables."""
+"""A database that is not in UTF-8 is refused while it is empty, and named when it has tables."""
 
 import os
 import sys
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.postgresql
 
 @pytest.fixture
 def latin() -> Iterator[str]:
-    """Yield the address of an empty database as a cluster without a locale makes it."""
+    """Yield the address of an empty database in the encoding of a cluster without a locale."""
     with database() as url:
         name = sql.Identifier(urlsplit(url).path.removeprefix("/"))
         maintenance = urlsplit(url)._replace(path="/postgres").geturl()
@@ -43,7 +43,7 @@ def test_no_table_is_made_in_a_new_one(latin):
     assert not tables
 
 
-def test_one_that_has_tables_is_migrated_and_named(latin):
+def test_a_database_that_has_tables_is_migrated_and_named(latin):
     with psycopg.connect(latin) as connection:
         connection.execute("CREATE TABLE django_migrations (id bigint, app text, name text, applied text)")
         connection.execute("INSERT INTO django_migrations VALUES (1, 'contenttypes', 'none', '2026-01-01')")

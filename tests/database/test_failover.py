@@ -1,4 +1,4 @@
-"""The gateway finds the primary, also when the standby has taken the primary's place."""
+"""The gateway finds the primary, even if the standby has taken the primary's place."""
 
 import asyncio
 from urllib.parse import urlsplit
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.postgresql
 PORT = "SHOW port"
 NOTE = "INSERT INTO notes SELECT 1"
 AT_ONCE = 3
-# Keeps its connection in use for long enough that each of several callers has one of its own.
+# It keeps its connection for so long that each of several callers has one of its own.
 SLOWLY = "SELECT pg_sleep(0.3)"
 
 
@@ -38,7 +38,7 @@ async def fill_the_pool(run) -> None:
 
 @pytest.fixture
 async def gateway(pair, reach):
-    """Return a function that runs statements at the pair, and has a pool of connections to the primary."""
+    """Return a function that runs statements at the pair, with a pool of connections to the primary."""
     pair.primary.run("CREATE TABLE notes (number int)")
     run = reach(through(pair.primary.url, *(place(server.port) for server in pair.servers)))
     await fill_the_pool(run)
@@ -46,7 +46,7 @@ async def gateway(pair, reach):
 
 
 @pytest.mark.slow
-async def test_of_several_servers_the_one_that_can_be_written_to_is_used(pair, reach):
+async def test_the_server_that_can_be_written_to_is_used_of_several(pair, reach):
     run = reach(through(pair.primary.url, place(pair.standby.port), place(pair.primary.port)))
     assert await run(PORT) == [(str(pair.primary.port),)]
 
@@ -61,7 +61,7 @@ async def test_when_the_standby_has_taken_over_from_a_primary_that_died_no_calle
 
 @pytest.mark.slow
 async def test_a_primary_that_was_fenced_is_left_by_all_connections_even_for_reading(pair, gateway):
-    # Sessions are not ended: each has to find out by itself.
+    # The server does not end sessions: each has to find out by itself.
     pair.primary.carry_out("default_transaction_read_only", "pg_reload_conf")
     pair.promote()
     with pytest.raises(OperationalError):

@@ -30,7 +30,7 @@ MANY = int(os.environ.get("ROWS", "40000"))
 AT_ONCE = 5_000
 # A page of five, and some rows more.
 FEW = 60
-# The rows that are looked at for a filter without an index, and those of the other merchant among them.
+# The rows that are read for a filter without an index, including rows of the other merchant.
 WINDOW = MOST_LOOKED_AT + MOST_LOOKED_AT // 20
 # Filters, the number of rows in a page of five, and the most rows that may be read for it.
 CASES: list[tuple[Callable[..., Any], dict[str, Any], int, int]] = [
@@ -68,7 +68,7 @@ CASES: list[tuple[Callable[..., Any], dict[str, Any], int, int]] = [
 
 @pytest.fixture
 def merchant() -> Merchant:
-    """Create two merchants with payments in turn, of which the oldest are unusual, each with an operation."""
+    """Create two merchants with payments in turn, the oldest of them unusual, each with an operation."""
     first = rows.captured("FIRST")
     small = rows.payment("SMALL", owner=rows.merchant("small"))
     operation = Operation.objects.get(payment=first)
@@ -108,7 +108,7 @@ OFFSET = 1_000_000_000
 
 
 def copied(model: type[Payment] | type[Operation], of: int, **values: str) -> None:
-    """Copy a row many times, with other values in some of its columns, in SQL with ``n.number``."""
+    """Copy a row many times in SQL, with other values in some columns, which may use ``n.number``."""
     columns, selected = [], []
     for field in model._meta.concrete_fields:
         name = "pk" if field.primary_key else field.name

@@ -1,4 +1,4 @@
-"""A connection that ended while nobody used it is replaced before its next user gets it."""
+"""A connection that ended while it was unused is replaced before its next user gets it."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -15,7 +15,7 @@ from tests.support.waiting import wait_until
 pytestmark = pytest.mark.postgresql
 
 AT_ONCE = 3
-# Keeps its connection in use for long enough that each of several callers has one of its own.
+# It keeps its connection for so long that each of several callers has one of its own.
 SLOWLY = "SELECT pg_sleep(0.3)"
 SLOWLY_TOLD = "SELECT pg_backend_pid(), pg_sleep(0.3)"
 ENDED_SOON = "SELECT pg_backend_pid(), set_config('idle_session_timeout', '1', false), pg_sleep(0.3)"

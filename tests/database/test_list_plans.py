@@ -38,14 +38,14 @@ USUAL = ("captured", "payment.captured")
 
 @pytest.fixture
 def merchant() -> Merchant:
-    """Create a merchant with a long history of which only the oldest part is unusual, beside another one."""
+    """Create a merchant with a long history, of which only the oldest part is unusual, and another one."""
     owner, other = rows.merchant(), rows.merchant("other")
     kinds = [
         (each, UNUSUAL[number % 2] if is_unusual else USUAL)
         for number in range(MANY)
         for each, is_unusual in ((owner, number < 24), (other, number % 20 < 2))
     ]
-    # One was made each minute.
+    # A payment was made each minute.
     times = [NOW - timedelta(minutes=minutes) for minutes in reversed(range(len(kinds)))]
     payments = Payment.objects.bulk_create(
         (
@@ -74,7 +74,7 @@ def merchant() -> Merchant:
 
 
 def most_read(read: Callable[..., Any], *args: Any, **options: Any) -> int:
-    """Read a list. Return the most rows that a node in the plan of one of its queries has looked at."""
+    """Read a list. Return the most rows that a node in the plan of one of its queries has read."""
     with CaptureQueriesContext(connection) as captured:
         read(*args, **options)
     assert len(captured)
@@ -96,7 +96,7 @@ TIMES: list[tuple[str, dict[str, datetime]]] = [
 def test_a_page_of_what_was_made_in_a_time_is_found_without_the_rest_of_a_long_history(
     merchant: Merchant,
 ) -> None:
-    # In one test: rows of transactions that were rolled back would still be counted in later ones.
+    # In one test, because rows of transactions that were rolled back would be counted in later tests.
     looked_at = {
         (read.__name__, name): most_read(read, merchant, **times, limit=MOST_ROWS)
         for read in (actions.list_payments, actions.list_events)

@@ -31,7 +31,7 @@ def created(merchant: Merchant, name: str) -> Payment:
 
 @pytest.fixture
 def merchant() -> Merchant:
-    """Create a merchant with payments, of which each third one has a refund."""
+    """Create a merchant with payments, every third of which has a refund."""
     account = rows.account()
     for number in range(BEFORE):
         payment = created(account.merchant, f"before-{number}")
@@ -51,7 +51,7 @@ def refund(attempt: Attempt) -> None:
 
 @pytest.fixture
 def writers(merchant: Merchant) -> Iterator[list[int]]:
-    """Have two threads create payments and refunds, and cancel what they have made, until the test ends."""
+    """Let two threads create payments and refunds, and cancel their payments, until the test ends."""
     over = threading.Event()
     written: list[int] = []
     attempts = list(Attempt.objects.select_related("payment"))
@@ -77,7 +77,7 @@ def writers(merchant: Merchant) -> Iterator[list[int]]:
 
 
 def pages(read: Callable[..., Any], merchant: Merchant, written: list[int], **filters: Any) -> list[str]:
-    """Return the ids of a list, read page by page, with something written between any two pages."""
+    """Return the ids of a list, read page by page, with writes between any two pages."""
     found: list[str] = []
     cursor = ""
     while True:

@@ -1,4 +1,4 @@
-"""``manage.py migrate`` says so if a database would be left without its tables."""
+"""``manage.py migrate`` reports a database that would be left without its tables."""
 
 import os
 import subprocess

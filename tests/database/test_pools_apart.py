@@ -1,4 +1,4 @@
-"""A connection that one database loses costs the pool of another database nothing."""
+"""A connection that one database loses does not affect the pool of another database."""
 
 from collections.abc import Iterator
 

@@ -18,7 +18,7 @@ from tests.support.plans import unindexed
 
 pytestmark = [pytest.mark.django_db, pytest.mark.postgresql]
 
-# Tables that have a few rows in every installation, or get them only if something went wrong.
+# Tables that have a few rows in every installation, or get them only after a failure.
 SMALL = {
     "axes_accessattempt",
     "backoffice_authenticatorapp",
@@ -36,9 +36,9 @@ PLANNED = ("SELECT ", "UPDATE ", "DELETE ", "WITH ")
 
 @pytest.fixture(autouse=True)
 def _as_new(db: None) -> None:
-    """Let the tables be as small as in a new installation, and the planner know nothing about them.
+    """Make the tables as small as in a new installation, and erase the planner's statistics.
 
-    What other tests wrote and rolled back still takes space, which plans depend on.
+    Rows that other tests wrote and rolled back still take space, on which plans depend.
     """
     tables = ", ".join(map(connection.ops.quote_name, connection.introspection.django_table_names()))
     with connection.cursor() as cursor:
@@ -61,7 +61,7 @@ def statements() -> Iterator[list[Statement]]:
 
 
 def slow(told: list[Statement]) -> list[str]:
-    """Return those of the statements that read a large table from end to end."""
+    """Return the statements that read a large table from end to end."""
     found = [(sql, sorted({*unindexed(sql, parameters)} - SMALL)) for sql, parameters in told]
     return [f"{', '.join(tables)}: {sql}" for sql, tables in found if tables]
 

@@ -1,4 +1,4 @@
-"""Rows that are read once a second at most: a change takes effect in time, and they take no endless room."""
+"""Rows that are read once a second at most: a change takes effect in time, and the cache is bounded."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The replica for lists of staff: how far it is behind, and what is read if it cannot be used."""
+"""The replica for lists of staff: its lag, and the source that is read if it cannot be used."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -41,7 +41,7 @@ def use(django_db_blocker: DjangoDbBlocker) -> Iterator[Use]:
 
 @contextmanager
 def anew() -> Iterator[None]:
-    """Forget this thread's connection to the default database, and the pool, before and afterwards."""
+    """Close this thread's connection to the default database, and its pool, before and after the test."""
     for _ in range(2):
         connections["default"].close()
         connections["default"].close_pool()  # type: ignore[attr-defined]  # of PostgreSQL
@@ -83,7 +83,7 @@ def test_a_replica_that_is_away_or_was_promoted_is_not_read(pair: Pair, use: Use
 
 
 def test_a_replica_that_was_promoted_refuses_writes_and_owns_no_outbox_to_be_read(use: Use) -> None:
-    # This server is no standby, so that only the connection refuses.
+    # This server is no standby, so only the connection refuses writes.
     use(environment.database_url(), environment.database_url())
     assert REPLICA in connections
     assert databases() == ["default"]

@@ -19,7 +19,7 @@ SHOPPER = "-c statement_timeout=10s"
 
 @pytest.fixture
 def migration(tmp_path, postgresql_url):
-    """Yield a migration that needs the ledger's table for itself: it takes the table back."""
+    """Yield a migration that locks the ledger's table: it reverts the table's creation."""
     migration = Program(
         "migrate",
         [sys.executable, "manage.py", "migrate", "ledger", "zero"],

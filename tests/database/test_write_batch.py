@@ -1,4 +1,4 @@
-"""Writes that wait for the end of their transaction: they change nothing but the moment."""
+"""Writes that wait for the end of their transaction have the same effect as immediate ones."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -75,7 +75,7 @@ def test_what_was_collected_is_there_after_the_commit(mug):
         insert_in_batch(plate)
         mug.quantity = 2
         update_in_batch(mug, "quantity")
-        mug.quantity = 99  # not told to the batch
+        mug.quantity = 99  # the batch does not know of it
     assert (in_stock("plate"), in_stock("mug")) == (3, 2)
 
 
@@ -234,7 +234,7 @@ def test_what_was_written_in_a_savepoint_is_undone_with_it(mug):
 
 
 def test_what_was_collected_in_a_savepoint_is_not_written_when_that_is_undone(mug):
-    """Not even for a moment: it might fail, and with it the whole transaction."""
+    """Not even for a moment: the write could fail, and with it the whole transaction."""
 
     def fail() -> None:
         with transaction.atomic():
@@ -335,7 +335,7 @@ def test_a_transaction_of_one_statement_has_no_begin_and_no_commit(is_postgresql
     assert Reservation.objects.get().payment_reference == "mug"
 
 
-def test_such_a_statement_writes_nothing_if_one_of_its_rows_is_known(is_postgresql, mug):
+def test_a_transaction_of_one_statement_writes_nothing_if_one_of_its_rows_is_known(is_postgresql, mug):
     def write_both() -> None:
         with transaction.atomic(), batch(is_last=True):
             insert_in_batch(an_item("cup"))

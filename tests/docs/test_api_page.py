@@ -1,4 +1,4 @@
-"""The page of the API names what programs compare."""
+"""The page about the API names the values that programs compare."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""The page of the comparison's tables names the rows that the code does."""
+"""The page about the comparison's tables has the same rows as the code."""
 
 import re
 from pathlib import Path

@@ -17,5 +17,5 @@ def test_every_sub_command_of_gateway_is_described():
 
 @pytest.mark.parametrize("name", [name for name, app in get_commands().items() if app == "checkout"])
 def test_every_command_of_ours_is_named(name: str):
-    if name != "migrate":  # Django's, for several databases
+    if name != "migrate":  # a command of Django's, for several databases
         assert re.search(rf"`(?:manage\.py )?{name}\b", PAGE) or f"## manage.py {name}" in PAGE

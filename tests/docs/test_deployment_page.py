@@ -1,4 +1,4 @@
-"""The pages for operators agree with the topology, the site of nginx and the log."""
+"""The pages for operators agree with the topology, nginx's site and the log."""
 
 import ast
 import re

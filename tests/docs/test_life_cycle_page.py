@@ -1,4 +1,4 @@
-"""The page about the life of a payment has the states, moves and events that there are."""
+"""The page about the life of a payment has all states, moves and events, and no others."""
 
 import pytest
 
@@ -43,5 +43,5 @@ def test_the_deadlines_of_an_integrator_have_the_default_values(page):
 
 
 def test_the_page_has_the_routing_key_of_events():
-    """The queues of subscribers are bound by it (docs/messages.md)."""
+    """Subscribers bind their queues with it (docs/messages.md)."""
     assert "`<type>.<merchant>`" in PAGE.read_text()

@@ -1,4 +1,4 @@
-"""The tables of errors in docs/messages.md are complete, and answers are read as strictly as it says."""
+"""The tables of errors in docs/messages.md are complete, and replies are read as strictly as it says."""
 
 import ast
 import re

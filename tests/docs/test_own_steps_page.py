@@ -1,4 +1,4 @@
-"""The steps of docs/own-steps.md can be taken as they stand."""
+"""The steps of docs/own-steps.md can be taken exactly as they are written."""
 
 import os
 import re

@@ -22,7 +22,7 @@ FILE = re.compile(rf"`((?:{FOLDERS})/[\w./-]+\.\w+)(?:::[\w.\[\]-]+)?`")
 DRAWN = re.compile(rf"[→⇒←(] ?((?:{FOLDERS})/[\w./-]+\.py)\b")
 CODE_SUFFIXES = {".py", ".html", ".txt", ".mjs", ".js", ".conf", ".service", ".toml", ".sh"}
 CODE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
-# A page that code names, in a message, a template or a comment.
+# A page that the code names, in a message, a template or a comment.
 NAMED = re.compile(r"\bdocs/([\w/-]+\.md)(?:#([\w-]+))?")
 # Written by `make bench`.
 MADE = {"benchmarks/results.json"}

@@ -1,4 +1,4 @@
-"""The tests that the documents name for their promises exist."""
+"""The tests that the documents name as proofs of their promises exist."""
 
 import re
 

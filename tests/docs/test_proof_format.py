@@ -1,4 +1,4 @@
-"""The description of the proof in docs/messages.md is enough to make one, and its example is correct."""
+"""A proof can be made by the description in docs/messages.md alone, and its example is correct."""
 
 import base64
 import hmac
@@ -26,12 +26,12 @@ def asked(**others: str) -> Envelope:
 
 
 def content_of(*parts: str) -> str:
-    """Return the steps 1 and 2 of the description."""
+    """Return the result of the steps 1 and 2 of the description."""
     return ":".join(sha256(part.encode()).hexdigest() for part in parts)
 
 
 def proof_of(content: str) -> str:
-    """Return the steps 3 and 4 of the description."""
+    """Return the result of the steps 3 and 4 of the description."""
     key = sha256(f"messaging.access.proofssigner{EXAMPLE['`SECRET_KEY`']}".encode()).digest()
     assert key.hex() == EXAMPLE["key, in hexadecimal digits"]
     digest = hmac.new(key, content.encode(), sha256).digest()

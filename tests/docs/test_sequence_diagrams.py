@@ -1,4 +1,4 @@
-"""Sequence diagrams are drawn from text, and say what the gateway does."""
+"""Sequence diagrams are drawn from text, and agree with the gateway."""
 
 import re
 from xml.etree import ElementTree

@@ -1,4 +1,4 @@
-"""The page of settings lists what there is."""
+"""The page of settings lists all settings, and no others."""
 
 import re
 

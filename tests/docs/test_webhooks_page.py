@@ -1,4 +1,4 @@
-"""The page about webhooks: its code runs, and its tables are those of the code."""
+"""The page about webhooks: its code runs, and its tables agree with the code."""
 
 import ast
 import json
@@ -31,7 +31,7 @@ UNITS = {"s": 1, "min": 60, "h": 3600}
 
 
 def code(language: str, *words: str) -> str:
-    """Return the block of the page in this language that has all of these words."""
+    """Return the code block of the page in this language that contains all of these words."""
     return block_of(PAGE, *words, language=language)
 
 
@@ -168,7 +168,7 @@ def test_return_and_webhook_settle_the_order_once_in_either_order():
 
 @pytest.mark.parametrize("state", ["open", "declined"])
 def test_a_shopper_who_may_still_pay_is_led_back_to_the_same_payment(state):
-    """A second payment beside one that its pages still offer could be paid as well."""
+    """A second payment could be paid in addition to the first one, which its pages still offer."""
     settle, order = run(code("python", "def settle")).settle, dict[str, object]()
     assert settle(order, payment(state, 2, pay_at=PAY_AT)) == "try again"
     assert order["pay_at"] == PAY_AT
@@ -179,7 +179,7 @@ def test_a_shopper_who_may_still_pay_is_led_back_to_the_same_payment(state):
 
 @pytest.mark.parametrize("state", ["open", "declined", "expired", "cancelled", "voided"])
 def test_a_payment_that_nobody_can_pay_any_more_is_not_being_confirmed(state):
-    """If all attempts of a payment were declined, it is not final for a day."""
+    """If all attempts at a payment were declined, the payment is not final for a day."""
     page = run(code("python", "def settle")).settle({}, payment(state, 2, is_final=state in FINAL))
     assert page == "choose another way to pay"
 
@@ -219,7 +219,7 @@ def test_an_order_is_paid_by_what_was_taken_and_shipped_for_what_was_kept(state,
 
 
 def payment(state: str, version: int, *, is_final: bool = False, pay_at: str = "", **amounts: int):
-    """Return as much of a payment of 12.50 as the page's code reads."""
+    """Return the parts of a payment of 12.50 that the page's code reads."""
     sums = {"captured": 0, "refunded": 0, "disputed": 0, **amounts}
     following = {"type": "redirect", "url": pay_at} if pay_at else None
     told = {"is_final": is_final, "can_retry": state == "declined" and bool(pay_at), "next_action": following}
@@ -275,5 +275,5 @@ def test_every_error_of_the_log_is_explained():
 
 @pytest.mark.parametrize("page", ["docs/webhooks.md", "docs/messages.md"])
 def test_a_reader_of_events_learns_that_long_ones_have_empty_fields(page):
-    """An event of a payment with much metadata says that it has none, and names the field."""
+    """An event of a payment with much metadata has no metadata, and names the field."""
     assert "`data.left_out`" in text_of(page)

@@ -40,7 +40,7 @@ async def lab(vhost: str) -> AsyncIterator[RabbitmqLab]:
 
 @dataclass
 class Asker:
-    """The orchestrator's user, who asks an example; and the relay's, who collects dead letters."""
+    """The orchestrator's user, who sends commands to an example, and the relay's, for dead letters."""
 
     example: Example
     program: Program
@@ -90,7 +90,7 @@ class Asker:
         return envelope
 
     async def ask(self, type: str, body: dict[str, Any]) -> dict[str, Any]:
-        """Send a command and return the body of its reply. Pass over repeated replies to others."""
+        """Send a command and return the body of its reply. Ignore repeated replies to others."""
         sent = self.command(type, body)
         await self.send(sent)
         while (reply := await self.reply()).causation_id != sent.message_id:

@@ -16,7 +16,7 @@ STOCK = {"tea": 10, "TEA-100": 100_000, "MUG-350": 100_000, "FAN-210": 100_000, 
 
 @dataclass(frozen=True)
 class Example:
-    """One example of a service, and a command that it takes."""
+    """An example of a service, and a command that it accepts."""
 
     name: str
     service: str
@@ -31,7 +31,7 @@ class Example:
             self.service,
             self._command(),
             log=folder / f"{self.name}.log",
-            # Nothing of ours is on its path.
+            # Nothing of ours is on its import path.
             environment={"DATABASE": str(folder / f"{self.name}.sqlite3"), **self.environment, **environment},
         )
 
@@ -60,7 +60,7 @@ ORDERS = Example(
 
 
 def subscriber(folder: Path, *patterns: str, **environment: str) -> Program:
-    """Return the subscriber of events, bound with these patterns."""
+    """Return the subscriber to events, bound with these patterns."""
     return Program(
         "subscriber",
         [sys.executable, str(EXAMPLES / "events-python" / "subscriber.py"), *patterns],

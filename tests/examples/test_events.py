@@ -1,4 +1,4 @@
-"""The subscriber of events, alone and beside a purchase, and the events that it gets."""
+"""The subscriber to events, alone and beside a purchase, and the events that it gets."""
 
 import asyncio
 import json
@@ -46,7 +46,7 @@ EXAMPLE: dict[str, Any] = example_of(schemas()["event.payment"])
 
 
 def known(folder: Path) -> list[tuple[Any, ...]]:
-    """Return the payments that the subscriber knows."""
+    """Return the payments about which the subscriber knows."""
     with closing(sqlite3.connect(folder / "events.sqlite3")) as sql:
         return sql.execute("SELECT reference, sequence, state FROM payments ORDER BY reference").fetchall()
 
@@ -148,7 +148,7 @@ def test_an_event_whose_line_could_not_be_printed_is_news_when_it_comes_again(
 
 
 def heard(url: str, queue: str) -> Iterator[tuple[str, BasicProperties, bytes]]:
-    """Yield what is in a queue, with routing keys."""
+    """Yield the messages in a queue, with their routing keys."""
     with pika.BlockingConnection(pika.URLParameters(url)) as connection:
         channel = connection.channel()
         while True:

@@ -1,4 +1,4 @@
-"""The orders service in Python gives the answers of ours, and remembers what it has handled."""
+"""The orders service in Python gives the same answers as ours, and remembers handled messages."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The examples take part in purchases on the whole stack, where our services of those names do not run."""
+"""The examples take part in purchases on the whole stack, in place of our services with those names."""
 
 from pathlib import Path
 
@@ -59,7 +59,7 @@ def test_purchases_complete_with_the_sealed_card_handed_on(stack: Stack) -> None
     challenged = shopper_at(stack, CHALLENGE)
     challenged.decide(challenged.pay(challenged.order()), "approve")
     for shopper in (frictionless, challenged):
-        # A successful payment shows that the sealed card has been forwarded through the services.
+        # A successful payment shows that the services have passed the sealed card on.
         paid_once(stack, shopper)
     nothing_was_handled_by_ours(stack)
     no_dead_letters(stack)
@@ -68,7 +68,7 @@ def test_purchases_complete_with_the_sealed_card_handed_on(stack: Stack) -> None
 
 
 def settled(stack: Stack, crowd: Crowd) -> None:
-    """Check that every payment has come to its end, and that nobody was told anything untrue."""
+    """Check that every payment has ended, and that no client was told anything untrue."""
     crowd.when_the_patient_come_back()
     assert_settled(crowd)
     assert crowd.failures == []

@@ -1,4 +1,4 @@
-"""The examples in Python start anew when their connection is reset, at whatever moment."""
+"""The examples in Python start again when their connection is reset, at whatever moment."""
 
 import contextlib
 import socket
@@ -13,14 +13,14 @@ from pika.exceptions import AMQPError
 
 from tests.examples.programs import EXAMPLES
 
-# One reset in a hundred meets pika between its connecting and its first look at the peer.
+# One reset in a hundred comes between pika's connecting and its first look at the peer.
 RESETS = 400
 AT_ONCE = struct.pack("ii", 1, 0)  # SO_LINGER
 
 
 @pytest.fixture
 def port() -> Iterator[int]:
-    """Yield the port of a server that resets each connection, as proxies do that have no broker."""
+    """Yield the port of a server that resets each connection, as a proxy without a broker does."""
     server = socket.create_server(("127.0.0.1", 0))
 
     def reset_each() -> None:

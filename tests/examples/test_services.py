@@ -1,4 +1,4 @@
-"""The example services keep the contract: tests that are the same for each of them."""
+"""The example services keep the contract: the same tests for each of them."""
 
 import ast
 import asyncio
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.rabbitmq
 
 
 def validated(asker: Asker, body: object) -> object:
-    """Return a reply's body, after comparing it with the published schema."""
+    """Return a reply's body, after checking it by the published schema."""
     schema = json.loads((SCHEMAS / f"{asker.example.type}.reply.json").read_text())
     Draft202012Validator(schema).validate(body)
     return body
@@ -131,7 +131,7 @@ async def test_terminated_it_finishes_what_it_has_and_leaves_the_rest(asker: Ask
 
 
 async def test_it_comes_back_after_a_lost_connection(asker: Asker) -> None:
-    """One connects again by itself, the other one ends and is started again by its supervisor."""
+    """One example connects again by itself. The other one ends, and its supervisor starts it again."""
     await asker.send(asker.command())
     await asker.answer()
     asker.program.kill()
@@ -141,7 +141,7 @@ async def test_it_comes_back_after_a_lost_connection(asker: Asker) -> None:
 
 
 async def test_a_connection_that_dies_in_silence_is_noticed_within_seconds(asker: Asker) -> None:
-    """messages.md wants heartbeats of 10 s: the broker's own are six times as long."""
+    """messages.md requires heartbeats of 10 s: the broker's own interval is six times as long."""
     command = [RABBITMQ_CONTROL, "list_connections", "--quiet", "--no-table-headers", "user", "timeout"]
     told = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, check=True)
     user = asker.broker.topology.user(asker.example.service)

@@ -16,7 +16,7 @@ from tests.faults.site import opened, use_database
 from tests.support import fork_server
 
 if TYPE_CHECKING:
-    # It imports models, so Django must be set up first.
+    # This imports models, so Django must be set up first.
     from tests.faults.report import Report
 
 
@@ -27,7 +27,7 @@ def main() -> int:
     parser.add_argument("--at-most", type=float, default=0, help="minutes after which enough is enough")
     parser.add_argument("--rounds", type=int, default=1, help="visits to each crash point (default: 1)")
     parser.add_argument("--patience", type=float, default=1, help="stretches faults that last (default: 1)")
-    # With more shoppers each would only wait longer, and poll more often meanwhile.
+    # With more shoppers each would only wait longer, and poll more often.
     parser.add_argument("--shoppers", type=int, default=120, help="so many at once (default: 120)")
     parser.add_argument(
         "--abandoned-after",
@@ -97,7 +97,7 @@ async def _run(options: argparse.Namespace) -> "Report":
         has_keys=not options.without_keys,
     ) as site:
         await asyncio.to_thread(use_database, site)
-        from tests.faults.campaign import Extent, run  # imports models, so Django must be set up first
+        from tests.faults.campaign import Extent, run  # this imports models, so Django must be set up first
 
         extent = Extent(
             payments=options.payments,

@@ -1,4 +1,4 @@
-"""The end of a campaign: wait until everything has come to rest, then gather the evidence."""
+"""The end of a campaign: wait until all work has ended, then gather the evidence."""
 
 import asyncio
 from collections.abc import Iterable
@@ -16,15 +16,15 @@ from tests.faults.recorder import Recorder, now
 from tests.faults.site import Site
 from tests.faults.staff import Staff
 
-# The time for a listener that connects again, at the end of its longest pause, and gets what is in its queue.
+# The time in which a listener connects again, after its longest pause, and gets the events in its queue.
 LISTENING_SECONDS = 60
-# Time for published messages to be handled. RESTLESS does not count messages that are still in a queue.
+# The time for published messages to be handled. RESTLESS does not count messages that are still in a queue.
 AFTERMATH_SECONDS = 5
-# The number of times that queues are read before a message counts as left over. A retry of a timer is in a
-# queue only briefly.
+# The number of times that queues are read before a message counts as left over. A timer's retry is in a queue
+# only briefly.
 LOOKS_AT_QUEUES = 60
-# A question to the leaders of quorum queues, in Erlang. `list_queues` tells what a node has last noted, and
-# has shown old numbers for more than 20 s after another node was stopped.
+# A query to the leaders of quorum queues, in Erlang. `list_queues` shows the last number that a node noted,
+# and has shown old numbers for more than 20 s after another node was stopped.
 QUORUM_QUEUES = """
     Counts = fun(State) -> [
         rabbit_fifo:query_messages_total(State),
@@ -39,13 +39,13 @@ QUORUM_QUEUES = """
             io:format("~s\\t~b\\t~b\\t~b\\t~b\\tquorum~n", [Name | Numbers])
         end || Queue <- rabbit_amqqueue:list(), amqqueue:get_type(Queue) =:= rabbit_quorum_queue
     ]."""
-# A process with a wrong clock may have set the expiry of a challenge this long before the shopper saw that,
-# and may look at it this long after the shopper had the answer to the return.
+# A process with a wrong clock may have set the expiry of a challenge this long before the shopper saw the
+# challenge, or may compare it this long after the shopper got the answer to the return.
 LONGEST_CALL_SECONDS = 30.0
 CLOCK_WRONG = "F14"
 CARDS = (habits.GOOD, habits.CHALLENGED, habits.EMPTY, habits.REJECTED)
 
-# A parked saga waits for staff, also when its operation is done and the refund is in doubt.
+# A parked saga waits for staff, even if its operation is done and the refund is in doubt.
 RESTLESS = """
     SELECT reference || ' is ' || state FROM payments_payment WHERE state = ANY (%s)
     UNION ALL
@@ -65,7 +65,7 @@ TOLD = """
     SELECT message_id FROM payments_outboxmessage
     WHERE type IN ('ledger.post', 'notifications.send_receipt', 'notifications.send_refund_receipt')"""
 
-# Facts that move no payment, and that explain what became of one.
+# Facts that change no payment, and that explain what happened to one.
 FACTS = (RETURNED, "personal_data_erased", "dead_letter_sent_again", "dead_letter_dealt_with")
 
 EVENT_IDS = "SELECT reference FROM payments_event"
@@ -83,11 +83,11 @@ async def sealed_cards(session: aiohttp.ClientSession, site: Site) -> dict[str, 
 async def settle(
     site: Site, staff: Staff, program: Program, endpoint: Endpoint, since: float
 ) -> tuple[float | None, list[str]]:
-    """Return the seconds until everything had come to rest, and nothing.
+    """Return the seconds until all work has ended, and None.
 
-    Return None and what is moving still if it had not in QUIESCENCE_SECONDS. The merchant's endpoint has been
-    told of every event at rest. Meanwhile staff handle everything that is parked for them, and the merchant's
-    program has the webhooks sent again that its endpoint has missed.
+    If it has not ended in QUIESCENCE_SECONDS, return None and a text about the work that goes on. Work
+    includes telling the merchant's endpoint every event. Meanwhile staff handle everything that is parked for
+    them, and the merchant's program requests the webhooks again that its endpoint has missed.
     """
     moving: list[str] = []
     while now() - since < settings.QUIESCENCE_SECONDS:
@@ -102,7 +102,8 @@ async def settle(
         moving = await asyncio.to_thread(_moving, site)
         if not is_bank_at_rest:
             moving.append("the provider has not carried out or told everything")
-        # Books are compared only when nothing else moves, since each comparison asks the provider.
+        # The books are compared only when all other work has ended, because each comparison asks the
+        # provider.
         moving = moving or await staff.settle_differing()
         if not moving:
             moving = await asyncio.to_thread(_untold, site, endpoint)
@@ -115,7 +116,7 @@ async def settle(
 
 
 def _moving(site: Site) -> list[str]:
-    """Return texts about what our databases show to be under way, or to wait for staff."""
+    """Return texts about unfinished work in our databases, and about sagas that wait for staff."""
     moving = [text for (text,) in site.rows(RESTLESS, [*ON_THE_WAY, "authorised", "conflicted"])]
     if is_anything_owed(site):
         moving.append("a message or an event has not been published")
@@ -125,7 +126,7 @@ def _moving(site: Site) -> list[str]:
 
 
 def _untold(site: Site, endpoint: Endpoint) -> list[str]:
-    """Return texts about the events of which the merchant's endpoint has not been told."""
+    """Return texts about the events that the merchant's endpoint has not received."""
     return [f"event {event} was not told" for (event,) in site.rows(EVENT_IDS) if event not in endpoint.told]
 
 
@@ -135,19 +136,19 @@ def is_anything_owed(site: Site) -> bool:
 
 
 def is_everything_told_done(site: Site) -> bool:
-    """Return True if services have done what they were told, for which no saga waits."""
+    """Return True if services have carried out the commands for whose replies no saga waits."""
     told = {message_id for (message_id,) in site.rows(TOLD)}
     return told <= site.databases.handled()
 
 
 def at_rest(site: Site) -> AtRest:
-    """Return the marks behind which nothing is to be judged that has not been delivered yet."""
+    """Return the last ids of messages and events; later ones need not have been delivered yet."""
     ((event,),) = site.rows(LAST_EVENT)
     return AtRest(site.databases.last_owed(), event)
 
 
 async def let_events_arrive(site: Site, rest: AtRest) -> None:
-    """Wait until the listener has all events up to the mark, for LISTENING_SECONDS at most."""
+    """Wait until the listener has all events up to those ids, for LISTENING_SECONDS at most."""
     due = {event for (event,) in await asyncio.to_thread(site.rows, EVENTS_UP_TO, rest.event)}
     for _ in range(LISTENING_SECONDS):
         if due <= await asyncio.to_thread(site.listener.heard):
@@ -165,7 +166,7 @@ def gather(
         repeated=recorder.repeated,
         told=endpoint.told,
         endpoint_faults=endpoint.faults,
-        # Before the events are read, since they are published only after they were written.
+        # Before the events are read, because they are published only after they were written.
         heard=site.listener.heard(),
         mishaps=[*diary.mishaps, *site.listener.mishaps()],
         poison_sent=diary.poisoned,
@@ -185,9 +186,9 @@ def gather(
 
 
 def late_returns(recorder: Recorder, diary: Diary) -> set[str]:
-    """Return the payments with late returns of which none met a wrong clock.
+    """Return the payments with late returns of which no return met a wrong clock.
 
-    A payment is judged as a whole: a return that was let in may be any of them.
+    A payment is judged as a whole: the return that was accepted may be any of them.
     """
     unsure = {
         each.payment

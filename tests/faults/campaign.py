@@ -33,12 +33,12 @@ from tests.faults.weather import blowing, by_number, provider_faults, roll_in_go
 PROGRESS_SECONDS = 10
 WARM_UP = 40
 WARM_UP_SECONDS = 30
-# The share of payments that are made before any fault, for comparison.
+# The share of payments that are made without faults before the others, for comparison.
 CALM_SHARE = 0.08
 # The campaign ends at this multiple of the wanted payments, even if some fault has not occurred yet.
 OVERTIME = 1.5
 TIMELINES = 3
-# After so many seconds, the provider captures with the authorisation, or does not any more.
+# At this interval, in seconds, the provider begins or stops capturing with the authorisation.
 SECONDS_OF_ONE_WAY = 15.0
 PAYMENTS_OF_A_SHORT_FORM = 600
 CALMEST = 15.0
@@ -48,9 +48,9 @@ CALMEST = 15.0
 class Extent:
     """The length of a campaign: at least so many payments, and at least so many minutes of faults.
 
-    After `at_most_minutes` of faults no more payments begin, even if faults or payments are missing. Every
-    crash point is visited in each of `rounds`. `patience` multiplies the duration of lasting faults.
-    `shoppers` are there at once.
+    After `at_most_minutes` of faults no more payments begin, even if faults or payments are missing. In each
+    of `rounds` every crash point is reached once. `patience` multiplies the duration of lasting faults.
+    `shoppers` is the number of concurrent shoppers.
     """
 
     payments: int
@@ -63,9 +63,10 @@ class Extent:
 
     @property
     def calmness(self) -> float:
-        """Return the factor by which faults are rarer than in the short form, which has only minutes for all.
+        """Return the factor by which faults are rarer than in the short campaign, which lasts only minutes.
 
-        If most purchases met several faults, few would reach the later steps, and the faults in these.
+        If most purchases met several faults, few would reach the later steps, and faults there would not
+        occur.
         """
         return min(CALMEST, max(1, self.payments / PAYMENTS_OF_A_SHORT_FORM))
 
@@ -86,7 +87,7 @@ async def run(site: Site, extent: Extent, mutant: str = "") -> Report:
             Random(f"{extent.seed}:program"),  # noqa: S311
         )
         endpoint.secret = await program.add_endpoint(url)
-        # The auditor's requests go on when `stop` has ended all others.
+        # The auditor's requests go on after `stop` has ended all others.
         unending = Patience(asyncio.Event())
         auditor = Program(session, site.stack.web_url, recorder, unending, Random(extent.seed))  # noqa: S311
         back_office = BackOffice(patience)

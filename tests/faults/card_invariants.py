@@ -1,4 +1,4 @@
-"""The invariant about saved cards, I13, judged from our tables, the provider's orders and the merchant."""
+"""The invariant about saved cards, I13, checked in our tables and those of provider and merchant."""
 
 import math
 from collections.abc import Iterator
@@ -7,9 +7,9 @@ from tests.faults.evidence import Evidence
 
 
 def cards_obey_their_owners(evidence: Evidence) -> Iterator[tuple[str, str]]:
-    """Check that a card is saved only if its shopper asked, for one customer, and not charged once removed.
+    """Check that a card is saved only at a shopper's wish, for one customer, and not charged once removed.
 
-    In the end, no token is left that is still to be deleted. A charge that was refused has changed nothing.
+    At the end, no token is left to be deleted. A refused charge has changed nothing.
     """
     for fault in evidence.card_faults:
         yield "", fault

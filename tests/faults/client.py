@@ -21,11 +21,11 @@ PAGE, JSON = "text/html", "application/json"
 
 
 class NoAnswer(Exception):
-    """Raised when the connection failed or there was no answer in time."""
+    """The connection failed, or there was no answer in time."""
 
 
 class TryAgain(Exception):
-    """Raised when the server answers that it cannot serve the request at the moment."""
+    """The server answers that it cannot serve the request at the moment."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""All shoppers of a campaign, and the start and duration of each purchase."""
+"""All shoppers of a campaign, with the start and duration of each purchase."""
 
 import asyncio
 from collections import Counter
@@ -18,7 +18,7 @@ from tests.faults.shopper import Lost, Shopper, Stopped
 
 # The share of payments that begin in the example shop. The others are created by the merchant's server.
 FROM_THE_SHOP = 0.25
-# The share of the others that have a customer who may save the card.
+# The share of those payments whose customer may save the card.
 OF_CUSTOMERS = 0.4
 
 
@@ -54,13 +54,13 @@ class Crowd:
         return self.started - self.present
 
     async def send_in(self, count: int) -> None:
-        """Start `count` more shoppers, each as soon as there are fewer than `at_once`."""
+        """Start `count` more shoppers, each as soon as fewer than `at_once` are there."""
         for _ in range(count):
             while not await self.send_one_in():
                 pass
 
     async def send_one_in(self) -> bool:
-        """Start one shopper. Return False if after a second there were still too many."""
+        """Start one shopper. Return False if there were still too many after a second."""
         if self.present >= self.at_once:
             await asyncio.wait(self._present, timeout=1, return_when=asyncio.FIRST_COMPLETED)
         if self.present >= self.at_once:
@@ -74,12 +74,12 @@ class Crowd:
         return True
 
     async def thin_out(self, seconds: float) -> None:
-        """Wait until all shoppers have gone, at most this long."""
+        """Wait until all shoppers have left, for so many seconds at most."""
         if self._present:
             await asyncio.wait(self._present, timeout=seconds)
 
     async def leave(self, seconds: float) -> None:
-        """Wait until all shoppers have gone. After `seconds` those who still wait give up."""
+        """Wait until all shoppers have left. After `seconds` those who still wait give up."""
         await self.thin_out(seconds)
         self.stop.set()
         if self._present:

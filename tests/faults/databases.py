@@ -10,7 +10,7 @@ from psycopg import sql
 
 from tests.support.databases import OWNERS, variable_of
 
-# Releases of stock are recorded as they happen, since a later confirmation takes the stock again.
+# Releases of stock are recorded at once, because a later confirmation reserves the stock again.
 RECORD_RELEASES = """
     CREATE TABLE released_stock (payment_reference text, attempt text);
     CREATE FUNCTION record_release() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -33,7 +33,7 @@ HANDLED = "SELECT message_id FROM payments_inboxmessage"
 
 @dataclass(frozen=True)
 class Databases:
-    """The addresses of the default database, and of those that apps have for themselves."""
+    """The addresses of the default database, and of those that single apps have."""
 
     default: str
     own: Mapping[str, str] = field(default_factory=dict)
@@ -69,15 +69,16 @@ class Databases:
         return {url: rows_at(url, LAST_OWED)[0][0] for url in self.addresses}
 
     def handled(self) -> set[str]:
-        """Return the ids of all messages that have been handled anywhere."""
+        """Return the ids of all messages that any service has handled."""
         return {message_id for (message_id,) in self.everywhere(HANDLED)}
 
     def taken_away(self) -> list[tuple[str, str]]:
         """Return payments and attempts whose stock was released, though no command released that attempt.
 
-        The commands of a payment are deleted with all of its messages when it is erased.
+        When a payment is erased, its commands are deleted with all of its messages.
         """
-        # In this order, since a command is there before its effect, and deleted as its payment is erased.
+        # In this order, because a command is written before its effect, and deleted when its payment is
+        # erased.
         released = self.rows(RELEASED, of="orders")
         bodies: dict[str, list[str]] = {}
         for payment, body in self.rows(RELEASES):
@@ -98,7 +99,7 @@ def rows_at(url: str, query: str, *parameters: object) -> list[tuple[Any, ...]]:
 
 
 def databases_on(url: str, number: int) -> Databases:
-    """Return the server's database, or five, of which four are created, if `number` is 5."""
+    """Return the server's database or, if `number` is 5, that one and four that are created."""
     if number == 1:
         return Databases(url)
     own = {app: _another(url, f"/{app}") for app in OWNERS}

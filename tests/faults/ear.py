@@ -16,7 +16,7 @@ OPEN_SECONDS = 5
 
 
 class Ear:
-    """A WebSocket that reports a payment's changes. If it breaks, its owner polls when the time is up."""
+    """A WebSocket that reports a payment's changes. If it breaks, its owner polls after the time-out."""
 
     def __init__(self, connection: ClientConnection) -> None:
         self._connection = connection

@@ -1,6 +1,6 @@
-"""The evidence to be judged after a campaign: the provider's books, our database, and what clients saw.
+"""The evidence of a campaign: the provider's books, our databases, and the answers to clients.
 
-It consists of plain rows, so that the invariants are pure functions and can be tested on invented evidence.
+It consists of plain rows, so that the invariants are pure functions that can be tested on invented evidence.
 """
 
 import math
@@ -32,7 +32,7 @@ class Payment:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One try to pay. `included` is our reference of the capture that its authorisation included, if any."""
+    """One attempt. `included` is our reference of the capture that its authorisation included, if any."""
 
     payment: str
     order_code: str
@@ -78,7 +78,7 @@ class Fact:
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """A notification's statement about an operation of ours. `refused` is the reason for not applying it."""
+    """The statement of a notification about an operation. `refused` is the reason for not applying it."""
 
     payment: str
     kind: str
@@ -89,9 +89,9 @@ class Statement:
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A dead letter about a payment, if it names one. It `is_open` until staff have seen to it.
+    """A dead letter about a payment, if it names one. It `is_open` until staff have dealt with it.
 
-    Poisonous messages are never open: they are counted.
+    Poisonous messages are never open: they are only counted.
     """
 
     payment: str
@@ -107,9 +107,9 @@ class DeadLetter:
 
 @dataclass(frozen=True, slots=True)
 class SavedCard:
-    """A saved card. It `is_removed` only if its token is erased as well. Owners are merchant and customer.
+    """A saved card. It `is_removed` only if its token is erased, too. Owners are merchant and customer.
 
-    The token `is_owed` as long as the provider has not said that it has deleted it.
+    The token `is_owed` until the provider has confirmed that it has deleted the token.
     """
 
     reference: str
@@ -134,7 +134,7 @@ class Charge:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """An event as it is to be told. It `is_due` if it was written before everything had come to rest."""
+    """An event. It `is_due` if it was written before all work had ended."""
 
     told: Told
     is_due: bool = True
@@ -149,20 +149,21 @@ class Evidence:
     ledger: dict[str, list[LedgerEntry]] = field(default_factory=dict)
     facts: dict[str, list[Fact]] = field(default_factory=dict)
     statements: dict[str, list[Statement]] = field(default_factory=dict)
-    # Payments whose shoppers came back from the issuer only after the challenge had expired.
+    # Payments whose shoppers returned from the issuer only after the challenge had expired.
     late_returns: set[str] = field(default_factory=set)
     reservations: dict[str, str] = field(default_factory=dict)
     orders: dict[str, Order] = field(default_factory=dict)
     histories: dict[str, list[Seen]] = field(default_factory=dict)
     asked: list[Asked] = field(default_factory=list)
     repeated: list[Repeated] = field(default_factory=list)
-    # Our events by payment, in order; what the merchant's endpoint was told, by event; faults that it found.
+    # Our events by payment, in order; the merchant's webhooks, by event; and the faults that its endpoint
+    # found.
     events: dict[str, list[Event]] = field(default_factory=dict)
     told: dict[str, Told] = field(default_factory=dict)
     endpoint_faults: list[str] = field(default_factory=list)
     # The ids of the events that a listener got from the broker.
     heard: set[str] = field(default_factory=set)
-    # Saved cards and their charges; what the merchant and the shoppers know of them, see `Recorder`.
+    # Saved cards and their charges, and what the merchant and the shoppers know about them, see `Recorder`.
     cards: list[SavedCard] = field(default_factory=list)
     charges: list[Charge] = field(default_factory=list)
     ticked: set[str] = field(default_factory=set)
@@ -184,13 +185,13 @@ class Evidence:
     taken_away: list[str] = field(default_factory=list)
     # Unreadable notifications that staff have not dealt with.
     unread: list[str] = field(default_factory=list)
-    # Resources of which a process holds more at the end than at the beginning; see `resources`.
+    # Resources of which a process holds more at the end than at the start; see `resources`.
     leaks: list[str] = field(default_factory=list)
     mishaps: list[str] = field(default_factory=list)
     secrets: list[str] = field(default_factory=list)
 
     def orders_of(self, payment: str) -> list[Order]:
-        """Return the provider's orders of a payment's attempts."""
+        """Return the provider's orders for a payment's attempts."""
         codes = (attempt.order_code for attempt in self.attempts.get(payment, ()))
         return [self.orders[code] for code in codes if code in self.orders]
 
@@ -244,8 +245,8 @@ CHARGES = """
 UNREAD = """
     SELECT id || ' ' || reason FROM payments_providernotification
     WHERE state = 'unreadable' AND dealt_with_at IS NULL"""
-# Messages with a greater id were written after everything had come to rest, for abandoned checkouts, and may
-# not have been delivered yet. The id is used because the clocks of some processes are wrong.
+# Messages with a greater id were written after all work had ended, for abandoned checkouts, and may not have
+# been delivered yet. The id is used because the clocks of some processes are wrong.
 AT_REST = "id <= %s"
 UNPUBLISHED = f"""
     SELECT type || ' ' || message_id || ' ' || subject || ' ' || last_error FROM payments_outboxmessage
@@ -280,7 +281,7 @@ RowT = TypeVar("RowT")
 
 @dataclass(frozen=True, slots=True)
 class AtRest:
-    """The ids of the last outbox message of each database, and of the last event, when all was at rest."""
+    """The ids of each database's last outbox message and of the last event, when all work had ended."""
 
     messages: Mapping[str, int]
     event: int
@@ -295,10 +296,10 @@ def read_database(
 ) -> None:
     """Read the gateway's databases into `evidence`.
 
-    `kinds` are those of the facts that are read, `excused` the ids of messages that may be unhandled.
+    `kinds` are the kinds of facts to read, `excused` the ids of messages that may be unhandled.
     """
     with ExitStack() as closing:
-        # All queries of a database need one snapshot, since abandoned checkouts go on expiring meanwhile.
+        # All queries of a database need one snapshot, because abandoned checkouts go on expiring meanwhile.
         snapshots = {url: closing.enter_context(_snapshot(url)) for url in databases.addresses}
         _read_payments(evidence, snapshots[databases.default], list(kinds))
         _read_events(evidence, snapshots[databases.default], at_rest.event)
@@ -310,7 +311,7 @@ def read_database(
             evidence.unpublished += _texts(connection, UNPUBLISHED, at_rest.messages[url])
             evidence.answered_twice += _texts(connection, ANSWERED_TWICE)
             owed |= dict(connection.execute(TO_BE_HANDLED.encode(), [at_rest.messages[url]]).fetchall())
-    # Inboxes are read last, so that they have everything that the snapshots' outboxes have.
+    # Inboxes are read last, so that they contain all messages in the outboxes' snapshots.
     for message_id in databases.handled() | set(excused):
         owed.pop(message_id, None)
     evidence.unhandled = list(owed.values())
@@ -353,7 +354,7 @@ def _snapshot(url: str) -> Iterator[psycopg.Connection[Any]]:
 
 
 def read_books(evidence: Evidence, sandbox_url: str) -> None:
-    """Read the provider's books, including the faults that struck each order. The database comes first."""
+    """Read the provider's books, with the faults of each order. Our database must be read before."""
     attempts = chain.from_iterable(evidence.attempts.values())
     included = {attempt.order_code: attempt.included for attempt in attempts}
     evidence.orders = {order.code: order for order in read_orders(sandbox_url, included)}

@@ -11,7 +11,7 @@ FORGERY = """<?xml version="1.0" encoding="UTF-8"?>
 <bookingDate><date dayOfMonth="01" month="01" year="2030"/></bookingDate>
 <accountTx accountType="{account}">{amount}</accountTx>
 </journal></orderStatusEvent></notify></paymentService>"""
-# The provider's account in which the merchant would see each event, and the sign there.
+# The provider's account in which the merchant would see each event, and the sign of its amount.
 ACCOUNTS = {
     "AUTHORISED": ("IN_PROCESS_AUTHORISED", "credit"),
     "CANCELLED": ("IN_PROCESS_AUTHORISED", "debit"),

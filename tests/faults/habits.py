@@ -42,10 +42,11 @@ CHOOSERS = 0.6
 
 @dataclass(frozen=True, slots=True)
 class Habits:
-    """A shopper's habits. `cards` are the holders' names on the cards that are tried in turn; in the sandbox
-    the name decides the outcome. A shopper without cards never pays.
+    """A shopper's habits. `cards` are the names of the holders of the cards that are tried in turn.
 
-    `choice` is the button that is pressed at the issuer after `hesitates` seconds; empty to walk away.
+    In the sandbox the name decides the outcome. A shopper without cards never pays.
+
+    `choice` is the button that is pressed at the issuer after `hesitates` seconds; empty to leave.
     `is_late`: returns from the issuer only after the challenge has expired. `clicks` on Pay and `returns`
     from the issuer are sent concurrently. `leaves_after` is the time in seconds after which the connection
     is cut while paying. `listens`: uses the status page's WebSocket. `forges`: sends forged notifications.
@@ -128,7 +129,7 @@ def _draw(random: Random) -> Habits:
 
 
 def _after_refusals(kind: str, random: Random, refusals: int, last: str) -> Habits:
-    """Return habits with refused cards first. Some hesitate until the earlier attempt has been undone."""
+    """Return habits with refused cards first. Some shoppers hesitate until the earlier attempt was undone."""
     refused = tuple(random.choice((EMPTY, REJECTED)) for _ in range(refusals))
     if random.random() < 0.6:
         return Habits(kind, (*refused, CHALLENGED), hesitates=random.uniform(4, 9))

@@ -16,7 +16,7 @@ from tests.support.moves import MOVES
 P = PaymentState
 NOT_PAID = frozenset({P.OPEN, P.REFUSED, P.CANCELLED, P.EXPIRED})
 ON_THE_WAY = frozenset({P.PROCESSING, P.CHALLENGE_REQUIRED, P.CONFIRMING, P.CAPTURE_PENDING, P.VOID_PENDING})
-# The kind of the fact that a shopper came back from the issuer.
+# The kind of the fact that a shopper returned from the issuer.
 RETURNED = "challenge_returned"
 
 
@@ -30,7 +30,7 @@ class Violation:
 
 
 def nothing_lost(evidence: Evidence) -> Found:
-    """Check that payments and operations known to clients exist, and that the provider's orders are ours."""
+    """Check that payments and operations that clients know exist, and that the provider's orders are ours."""
     for reference in evidence.histories:
         if reference and reference not in evidence.payments:
             yield reference, "a client knows this payment, the database does not"
@@ -44,7 +44,7 @@ def nothing_lost(evidence: Evidence) -> Found:
 
 
 def nothing_stuck(evidence: Evidence) -> Found:
-    """Check that every payment is at rest, and that every saga has ended and none is parked."""
+    """Check that no payment is unfinished, and that every saga has ended and none is parked."""
     for reference, payment in evidence.payments.items():
         if payment.state in ON_THE_WAY:
             yield reference, f"still {payment.state}"
@@ -84,14 +84,14 @@ def compensation_complete(evidence: Evidence) -> Found:
 
 
 def released_text(attempt: str) -> str:
-    """Return the text of the violation for stock that another attempt's release gave back."""
+    """Return the text of the violation for stock that the release of another attempt gave back."""
     return f"the stock of {attempt} was given back, and nothing has released that attempt"
 
 
 def clients_were_told_the_truth(evidence: Evidence) -> Found:
     """Check that later answers agree with earlier ones, that "paid" was true, and that no answer was 500.
 
-    A shopper who comes back from the issuer after the challenge has expired must be rejected.
+    A shopper who returns from the issuer after the challenge has expired must be rejected.
     """
     for reference, history in evidence.histories.items():
         for seen in history:
@@ -127,8 +127,9 @@ def clients_were_told_the_truth(evidence: Evidence) -> Found:
 def _may_be_taken_back(payment: Payment, orders: Sequence[Order]) -> bool:
     """Return True if a payment that was called paid may end without money.
 
-    Staff may void what is authorised, and an authorisation may expire. With automatic capture "paid" means
-    captured, unless the provider's risk department cancels what was to be captured with the authorisation.
+    Staff may void an authorisation, and an authorisation may expire. With automatic capture "paid" means
+    captured, unless the provider's risk department cancels an order that was to be captured with its
+    authorisation.
     """
     if payment.is_manual:
         return payment.state == P.VOIDED or any(order.has("expired") for order in orders)
@@ -136,7 +137,7 @@ def _may_be_taken_back(payment: Payment, orders: Sequence[Order]) -> bool:
 
 
 def same_key_same_answer(evidence: Evidence) -> Found:
-    """Check that a key has one answer and one operation, and that there is one payment per order."""
+    """Check that each key has one answer and one operation, and that there is one payment per order."""
     answers: dict[tuple[str, str, str], set[tuple[int | None, str]]] = {}
     for asked in evidence.asked:
         if asked.answer:
@@ -203,7 +204,7 @@ def messages_delivered(evidence: Evidence) -> Found:
             yield "", f"{name}: {text}"
     for letter in evidence.dead:
         if letter.is_open:
-            # Anybody may name a payment in a message, also one that there is not.
+            # Anybody may name a payment in a message, even one that does not exist.
             yield letter.payment if letter.payment in evidence.payments else "", f"dead: {letter}"
     if evidence.poison_found != evidence.poison_sent:
         yield "", f"{evidence.poison_sent} poisonous messages sent, {evidence.poison_found} dead letters"
@@ -214,9 +215,10 @@ def messages_delivered(evidence: Evidence) -> Found:
 
 
 def _events_heard(evidence: Evidence) -> Found:
-    """Check that the listener got every event, and none that there is not.
+    """Check that the listener got every event, and no event that does not exist.
 
-    No event is excused: no fault deletes the listener's queue, which is on disk and refuses when it is full.
+    No event is excused: no fault deletes the listener's queue, which is on disk and refuses messages when it
+    is full.
     """
     events = {event.told.event: event for events in evidence.events.values() for event in events}
     for name, event in events.items():
@@ -254,7 +256,7 @@ def violations_of(evidence: Evidence) -> list[Violation]:
 
 
 def _reachable() -> dict[str, frozenset[str]]:
-    """Return for each state the states that the machine can reach from it, including itself."""
+    """Return for each state the states that can follow it in the machine, and the state itself."""
     reached = {state.value: {state.value} for state in PaymentState}
     for _ in PaymentState:
         for edge in PAYMENT_EDGES:
@@ -269,6 +271,6 @@ _REACHABLE = _reachable()
 
 
 def _leads_to(state: str, later: str) -> bool:
-    """Return True if `later` may follow `state`. A paid payment never returns to a state before that."""
+    """Return True if `later` may follow `state`. A paid payment never returns to an earlier state."""
     was_paid = state in PAID or state in (P.VOIDED, P.REFUNDED, P.CHARGED_BACK)
     return later in _REACHABLE[state] and not (was_paid and PaymentState(later).is_under_way)

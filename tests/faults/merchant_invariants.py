@@ -1,4 +1,4 @@
-"""The invariant about webhooks, I12, judged from our events and what the merchant's endpoint was told."""
+"""The invariant about webhooks, I12, checked in our events and those that the endpoint received."""
 
 from collections.abc import Iterator
 
@@ -7,9 +7,9 @@ from tests.faults.evidence import Evidence
 
 
 def merchant_was_told(evidence: Evidence) -> Iterator[tuple[str, str]]:
-    """Check that every change has an event, and that the endpoint has accepted every event, as it is.
+    """Check that every change has an event, and that the endpoint has accepted every event unchanged.
 
-    The events of a payment are numbered without a gap, and the last of them has the payment's state.
+    The events of a payment are numbered without a gap, and the last one has the payment's state.
     """
     for fault in evidence.endpoint_faults:
         yield "", fault

@@ -1,4 +1,4 @@
-"""The invariants about money, I2 and I5, judged from the provider's books, the ledger and our operations."""
+"""The invariants about money, I2 and I5, checked in the provider's books, the ledger and our operations."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -7,7 +7,8 @@ from checkout.money import Money
 from tests.faults.evidence import Evidence
 from tests.faults.provider_books import Order
 
-# Pairs of a payment's reference, empty if no single payment is concerned, and the violation's text.
+# Pairs of the reference of a payment (empty if the violation concerns no single one) and the violation's
+# text.
 Found = Iterator[tuple[str, str]]
 ACCOUNTS = ("provider:in_process", "provider:captured", "merchant:payable")
 
@@ -15,8 +16,8 @@ ACCOUNTS = ("provider:in_process", "provider:captured", "merchant:payable")
 def nothing_charged_twice(evidence: Evidence) -> Found:
     """Check that a payment has one authorisation, and that each capture and refund is carried out once.
 
-    The product must not request captures above the authorised amount, or refunds above the captured amount,
-    as some providers accept them.
+    The product must not request captures beyond the authorised amount, or refunds beyond the captured amount,
+    because some providers accept them.
     """
     for reference in evidence.payments:
         orders = evidence.orders_of(reference)
@@ -40,7 +41,8 @@ def over_limits(order: Order) -> Iterator[str]:
         yield f"{order.code} authorised {order.authorised}, captures of {order.capture_requested} asked for"
     if order.captured > order.capture_requested:
         yield f"{order.code} captured {order.captured}, asked for {order.capture_requested}"
-    # A refund that the provider reported as failed may be requested again, even if it is made in the end.
+    # A refund that the provider reported as failed may be requested again, even if the provider makes it in
+    # the end.
     if order.refund_requested - order.refund_denied > order.captured:
         yield f"{order.code} captured {order.captured}, refunds of {order.refund_requested} asked for"
 
@@ -98,7 +100,7 @@ def _postings_in_order(evidence: Evidence, reference: str) -> Found:
         kind, _, operation = entry.posting.partition(":")
         if kind not in ("captured", "refunded") or entry.account != "provider:captured":
             continue
-        # Movements made in the portal get a reference only in our books, when staff enter them.
+        # Movements made in the portal have a reference only in our books, once staff have entered them.
         names = (operation, "") if reference in evidence.used_portal else (operation,)
         moments = (order.booked_at(kind, name) for order in orders for name in names)
         booked = [at for at in moments if at is not None]
@@ -126,7 +128,7 @@ def _statements_agree(evidence: Evidence, reference: str) -> Found:
 
 
 def _amounts_agree(evidence: Evidence, reference: str) -> Found:
-    """Check that the provider has booked each capture and refund that is done with our amount."""
+    """Check that each done capture and refund was booked by the provider with our amount."""
     ours = {each.reference: each for each in evidence.operations.get(reference, ()) if each.state == "done"}
     for order in evidence.orders_of(reference):
         for entry in order.entries:

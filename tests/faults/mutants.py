@@ -1,4 +1,4 @@
-"""Run the campaign once for each mutant, a product without one defence (`python -m tests.faults.mutants`).
+"""Run the campaign for each mutant, the product without one defence (`python -m tests.faults.mutants`).
 
 It prints the invariants that each mutant violates. If there are none, the campaign cannot detect the mutant.
 """

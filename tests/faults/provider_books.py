@@ -35,8 +35,8 @@ class Entry:
 class Order:
     """The provider's sums of one order, in minor units, and the `faults` that the sandbox injected.
 
-    `refund_denied` is the sum of refunds that were reported as failed and made later. `charged_back` is
-    reduced by reversals.
+    `refund_denied` is the sum of refunds that were reported as failed and made later. `charged_back` is net
+    of reversals.
     """
 
     code: str
@@ -55,7 +55,7 @@ class Order:
 
     @property
     def is_untold(self) -> bool:
-        """Return True if a failed refund was made later and no notification reports that."""
+        """Return True if a failed refund was made later, and no notification reported that."""
         return bool(self.refund_denied) and "refunded_unselected" in self.traits
 
     def has(self, kind: str) -> bool:
@@ -86,7 +86,8 @@ class Order:
 def order_of(row: dict[str, Any], faults: frozenset[str] = frozenset(), included: str = "") -> Order:
     """Convert a row of the sandbox's books to an order. A brief row has no entries.
 
-    `included` is our reference of the capture that the sandbox made with the authorisation, and has none for.
+    `included` is our reference of the capture that the sandbox made with the authorisation; the sandbox has
+    no reference for it.
     """
     return Order(
         code=row["order_code"],

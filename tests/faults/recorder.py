@@ -1,4 +1,4 @@
-"""The record of all answers to clients and their times: the history that the invariants judge."""
+"""The record of all answers to clients and their times, on which the invariants are checked."""
 
 import time
 from collections import defaultdict
@@ -11,7 +11,7 @@ NO_ANSWER = 0
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """One response, or none (`status` 0). `at` is a monotonic time; `state` is "" if it contained none."""
+    """One response, or none (`status` 0). `at` is a monotonic time; `state` is "" if there was none."""
 
     at: float
     seconds: float
@@ -45,7 +45,7 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Repeated:
-    """A request to the API that was repeated after its final answer. The answer should have been the same."""
+    """A request to the API that was repeated after its final answer. Both answers should be the same."""
 
     payment: str
     path: str
@@ -55,7 +55,7 @@ class Repeated:
 
 @dataclass(frozen=True, slots=True)
 class LateReturn:
-    """A first return from a challenge after its expiry. The shopper saw the challenge at `began`."""
+    """The first return from a challenge after its expiry. The shopper saw the challenge at `began`."""
 
     payment: str
     began: float
@@ -63,7 +63,7 @@ class LateReturn:
 
 
 class Recorder:
-    """The record of every response by payment; "" is the key for responses about no payment.
+    """The record of every response by payment; "" is the key for responses that concern no payment.
 
     `ears` are the open WebSockets. `ticked` has the payments whose shoppers want the card saved, `chosen`
     those whose shoppers used a saved card. `removed` has the time (seconds since the epoch) at which the
@@ -91,7 +91,7 @@ class Recorder:
 
     @property
     def payments(self) -> list[str]:
-        """Return the payments that some client knows."""
+        """Return the payments that any client knows."""
         return [reference for reference in self.histories if reference]
 
 

@@ -15,13 +15,15 @@ SHOWN = 5
 @dataclass
 class Report:
     """The results. Times are in seconds. `faults` counts faults by F number, except deaths at crash points.
+
     `provider_faults` counts those of the sandbox by occasion and name, and `traits` the orders with each
     trait. `moving` tells what had not come to rest at the end. Staff sent `requeued` dead letters again,
     dealt with `copies` of handled messages that were erased with their payments, settled `settled` operations
     and payments, read `read` notifications and had `reviewed` payments reviewed. `in_portal` counts payments
     that somebody changed in the provider's portal, `with_saved_card` those whose shopper chose a saved card.
     `webhooks` counts what the merchant's endpoint did with webhooks, and `repeated` the requests to the API
-    that were sent again after their final answer."""
+    that were sent again after their final answer.
+    """
 
     seed: int
     mutant: str = ""
@@ -121,7 +123,7 @@ class Report:
         yield f"{self.with_saved_card} shoppers chose a saved card"
         yield f"the merchant's endpoint: {_counts(self.webhooks)}; {self.repeated} API requests repeated"
         yield f"responses by status: {_counts(self.responses)}"
-        # The violations are last, since of a long output often only the end is kept.
+        # The violations come last, because often only the end of a long output is kept.
         for reference, lines in self.timelines.items():
             yield f"--- {reference}"
             yield from lines

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from tests.faults.site import Site
 
-# A tenth more is no leak. SPARE is added since pools of connections and threads grow and shrink. A process
-# has a pool of connections for each database, so the spare descriptors are for each.
+# A tenth more is no leak. SPARE is added, because pools of connections and threads grow and shrink. A process
+# has a pool of connections for each database, so each database adds spare descriptors.
 TOLERANCE = 1.1
 POOL_SIZE = 10
 # A service has its main thread, and threads that begin when they are needed and then stay: eight each for
@@ -24,7 +24,7 @@ SPARE = {"descriptors": 12, "threads": 8, "megabytes": 40, "sessions": 5, "broke
 
 @dataclass(frozen=True, slots=True)
 class Holding:
-    """The amount of one resource that one holder has, with the details that a leak is explained by."""
+    """The amount of one resource that one holder has, with details to explain a leak."""
 
     holder: str
     what: str
@@ -74,7 +74,7 @@ def _of_process(name: str, pid: int) -> Iterator[Holding]:
 
 
 def _descriptors(folder: Path) -> Counter[str]:
-    """Return the descriptors of the process with this folder in /proc, by kind, and sockets by their peer."""
+    """Return the descriptors of the process with this folder in /proc: by kind, and sockets by their peer."""
     sockets = _sockets(folder)
     kinds: Counter[str] = Counter()
     for descriptor in (folder / "fd").iterdir():

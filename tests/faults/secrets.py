@@ -1,4 +1,4 @@
-"""Search everything that a campaign has written to disk for card data."""
+"""A search for card data in all files and tables that a campaign has written."""
 
 import contextlib
 import re
@@ -27,7 +27,7 @@ class Secrets:
             "a card number": re.compile(r"[\s.,_+-]{0,2}".join(card.number).encode()),
             "a security code": re.compile(rf"(?i)(cvc|cvv|csc|security.?code)\W{{0,8}}{card.cvc}\b".encode()),
         }
-        # The first part is left out, since it is the same for every sealed card.
+        # Without the first part, which is the same for every sealed card.
         self._pieces = {part[:PIECE].encode() for text in sealed for part in text.split(".")[1:]}
 
     def found_in(self, text: bytes) -> set[str]:

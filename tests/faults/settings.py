@@ -1,7 +1,7 @@
 """The product's settings in a campaign: as in production, but with seconds instead of hours.
 
-The required order of durations is kept: the settling time is longer than a provider's time-outs, the wait
-for a provider is longer than both, and the gateway's limit for a challenge is longer than the issuer's.
+Durations keep their required order: the settling time is longer than a provider's time-outs, the wait for a
+provider is longer than both, and the gateway's limit for a challenge is longer than the issuer's.
 """
 
 import json
@@ -9,7 +9,7 @@ import json
 REPLY_BUDGET_SECONDS = 5
 CONNECT_SECONDS, READ_SECONDS = 2, 4
 SETTLING_SECONDS = 8
-# Longer than the sandbox's time for its copy of the books, and for that and a booking.
+# Longer than the delay of the sandbox's copy of the books, and than that delay together with a booking.
 ORDER_LAG_SECONDS, MODIFICATION_LAG_SECONDS = 3, 8
 REPLICATION_SECONDS = 2
 # Longer than the sandbox's time for late bookings, and shorter than all inquiries together.
@@ -21,17 +21,18 @@ AUTHORISATION_SECONDS = 40
 NOTIFICATION_WAIT_SECONDS = 8
 PROVIDER_WAIT_SECONDS = 12
 SERVICE_WAIT_SECONDS = 20
-# The time for which the product keeps a card that could not be published; see operations.payment.
+# The time for which the product keeps a card whose command could not be published; see operations.payment.
 CARD_GRACE_SECONDS = 60
-# The most that a clock is ahead. The deadlines that its process writes pass later by this time.
+# The most seconds by which a clock is ahead. The deadlines that its process writes are later by this time.
 FASTEST_CLOCK_SECONDS = 300
-# The time in which staff enter what only the provider's portal shows, once everything else has come to rest.
+# The time in which staff enter movements that only the provider's portal shows, once all other work has
+# ended.
 PORTAL_SECONDS = 120
-# The time for everything to come to rest after the last fault: such late deadlines plus the product's longest
-# pause on a busy machine, and the staff's work after these.
+# The time for all work to end after the last fault: such late deadlines, the product's longest pause on a
+# busy machine, and the staff's work after that.
 QUIESCENCE_SECONDS = FASTEST_CLOCK_SECONDS + CARD_GRACE_SECONDS + PORTAL_SECONDS
 
-# The number of the longest pauses before staff are asked: enough that no outage uses them up, but few enough
+# The number of the longest pauses before staff are asked: enough that no outage uses them up, and few enough
 # that sagas are parked before the campaign ends.
 INQUIRIES = 20
 
@@ -39,7 +40,7 @@ VERBS = ("authorise", "complete_challenge", "capture", "void", "refund", "inquir
 
 
 def inquiry_delays(longest: int) -> str:
-    """Return the pauses between inquiries as a setting, with so many of the longest."""
+    """Return the pauses between inquiries as a setting, with so many of the longest pause."""
     return json.dumps([*FIRST_PAUSES_SECONDS, *[LONGEST_PAUSE_SECONDS] * longest])
 
 
@@ -62,7 +63,7 @@ PRODUCT = {
     "CHECKOUT_AUTHORISATION_SECONDS": str(AUTHORISATION_SECONDS),
     "CHECKOUT_RECONCILIATION_SECONDS": "90",
     "CHECKOUT_OUTBOX_GRACE_SECONDS": "3",
-    # The forgers share one address, unlike thieves.
+    # The forgers share one address, unlike real ones.
     "CHECKOUT_MAX_HINTS_PER_ADDRESS": "600",
     "CHECKOUT_RISK_PAYMENTS_PER_EMAIL": "1000000",
     "CHECKOUT_RISK_PAYMENTS_PER_IP_ADDRESS": "1000000",
@@ -95,7 +96,7 @@ TRAITS = {
     "booked_late": 0.1,
     "refund_through_captured": 0.3,
 }
-# An account for which the provider has not arranged any keys.
+# An account for which the provider has not arranged idempotency keys.
 SANDBOX_WITHOUT_KEYS = {"SANDBOX_IDEMPOTENCY": "off"}
 SANDBOX = {
     # The kind of idempotency key that the example's account sends.
@@ -108,7 +109,7 @@ SANDBOX = {
     "SANDBOX_REPLICATION_SECONDS": str(REPLICATION_SECONDS),
     "SANDBOX_SETTLEMENT_SECONDS": "4",
     "SANDBOX_REFUND_AGAIN_SECONDS": "3",
-    # Sooner than we give an authorisation up ourselves.
+    # Sooner than the gateway itself counts an authorisation as expired.
     "SANDBOX_EXPIRY_SECONDS": str(AUTHORISATION_SECONDS // 2),
     "SANDBOX_DISPUTE_SECONDS": "3",
     "SANDBOX_RETRY_FIRST_SECONDS": "0.5",

@@ -1,4 +1,4 @@
-"""A shopper who follows the pages, and comes back when something breaks."""
+"""A shopper who follows the pages, and comes back when something fails."""
 
 import asyncio
 import contextlib
@@ -24,8 +24,8 @@ READING_SECONDS = 2.0
 POLL_SECONDS = 0.5
 LONGEST_POLL_SECONDS = 6.0
 MAX_TRIES = 6
-# The events that a forger sends. The pauses grow, so that the last ones come a minute later, when even on a
-# busy machine the provider has captured.
+# The events that a forger sends. The pauses grow, so that the last events come a minute later, when the
+# provider has captured even on a busy machine.
 FORGED = ("AUTHORISED", "CANCELLED", "CAPTURED")
 FORGERS_LOOKS = 40
 FIRST_LOOK_SECONDS, LOOK_GROWTH = 0.3, 1.07
@@ -44,11 +44,11 @@ NOT_THE_CARD = ("The card details did not reach", "could not be made just now")
 
 
 class Stopped(Exception):
-    """Raised when the campaign ends. The payment's state is judged from the evidence."""
+    """The campaign has ended. The payment's state is judged from the evidence."""
 
 
 class Lost(Exception):
-    """Raised for a page that no shopper should see at this point."""
+    """The shopper got a page that no shopper should see at this point."""
 
 
 class Shopper:
@@ -170,9 +170,9 @@ class Shopper:
         return await self._first_answer(clicks)
 
     async def _forge(self, amount: Money) -> None:
-        """Watch the payment's status, and forge a capture while one is pending, other events now and then.
+        """Watch the payment's status. Forge a capture while one is pending, and other events now and then.
 
-        At last, forge notifications that the money was returned.
+        At the end, forge notifications that the money was returned.
         """
         code = f"{self.reference}-{self._tries}"
         for number in range(FORGERS_LOOKS):
@@ -231,7 +231,7 @@ class Shopper:
         return await self._own_page()
 
     async def _cancel(self) -> Answer:
-        """Cancel on our own page, as in another tab. A page that offers nothing to cancel leads on."""
+        """Cancel on our own page, as in another tab. If the page offers no cancellation, follow it."""
         page = await self.client.get(self._path("cancel/"))
         form = form_to("", page.text, page.url)
         if form is None:
@@ -246,7 +246,7 @@ class Shopper:
         self.client.recorder.late_returns.append(LateReturn(self.reference, began, now()))
 
     async def _first_answer(self, requests: Iterable[Awaitable[Answer]]) -> Answer:
-        """Send repeated clicks concurrently. Return one answer, as a browser shows only one."""
+        """Send repeated clicks concurrently. Return one of the answers, because a browser shows only one."""
         answers = await asyncio.gather(*requests, return_exceptions=True)
         for answer in answers:
             if isinstance(answer, Answer):
@@ -291,7 +291,7 @@ class Shopper:
         return await self._patiently(lambda: self.client.get(path, accept=accept))
 
     async def _post(self, path: str, fields: Mapping[str, str]) -> Answer:
-        """Send a form until it is answered. Only for forms that may be sent twice without harm."""
+        """Send a form until it is answered. Use this only for forms that may be sent twice without harm."""
         return await self._patiently(lambda: self.client.post(path, fields))
 
     async def _patiently(self, send: Callable[[], Awaitable[Answer]]) -> Answer:

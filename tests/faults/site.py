@@ -1,4 +1,4 @@
-"""Everything that a campaign runs on and may break: its own services, the stack, and the links between."""
+"""The servers and processes of a campaign, and the links between them, all of which it may break."""
 
 import asyncio
 import contextlib
@@ -102,7 +102,7 @@ async def opened(
     has_standby: bool = False,
     has_keys: bool = True,
 ) -> AsyncIterator[Site]:
-    """Yield a site that is ready. `mutant` names a defence that it lacks. Logs are copied to `logs`.
+    """Yield a site that is ready. `mutant` names a defence that the site lacks. Logs are copied to `logs`.
 
     `environment` overrides the campaign's settings. With 5 `databases`, orders, risk, ledger and receipts
     have databases of their own, and their services reach no others. A broker that `is_clustered` has three
@@ -187,9 +187,9 @@ def use_database(site: Site) -> None:
     import django
     from django.conf import settings
 
-    # Settings that were read before the site was there would be those of another database.
+    # Settings that were read before the site existed would be those of another database.
     assert not settings.configured, "An import has read Django's settings: unset DJANGO_SETTINGS_MODULE."
     os.environ.update(site.stack.environment)
     django.setup()
-    # This process meets the injected faults too, so its warnings are expected.
+    # This process meets the injected faults, too, so its warnings are expected.
     logging.disable(logging.WARNING)

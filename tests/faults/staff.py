@@ -1,4 +1,4 @@
-"""The merchant's staff, who decide after the storm whatever no program can decide."""
+"""The merchant's staff, who decide after the faults what no program can decide."""
 
 import contextlib
 from collections import Counter
@@ -28,7 +28,7 @@ PARKED = """
 UNREADABLE = """
     SELECT id FROM payments_providernotification
     WHERE state = 'unreadable' AND dealt_with_at IS NULL"""
-# Perhaps a copy that came late of a message that was erased with its payment: its receiver finds it nowhere.
+# Perhaps a late copy of a message that was erased with its payment: its receiver does not find it.
 OF_ERASED = """
     SELECT letter.id, message_id
     FROM payments_deadletter letter JOIN payments_payment payment ON reference = subject
@@ -76,9 +76,9 @@ class Staff:
     explained: set[str] = field(default_factory=set)
 
     async def send_dead_letters_again(self) -> None:
-        """Send dead letters again. Those that were handled, and are erased, need not be.
+        """Send dead letters again, except those whose message was handled and is erased.
 
-        An erased one that was not handled, and cannot be sent again, is left: it violates I11.
+        An erased message that was not handled, and cannot be sent again, is left: it violates I11.
         """
         of_erased = dict(await in_thread(self.site.rows, OF_ERASED))
         handled = await in_thread(self.site.databases.handled) if of_erased else set()
@@ -97,7 +97,7 @@ class Staff:
             self.requeued += 1
 
     async def read_what_no_program_can(self) -> None:
-        """Mark unreadable notifications as dealt with. The provider's other answers contain their news."""
+        """Mark unreadable notifications as dealt with. The provider's other answers have the same facts."""
         for notification in await self._numbers(UNREADABLE):
             await in_thread(actions.deal_with_notification, notification, by=BY, note="cannot be read")
             self.read += 1
@@ -105,7 +105,7 @@ class Staff:
     async def settle_parked_operations(self) -> None:
         """Settle parked operations and claims by the provider's books, which list accepted references.
 
-        Only call this when the provider has nothing left to do and no request is being sent.
+        Only call this when the provider has no work left and no request is being sent.
         """
         for reference, kind, order_code, is_refused in await in_thread(self.site.rows, PARKED):
             (order,) = await in_thread(self._order, order_code) or (Order(order_code),)
@@ -115,7 +115,7 @@ class Staff:
                     settle_operation,
                     reference,
                     arrived=has_arrived,
-                    # A copy that the provider has refused would be refused again.
+                    # The provider has refused a copy, and would refuse another one.
                     gives_up=is_refused and not has_arrived,
                     by=BY,
                     reason="It was looked up in the provider's books.",
@@ -130,25 +130,25 @@ class Staff:
                 await in_thread(settle_claim_by, _truth_of(order), saga, by=BY)
             except OperationRejected:
                 if reference in self.used_portal and not is_conflicted:
-                    # Our books may lack what was captured in the portal and charged back.
+                    # Our books may lack a sum that was captured in the portal and charged back.
                     await self._enter_figures(reference)
                 continue
             self.settled += 1
 
     async def compare_books(self) -> None:
-        """Compare our books with the provider's, now that nothing moves.
+        """Compare our books with the provider's, now that all other work has ended.
 
-        The last regular run may have seen a difference that was true then: the provider had booked again a
-        refund that had failed, and had not told us yet.
+        The last regular run may have seen a difference that has ended since: the provider had made a failed
+        refund after all, and had not notified us yet.
         """
         await in_thread(reconcile)
 
     async def settle_differing(self) -> list[str]:
-        """Compare the books, and settle what was changed in the portal. Return what disagrees still.
+        """Compare the books, and settle payments that were changed in the portal. Return what differs then.
 
-        Comparisons are left for later as long as the provider need not show everything. They show nothing of
-        an order without sums, so that staff also look at each payment in the portal whose money they moved
-        there. No other payment may differ, so that none is settled: it is a violation.
+        There are no comparisons until the provider has to show all movements. For an order without sums they
+        find nothing, so staff also look in the portal at each payment whose money they moved there. No other
+        payment may differ, so no other is settled: a difference is a violation.
         """
         if not self.used_portal:
             return []
@@ -162,7 +162,7 @@ class Staff:
         return left
 
     async def settle_untold(self) -> None:
-        """Settle payments of which the provider never says what became of them.
+        """Settle payments whose outcome the provider never reports.
 
         An example is a challenge whose end never arrived, if the provider was to capture at once.
         """
@@ -170,9 +170,9 @@ class Staff:
             await self._enter_figures(reference)
 
     async def _enter_figures(self, reference: str) -> None:
-        """Settle a payment by the provider's books, without having the provider asked first."""
+        """Settle a payment by the provider's books, without a query to the provider first."""
         self.explained.add(reference)
-        # Something may be under way, or has to be settled first.
+        # Another operation may be pending, or has to be settled first.
         with contextlib.suppress(OperationRejected):
             await in_thread(settle_payment_by, self._truth, reference, by=BY, is_explained=True)
             self.settled += 1
@@ -180,7 +180,7 @@ class Staff:
     async def settle_contradictions(self) -> None:
         """Order a review of each conflicted payment once.
 
-        If the review was not enough, settle the payment by the provider's books.
+        If a payment is still conflicted after its review, settle it by the provider's books.
         """
         for (reference,) in await in_thread(self.site.rows, CONFLICTED):
             try:
@@ -195,11 +195,11 @@ class Staff:
                 await in_thread(actions.review_payment, reference, by=BY, reason=reason)
                 self.reviewed.add(reference)
             except CheckoutError:
-                # A review is running already, or something else has to be settled first.
+                # A review is running already, or another operation has to be settled first.
                 continue
 
     def _unlike_in_portal(self) -> list[str]:
-        """Return the payments that were moved in the portal, and whose sums are not those of our books."""
+        """Return the payments with movements in the portal, whose sums differ from those of our books."""
         return [each for each in self.used_portal if self._ours(each) != self._theirs(each)]
 
     def _ours(self, reference: str) -> tuple[int, int, int]:

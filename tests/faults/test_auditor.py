@@ -1,4 +1,4 @@
-"""Tests of the auditor and the staff of a campaign: what they judge, show and excuse."""
+"""Tests of a campaign's auditor and staff: what they judge, show and excuse."""
 
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast

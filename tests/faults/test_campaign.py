@@ -25,8 +25,9 @@ from tests.support.program import ROOT
 
 PAYMENTS = os.environ.get("CAMPAIGN_PAYMENTS", "400")
 IS_BOUNDED = "CAMPAIGN_PAYMENTS" not in os.environ
-# With fewer shoppers at once, the last of them have gone sooner, and so do those who never pay, and those of
-# whom the provider says nothing until staff look. A fault of so short a campaign takes half a minute at most.
+# With fewer shoppers at once, the last ones leave sooner, and so do those who never pay and those whose
+# outcome the provider does not report until staff look. A fault of so short a campaign takes at most half a
+# minute.
 BOUNDS = ("--at-most", "1", "--shoppers", "40", "--abandoned-after", "50", "--inquiries", "10", "--forked")
 LONGEST_SECONDS = 900 if IS_BOUNDED else 3500
 NUMBERS = {*(f"F{number}" for number in range(1, 26)), "F31"}
@@ -68,15 +69,15 @@ def test_nothing_is_lost_or_done_twice_whatever_breaks_on_clusters(tmp_path):
 
 
 def assert_survived(path: Path, numbers: set[str], *options: str) -> None:
-    """Run a campaign, which must find no violation, and if it is not bounded must have every fault."""
+    """Run a campaign. It must find no violation and, unless it is bounded, have every fault."""
     command = [sys.executable, "-m", "tests.faults", "--payments", PAYMENTS, "--json", str(path), *options]
     command += BOUNDS if IS_BOUNDED else ()
-    # The campaign makes broker users before there is a database, and sets Django up once that is there.
+    # The campaign makes broker users before there is a database, and sets Django up once it exists.
     environment = {name: value for name, value in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"}
     with subprocess.Popen(
         command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as running:
-        # A campaign that hangs is told to end, so that it stops its servers and its progress can be read.
+        # A campaign that hangs is asked to end, so that it stops its servers and its progress can be read.
         patience = threading.Timer(LONGEST_SECONDS, running.terminate)
         patience.start()
         output, progress = running.communicate()

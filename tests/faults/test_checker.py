@@ -1,4 +1,4 @@
-"""Tests of the invariants: healthy evidence is clean, and each blemish is found."""
+"""Tests of the invariants: healthy evidence has no violation, and each blemish is found."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -62,13 +62,13 @@ def more_is_asked_for_than_was_denied(evidence: Evidence) -> None:
 
 
 def booked_with_another_amount(evidence: Evidence) -> None:
-    """Let the provider have booked 2.99 of a refund of 3.00, and make up for it elsewhere."""
+    """Let the provider have booked 2.99 of a refund of 3.00, and balance the books elsewhere."""
     entries = evidence.orders["pay_1-1"].entries
     order(evidence, entries=(*entries[:-1], replace(entries[-1], minor=299)))
 
 
 def charge_back(evidence: Evidence) -> None:
-    """Add a partial charge-back that is in our books as well."""
+    """Add a partial charge-back that is in our books, too."""
     evidence.operations[PAID].append(Operation(PAID, "op_3", "charge_back", 200, "done", "provider", ""))
     evidence.ledger[PAID] += posting("charged_back:op_3", "merchant:payable", "provider:captured", 200)
     order(evidence, charged_back=200)

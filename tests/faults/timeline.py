@@ -1,4 +1,4 @@
-"""The story of one payment, to find out why it ended as it did."""
+"""The history of one payment, to find out why it ended as it did."""
 
 from collections.abc import Iterator
 

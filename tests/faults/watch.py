@@ -23,7 +23,7 @@ UNBALANCED = """
 
 @dataclass
 class Watch:
-    """A watch for `violations` of I2 at the provider, I4 in the stock and I5 in the ledger."""
+    """A check of `violations` of I2 at the provider, I4 in the stock and I5 in the ledger."""
 
     site: Site
     session: aiohttp.ClientSession
@@ -36,7 +36,7 @@ class Watch:
         while True:
             await asyncio.sleep(LOOK_SECONDS)
             began = time.time()
-            # If a check fails because of a fault, the next one covers its period as well.
+            # If a check fails because of a fault, the next one covers its period, too.
             with contextlib.suppress(aiohttp.ClientError, TimeoutError, psycopg.Error):
                 await self._look(since)
                 since = began - 1

@@ -27,7 +27,7 @@ async def roll_in_good_weather(storm: Storm) -> None:
 async def blowing(storm: Storm) -> AsyncIterator[list[asyncio.Event]]:
     """Inject faults in every lane, at crash points and by the provider, while the block runs.
 
-    Yields an event for each lane, which is set when all its faults have occurred.
+    Yields an event for each lane, which is set when all faults of the lane have occurred.
     """
     await storm.site.set_scenario(provider.misbehaviour(storm.random, storm.calmness))
     await storm.keeper.start_tours()
@@ -54,7 +54,7 @@ async def provider_faults(storm: Storm) -> dict[str, dict[str, int]]:
 
 
 def by_number(storm: Storm, incidents: dict[str, dict[str, int]]) -> Counter[str]:
-    """Return the count of all faults by number, including the sandbox's."""
+    """Return the number of each fault, including the sandbox's."""
     counts = storm.diary.counts()
     by_fault: Counter[str] = Counter()
     for faults in incidents.values():

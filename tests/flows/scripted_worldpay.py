@@ -1,4 +1,4 @@
-"""A Worldpay whose answers a test writes: XML over HTTP, so that the real adapter is on the way."""
+"""A Worldpay whose answers a test writes: XML over HTTP, so that the real adapter is used."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,7 +31,7 @@ _MODIFICATIONS = {"capture": "captureReceived", "cancel": "cancelReceived", "ref
 class ScriptedWorldpay:
     """The provider of one test. ``asked`` has the kinds of requests, in their order.
 
-    Every order is authorised, and every modification accepted, or answered with the error that ``denies`` it.
+    Every order is authorised. Every modification is accepted, or answered with the error ``denies``.
     Inquiries show ``last_event``, with the amount ``minor`` and ``balances``.
     """
 
@@ -45,7 +45,7 @@ class ScriptedWorldpay:
     asked: list[str] = field(default_factory=list)
 
     def has(self, *, held: int, captured: int) -> None:
-        """Let inquiries tell these balances, in minor units."""
+        """Let inquiries report these balances, in minor units."""
         self.balances = "".join(
             balance(account, minor, self.currency)
             for account, minor in (("IN_PROCESS_AUTHORISED", held), ("IN_PROCESS_CAPTURED", captured))

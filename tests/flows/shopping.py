@@ -101,7 +101,7 @@ async def captured(payment: Payment, books: Books) -> None:
 
 
 async def balances_at_rest() -> dict[str, int]:
-    """Return the balances after the ledger has posted all that it was told."""
+    """Return the balances after the ledger has made all of its postings."""
     told = OutboxMessage.objects.filter(type=PostEntries.to)
     await eventually(lambda: unposted(told.all()), [])
     return await in_thread(balances)

@@ -83,7 +83,7 @@ async def test_who_comes_back_after_that_is_told_the_end_and_pays_nothing(
 async def test_money_that_the_provider_holds_by_then_is_released(
     back_end: None, payment: Payment, books: Books
 ) -> None:
-    """The bank may have approved without the shopper's return to us."""
+    """The bank may have approved, although the shopper did not return to us."""
     await pay(payment, "challenge")
     order = books.orders[f"{payment.reference}-1"]
     order.state = OrderState.AUTHORISED
@@ -123,7 +123,7 @@ def is_noted(payment: Payment) -> Callable[[], bool]:
 async def test_an_approval_that_comes_after_the_cancellation_is_released(
     back_end: None, payment: Payment, books: Books, settings: Any, cancel: Callable[[Payment], None]
 ) -> None:
-    """The outcome is unknown when it is called off, and nobody calls it cancelled until it is known."""
+    """The bank's answer decides: the payment is not called cancelled while its outcome is unknown."""
     settings.CHECKOUT_INQUIRY_DELAYS = [0.2] * 200
     assert await pay(payment, "pending") == PaymentState.CONFIRMING
     await in_thread(cancel, payment)

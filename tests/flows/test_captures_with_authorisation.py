@@ -61,7 +61,7 @@ def captured_at(books: Books, payment: Payment, number: int = 1) -> int:
 
 
 async def is_captured_once(payment: Payment, books: Books) -> None:
-    """Check that the payment is captured, in all books, and that nothing is left open."""
+    """Check that the payment is captured, in all books, and that no work is left."""
     await eventually(state_of(payment), PaymentState.CAPTURED)
     await eventually(saga_status(payment, "capture"), "completed")
     await eventually(saga_status(payment), "completed")

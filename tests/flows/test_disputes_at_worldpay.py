@@ -62,17 +62,17 @@ async def captured(payment: Payment, sandbox: Sandbox) -> str:
 
 
 def letters(payment: Payment, sandbox: Sandbox, event: str = "") -> list[bytes]:
-    """Return the notifications about the payment that the sandbox has sent so far."""
+    """Return the sandbox's notifications about the payment so far."""
     about = (payment.reference.encode(), event.encode())
     return [body for body in sandbox.inbox.bodies if all(each in body for each in about)]
 
 
-# The numbers of notifications that were taken, by payment. A dispute that is told again may be a second one.
+# The numbers of processed notifications, by payment. A dispute that is notified again may be a second one.
 TAKEN: Counter[str] = Counter()
 
 
 async def heard(payment: Payment, sandbox: Sandbox, read: Callable[[], object], expected: object) -> None:
-    """Take each of the sandbox's notifications about the payment until ``read`` returns what is expected."""
+    """Process each of the sandbox's notifications about the payment until ``read`` returns ``expected``."""
     async with asyncio.timeout(PATIENCE_SECONDS):
         while await in_thread(read) != expected:
             for body in letters(payment, sandbox)[TAKEN[payment.reference] :]:
@@ -86,13 +86,13 @@ def refundable(payment: Payment) -> Callable[[], int]:
 
 
 def is_tried_in_vain(payment: Payment) -> Callable[[], bool]:
-    """Return a function that tells if a refund could not be sent."""
+    """Return a function that returns True if a refund could not be sent."""
     tries = SagaStep.objects.filter(saga__payment=payment, command="payments.refund", outcome="not_sent")
     return tries.exists
 
 
 async def cut_off() -> str:
-    """Let the provider be out of reach. Return its address."""
+    """Make the provider unreachable. Return its address."""
     account = await in_thread(ProviderAccount.objects.get)
     await connect(NOWHERE)
     return str(account.endpoint)

@@ -49,7 +49,7 @@ from tests.support.tables import our_models
 
 __all__ = ["api"]
 
-# An app's function that fails when it is called for the first time.
+# A function of an own app that fails when it is called for the first time.
 AN_ERASURE = """
 asked = []
 
@@ -78,7 +78,7 @@ def erase(reference: str, by: str = "ada") -> None:
 
 
 def places() -> dict[str, set[str]]:
-    """Return the tables and columns that have something of the shopper."""
+    """Return the tables and columns that contain a text of the shopper."""
     found: dict[str, set[str]] = {}
     for model in our_models():
         for row in model._default_manager.values():
@@ -97,7 +97,7 @@ def _from_mary(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def paid_by_mary(api: Caller, books: Books) -> Payment:
-    """Create, pay and capture a payment by the API, of which a webhook is told; the answers are kept."""
+    """Create, pay and capture a payment by the API, with a webhook about it; the API stores its answers."""
     await in_thread(webhooks.create_endpoint, "shop", "https://shop.example/hook")
     asked = order(
         customer_email=OF_SHOPPER[0],
@@ -114,7 +114,7 @@ async def paid_by_mary(api: Caller, books: Books) -> Payment:
     await notify_all(books)
     await eventually(saga_status(payment, "capture"), "completed")
     await in_thread(told, payment)
-    # The sender of the installation leaves the endpoint alone from now on.
+    # The installation's sender of webhooks leaves the endpoint alone from now on.
     await in_thread(WebhookEndpoint.objects.update, paused_until=timezone.now() + timedelta(days=1))
     await eventually(lambda: Delivery.objects.exclude(lease="").exists(), False)
     await eventually(lambda: OutboxMessage.objects.filter(published_at=None).exists(), False)
@@ -127,7 +127,7 @@ async def charged(api: Caller, card: SavedCard) -> str:
 
 
 def told(payment: Payment) -> None:
-    """Write what happens outside: a webhook that was answered, and a transcript of the provider."""
+    """Write rows about the outside: a webhook that was answered, and a transcript of the provider."""
     deliveries.create_deliveries(list(Event.objects.values_list("reference", flat=True)))
     delivery = Delivery.objects.filter(payment=payment.reference).first()
     assert delivery
@@ -246,7 +246,7 @@ def house(shop: Merchant, books: Books, settings: Settings) -> Iterator[House]:
 async def test_a_capture_whose_command_is_in_the_queue_meanwhile_is_carried_out(
     house: House, manual: Payment
 ) -> None:
-    """The checkout service believes of the relay only what is in the outbox."""
+    """The checkout service believes a message from the relay only if the message is in the outbox."""
     async with at_work(house):
         await authorise(manual)
         await eventually(lambda: OutboxMessage.objects.filter(published_at=None).exists(), False)
@@ -282,7 +282,7 @@ def test_stored_answers_are_found_by_an_index(transactional_db: None) -> None:
     answers = IdempotencyRecord.objects.filter(subject__in=["pay_1", "op_2"])
     with connection.cursor() as cursor, transaction.atomic():
         if connection.vendor == "postgresql":
-            # The table is empty, and would be read as a whole.
+            # The table is empty, so PostgreSQL would read it as a whole.
             cursor.execute("SET LOCAL enable_seqscan = off")
         assert "answers_by_subject" in answers.explain()
 

@@ -40,7 +40,7 @@ def _little_patience(settings: Settings) -> None:
 
 
 def types_of(payment: Payment) -> list[str]:
-    """Return the types of a payment's events, whose moves are compared with those that ``version`` counts."""
+    """Return the types of a payment's events, after checking that their moves agree with ``version``."""
     events = list(Event.objects.filter(payment=payment).order_by("sequence"))
     assert [event.sequence for event in events] == list(range(1, len(events) + 1))
     now = Payment.objects.get(pk=payment.pk)
@@ -207,7 +207,7 @@ async def test_a_capture_after_a_refund_of_all_is_no_refund_that_came_back(
 async def test_each_part_that_moves_money_is_told_with_the_amounts_of_the_payment(
     back_end: None, manual: Payment, books: Books
 ) -> None:
-    """A merchant who captures in parts ships by the amounts, although the state stays the same."""
+    """A merchant who captures in parts ships by the amounts, because the state stays the same."""
     await authorise(manual)
     for count in (1, 2):
         await in_thread(request_capture, manual.reference, amount=euros(300), by="ada")
@@ -228,7 +228,7 @@ async def test_each_part_that_moves_money_is_told_with_the_amounts_of_the_paymen
 
 
 def amount_told(payment: Payment, name: str) -> Callable[[], int]:
-    """Return a function that reads one of the amounts of the latest event about the payment itself."""
+    """Return a function that reads one of the amounts in the latest event of the payment itself."""
     events = Event.objects.filter(payment=payment, type__startswith="payment.")
 
     def read() -> int:

@@ -32,7 +32,7 @@ HOLDER = "AUTHORISES_UNAUTHENTICATED"
 
 @pytest.fixture
 def worldpay(shop: Merchant, sandbox: Sandbox, settings: Settings) -> SandboxShop:
-    """Make the shop's account one at the sandbox, which asks for each capture."""
+    """Make the shop's account one at the sandbox, which requests each capture by itself."""
     opened = account(sandbox.url)
     settings.CHECKOUT_PROVIDER_CREDENTIALS = {"memory": dict(opened.credentials)}
     ProviderAccount.objects.update(
@@ -46,7 +46,7 @@ def worldpay(shop: Merchant, sandbox: Sandbox, settings: Settings) -> SandboxSho
 
 @pytest.fixture
 def refusing(worldpay: SandboxShop) -> SandboxShop:
-    """Let the account refuse what was authorised without authentication."""
+    """Let the account refuse orders that were authorised without authentication."""
     row = ProviderAccount.objects.get()
     row.options["refuses_failed_authentication"] = "yes"
     row.save()
@@ -54,7 +54,7 @@ def refusing(worldpay: SandboxShop) -> SandboxShop:
 
 
 async def told_of(sandbox: Sandbox, *kinds: str) -> None:
-    """Wait for the provider's notifications of these kinds, and take all."""
+    """Wait for the provider's notifications of these kinds, and process all of them."""
 
     def are_there() -> bool:
         return all(any(kind.encode() in body for body in sandbox.inbox.bodies) for kind in kinds)

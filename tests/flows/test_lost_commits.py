@@ -22,8 +22,8 @@ from tests.web.paying import Checkout
 
 pytestmark = [pytest.mark.postgresql, pytest.mark.long]
 
-# The commits of web, services and timers that follow when the shopper pays. A transaction of one statement
-# has no COMMIT of its own.
+# The commits of web, services and timers after the shopper pays. A transaction of one statement has no COMMIT
+# of its own.
 COMMITS = 14
 LONGEST_SECONDS = 40
 
@@ -42,7 +42,7 @@ async def link(anew: None) -> AsyncIterator[Proxy]:
 
 @pytest.fixture
 def soon(settings: Settings) -> None:
-    """Shorten the time after which the provider's denial of a request is believed, and of all pauses."""
+    """Shorten all pauses, and the time after which the provider's denial of a request is believed."""
     settings.CHECKOUT_SETTLING_SECONDS = 4
     settings.CHECKOUT_ORDER_LAG_SECONDS = settings.CHECKOUT_MODIFICATION_LAG_SECONDS = 0
     settings.CHECKOUT_INQUIRY_DELAYS = [0.2] * 100
@@ -50,7 +50,7 @@ def soon(settings: Settings) -> None:
 
 
 async def made(payment: Payment) -> bool:
-    """Wait until the payment's capture was accepted, or the payment may be tried again; True if accepted."""
+    """Wait until the payment's capture was accepted (True), or the payment may be tried again (False)."""
     async with asyncio.timeout(LONGEST_SECONDS):
         while (state := PaymentState(await in_thread(state_of(payment)))) != PaymentState.CAPTURE_PENDING:
             if state.may_be_paid:
@@ -73,7 +73,8 @@ async def test_a_purchase_is_made_once_whichever_commit_was_not_answered(
     answer = await checkout.client.post(checkout.path("pay/"), form)
     assert answer.status == 303
     if not await made(payment):
-        # The answer to the intent was lost, so that the provider was not called, as it later confirmed.
+        # The answer to the intent's COMMIT was lost, so the provider was not called, as its answer to the
+        # inquiry confirmed.
         assert not books.orders
         await checkout.pay("approve")
         assert await made(payment)
@@ -81,7 +82,7 @@ async def test_a_purchase_is_made_once_whichever_commit_was_not_answered(
     [order] = books.orders.values()
     assert (order.amount.minor, order.captured.minor) == (1250, 1250)
     await eventually(Receipt.objects.count, 1)
-    # No step waits for the ledger, so its entries may come last.
+    # No step waits for the ledger, so the ledger's entries may come last.
     await eventually(amounts_in_ledger, [-1250, 1250])
     assert await in_thread(lambda: StockItem.objects.get().quantity) == 2
 

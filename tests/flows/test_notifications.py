@@ -1,4 +1,4 @@
-"""Notifications at wrong moments and with wrong content: the final books are right nevertheless."""
+"""Notifications at wrong moments and with wrong content: the books are right in the end."""
 
 import json
 from collections.abc import Callable
@@ -34,7 +34,7 @@ def states() -> set[str]:
 
 
 async def paid(payment: Payment, books: Books) -> None:
-    """Pay, and deliver the provider's notifications."""
+    """Pay, and process the provider's notifications."""
     await pay(payment, "approve")
     await eventually(saga_status(payment), "completed")
     for body in books.notifications():
@@ -129,7 +129,7 @@ def questions() -> int:
 
 
 def forged(payment: Payment, **changes: object) -> bytes:
-    """Return a notification as the shopper can forge it, who knows the order code."""
+    """Return a notification that a shopper can forge, who knows the order code."""
     told = {
         "merchant_code": "SHOP",
         "order_code": f"{payment.reference}-1",

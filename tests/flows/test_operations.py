@@ -37,14 +37,14 @@ DONE = Operation.State.DONE
 @pytest.fixture(autouse=True)
 def _little_patience(settings: Settings) -> None:
     settings.CHECKOUT_INQUIRY_DELAYS = [0.05] * 200
-    # Otherwise what is denied is asked about as often as that.
+    # Otherwise each denied request would be asked about that often.
     settings.CHECKOUT_ORDER_LAG_SECONDS = settings.CHECKOUT_MODIFICATION_LAG_SECONDS = 0
     settings.CHECKOUT_RETRY_DELAYS = [0.05]
 
 
 @pytest.fixture
 def at_point() -> Iterator[Callable[[str, int, Callable[[], None]], None]]:
-    """Yield a function that arranges a call for the n-th time that a crash point is passed."""
+    """Yield a function that sets a function to call when a crash point is passed for the n-th time."""
 
     def arrange(point: str, number: int, act: Callable[[], None]) -> None:
         passes = iter(range(1, 1_000_000))

@@ -29,7 +29,7 @@ from tests.support.memory_provider.books import Books
     ids=["each service by itself", "services in place"],
 )
 def services(request: pytest.FixtureRequest, settings: Settings) -> Iterator[None]:
-    """Choose where risk, orders, ledger and receipts do their work. The shopper notices no difference."""
+    """Choose whether risk, orders, ledger and receipts work in place. The shopper notices no difference."""
     settings.CHECKOUT_IN_PLACE = request.param
     yield
     in_place.choose([])
@@ -138,7 +138,7 @@ async def test_the_relay_carries_out_what_a_dead_web_process_only_wrote_down(
     back_end: None, payment: Payment, books: Books
 ) -> None:
     await pay(payment, "challenge")
-    await returned(payment)  # committed but never published, as if the process had died
+    await returned(payment)  # committed and never published, as if the process had died
 
     def grace_is_over() -> None:
         OutboxMessage.objects.filter(published_at=None).update(available_at=payment.created_at)
@@ -243,7 +243,7 @@ async def test_the_end_of_a_payment_is_one_line_in_the_log(
     with structlog.testing.capture_logs() as lines:
         await pay(payment, "approve")
         await eventually(saga_status(payment), "completed")
-        for body in books.notifications() * 2:  # what is told twice ends nothing twice
+        for body in books.notifications() * 2:  # a repeated notification ends nothing twice
             await webhooks.take("memory", body, is_proven=True)
         await eventually(lambda: Payment.objects.get(pk=payment.pk).state, PaymentState.CAPTURED)
         await eventually(LedgerEntry.objects.count, 4)

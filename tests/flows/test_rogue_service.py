@@ -1,7 +1,7 @@
 """A compromised service: with the risk service's password it tries to pay, to book and to cancel.
 
-The back end runs with a broker user for each program. The rogue has exactly the rights of its service or, if
-an operator was careless, the right to publish any message.
+The back end runs with a broker user for each program. The attacker has exactly the rights of that service or,
+if an operator was careless, may publish any message.
 """
 
 import asyncio
@@ -41,7 +41,7 @@ ROGUE = TOPOLOGY.user("risk")
 
 @dataclass(frozen=True)
 class House:
-    """A broker with a user for each program. If `is_careless`, the rogue's user has every right."""
+    """A broker with a user for each program. If `is_careless`, the attacker's user has all rights."""
 
     url: str
     is_careless: bool
@@ -111,7 +111,7 @@ async def at_work(house: House, *, without: str = "") -> AsyncIterator[Callable[
 
 @asynccontextmanager
 async def user_of(house: House, participant: str = "risk") -> AsyncIterator[Broker]:
-    """Yield another connection as this participant's user."""
+    """Yield another connection with this participant's user."""
     rogue = make_broker(url_of(participant, house.url), "checkout")
     rogue.open()
     await rogue.wait_connected()
@@ -250,7 +250,7 @@ async def test_a_late_copy_of_what_was_handled_is_harmless_after_an_erasure(
 
 
 async def test_the_orchestrators_password_alone_moves_nothing(house: House, payment: Payment) -> None:
-    """Its commands are carried out only if a saga has asked for them and still waits for the reply."""
+    """The orchestrator's commands are carried out only if a saga has requested them and still waits."""
     async with at_work(house, without="risk") as start, user_of(house, "checkout") as rogue:
         paying = asyncio.ensure_future(pay(payment, "approve"))
         await eventually(lambda: Saga.objects.values_list("step", flat=True).first(), "assess_risk")

@@ -14,7 +14,7 @@ from tests.support.memory_provider.books import Books
 
 @pytest_asyncio.fixture
 async def card(payment: Payment, books: Books, back_end: None, settings: Settings) -> SavedCard:
-    """Pay with a card that is saved, and return it. What follows is asked again at once."""
+    """Pay with a card that is saved, and return the card. Later requests are repeated at once."""
     payment.customer_reference = "customer-7"
     await in_thread(payment.save)
     await pay(payment, "approve", saves_card=True)

@@ -24,7 +24,7 @@ def _unhurried(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:
 
 
 def is_quiet() -> bool:
-    """Return True if everything that is due has been handled. Questions in the queue are not due."""
+    """Return True if all due messages have been handled. Questions in the queue are not due."""
     soon = timezone.now() + timedelta(seconds=30)
     due = OutboxMessage.objects.filter(available_at__lt=soon, exchange__endswith=".commands")
     handled = InboxMessage.objects.filter(handled_at__isnull=False).values("message_id")

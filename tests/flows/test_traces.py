@@ -1,4 +1,4 @@
-"""A purchase is one trace, and what comes later is linked to it."""
+"""A purchase is one trace, to which later work is linked."""
 
 from checkout.money import Money
 from checkout.payments.actions import create_payment
@@ -19,7 +19,7 @@ from tests.support.spans import Recorded, linked_traces, recorded_spans
 
 
 async def purchased(shop: Merchant, spans: Recorded, books: Books) -> str:
-    """Buy with 3-D Secure, each of the shopper's requests in a span of its own. Return the reference."""
+    """Buy with 3-D Secure, each request of the shopper in a span of its own. Return the reference."""
     payment = await in_thread(
         create_payment,
         shop,

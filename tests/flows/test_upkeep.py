@@ -1,4 +1,4 @@
-"""Timers that no payment waits for: the programs run them, and most tests of flows leave them out."""
+"""Timers for which no payment waits: programs run them, and most tests of flows leave them out."""
 
 import asyncio
 
@@ -14,7 +14,7 @@ from messaging.registry import close_brokers, get_broker
 from tests.flows.shopping import eventually
 
 
-async def test_they_run_unless_they_are_left_out(shop, books):
+async def test_timers_run_unless_they_are_left_out(shop, books):
     long_ago = timezone.now() - 2 * conf.retention
     old = InboxMessage(consumer="orders", message_id="old", received_at=long_ago, handled_at=long_ago)
     await old.asave()

@@ -1,4 +1,4 @@
-"""Stories in which Worldpay's word and our books part, through the real adapter and the whole back end."""
+"""Flows in which Worldpay's answers and our books differ, through the real adapter and the whole back end."""
 
 from collections.abc import Iterator
 
@@ -42,7 +42,7 @@ def worldpay(payment: Payment, settings: Settings) -> Iterator[ScriptedWorldpay]
 
 
 async def told(payment: Payment, provider: ScriptedWorldpay, event: str, minor: int, about: str = "") -> None:
-    """Deliver a proven notification, whose journal names an operation if ``about`` is its reference."""
+    """Deliver a proven notification, whose journal names the operation whose reference is ``about``."""
     entries = debit(HELD, minor, "EUR") + credit(TAKEN, minor, "EUR")
     if event == "CHARGED_BACK":
         entries = debit(TAKEN, minor, "EUR")
@@ -128,7 +128,7 @@ async def requested(payment: Payment, provider: ScriptedWorldpay, kind: str, den
 
 
 def left_to(kind: str, payment: Payment) -> int:
-    """Return how much of it may be requested, in minor units. All that is held can be voided, or nothing."""
+    """Return the amount that can be requested, in minor units. A void takes all that is held, or nothing."""
     now = available(payment.reference)
     voidable = 1250 if now.can_be_voided else 0
     return {"capture": now.capturable.minor, "void": voidable, "refund": now.refundable.minor}[kind]

@@ -18,11 +18,11 @@ from scripts.with_services import INTERRUPTED
 from tests.faults.site import opened, use_database
 
 if TYPE_CHECKING:
-    # It imports models, so Django must be set up first.
+    # This imports models, so Django must be set up first.
     from tests.hostile.verdict import Result
 
 OPEN_FILES = 16_384
-# The sandbox behaves well, so that shoppers' times are the gateway's. Forged notifications are limited as by
+# The sandbox has no faults, so that shoppers' times are the gateway's. Forged notifications are limited as by
 # default, unlike in the fault campaign, whose forgers share one address.
 ENVIRONMENT = {"SANDBOX_TRAITS": "{}", "CHECKOUT_MAX_HINTS_PER_ADDRESS": "60"}
 
@@ -59,7 +59,7 @@ async def _run(options: argparse.Namespace) -> "Result":
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     async with opened(logs=options.logs, environment=ENVIRONMENT) as site:
         await asyncio.to_thread(use_database, site)
-        from tests.hostile.run import NAMES, Run  # imports models, so Django must be set up first
+        from tests.hostile.run import NAMES, Run  # this imports models, so Django must be set up first
 
         names = [name for name in options.attacks.split(",") if name] or list(NAMES)
         if unknown := set(names) - set(NAMES):

@@ -1,7 +1,7 @@
 """Attacks over HTTP, all from one address. Each attack goes on until its process is ended.
 
 `python -m tests.hostile.attackers NAME TARGET` runs one attack and prints the counts of answers each second.
-It is started with the lowest priority, so that shoppers are slowed only by its effects on the gateway.
+It runs with the lowest priority, so that it slows shoppers only by its effects on the gateway.
 """
 
 import asyncio
@@ -153,7 +153,7 @@ def _forgery(orders: list[str], number: int) -> bytes:
     if number % 10 == 0:
         return b"from nobody %d" % number
     code = f"pay_{number:032x}-1" if number % 10 == 1 or not orders else orders[number % len(orders)]
-    # Every other one is an expiry, a claim that no operation of ours explains.
+    # Every other notification is an expiry, a claim that no operation of ours explains.
     events = list(ACCOUNTS)
     event = "EXPIRED" if number % 2 else events[number % len(events)]
     year = b'year="%d"' % next(DATES)

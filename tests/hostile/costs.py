@@ -13,7 +13,7 @@ from tests.faults.site import Site
 LOOK_SECONDS = 0.5
 MEGABYTE = 1024 * 1024
 QUESTIONS = "'payments.check_claim', 'payments.inquire', 'payments.inquire_operation'"
-# Only published ones, since inquiries that still wait for their turn have cost nothing yet.
+# Only published ones are counted, because inquiries that still wait for their turn have cost nothing yet.
 COUNTED = f"""
     SELECT (SELECT count(*) FROM payments_outboxmessage
             WHERE type IN ({QUESTIONS}) AND published_at IS NOT NULL),
@@ -24,7 +24,7 @@ COUNTED = f"""
 
 @dataclass(frozen=True)
 class Reading:
-    """The totals up to one moment."""
+    """The totals from the start to one moment."""
 
     cpu_seconds: Mapping[str, float]
     questions: int
@@ -41,7 +41,7 @@ async def read(site: Site) -> Reading:
 
 
 def used(before: Reading, after: Reading, kind: str) -> float:
-    """Return the processor seconds that processes of this kind (`web`, `payments`) used in between."""
+    """Return the processor seconds of processes of this kind (`web`, `payments`) between two readings."""
     return sum(
         seconds - before.cpu_seconds[name]
         for name, seconds in after.cpu_seconds.items()

@@ -1,4 +1,4 @@
-"""A program with one service's own rights on RabbitMQ, which sends what readers and the broker cannot take.
+"""A program with one service's rights on RabbitMQ, which sends messages that disturb readers or broker.
 
 `python -m tests.hostile.intruder NAME URL` makes one attack until it is ended, and prints the counts of
 answers.
@@ -21,7 +21,7 @@ from tests.hostile.rogue import NAME, PARTICIPANT
 from tests.support.amqp10 import TOO_LONG, Amqp10, Refused
 
 EVENTS, REPLIES, COMMANDS = "checkout.events", "checkout.replies", "checkout.commands"
-# The keys to which the program may publish, or would like to.
+# The routing keys that the program may use, or would like to.
 TARGETS = (
     (REPLIES, "checkout.replies.saga"),
     (COMMANDS, "payments"),
@@ -31,14 +31,14 @@ TARGETS = (
 # Each message that ends its readers' connections costs them a moment.
 POISON_PAUSE_SECONDS = 5.0
 PAUSE_SECONDS = 0.2
-# Names of ours, of which some exist and others would be made.
+# Our names, some of which exist, while others would be new.
 NAMES = ("checkout.commands.payments", "checkout.commands.loyalty", "checkout.dead", "checkout.parked")
 
 answers: Counter[str] = Counter()
 
 
 def poison(url: str) -> None:
-    """Send by AMQP 1.0 what AMQP 0.9.1 cannot express, so that each delivery ends its reader's connection."""
+    """Send messages of AMQP 1.0 that AMQP 0.9.1 cannot express: each delivery ends a reader's connection."""
     for exchange, key in itertools.cycle(TARGETS):
         try:
             with Amqp10(url) as sender:
@@ -50,7 +50,7 @@ def poison(url: str) -> None:
 
 
 def headers(url: str) -> None:
-    """Send messages whose headers name other queues, forge a history, or are as large as can be."""
+    """Send messages whose headers name other queues, forge a history, or are as large as possible."""
     forged: tuple[dict[str, Any], ...] = (
         {"CC": [key for _, key in TARGETS]},
         {"BCC": ["checkout", "orders", "ledger", "checkout.replies.saga"]},
@@ -103,7 +103,7 @@ def _publish(channel: Channel, url: str, exchange: str, key: str, table: dict[st
 
 
 def _try(url: str, act: Callable[[Channel], object]) -> None:
-    """Do it on a connection of its own, which the broker may end."""
+    """Act on a new connection, which the broker may end."""
     try:
         connection = pika.BlockingConnection(pika.URLParameters(url))
         try:
@@ -122,5 +122,5 @@ def _tell(pause_seconds: float) -> None:
 
 
 if __name__ == "__main__":
-    print("{}", flush=True)  # it has begun; the first answer may take long
+    print("{}", flush=True)  # the attack has begun; the first answer may take long
     ATTACKS[sys.argv[1]](sys.argv[2])

@@ -1,7 +1,7 @@
-"""A compromised service, which sends to RabbitMQ whatever its rights allow.
+"""A compromised service, which sends to RabbitMQ all messages that its rights allow.
 
-`python -m tests.hostile.rogue PLAN` connects as the notifications service, whose broker user has been given
-every right by a careless operator. It answers commands to other services, books a refund that was never made,
+`python -m tests.hostile.rogue PLAN` connects as the notifications service, whose broker user has got all
+rights from a careless operator. It answers commands to other services, books a refund that was never made,
 and cancels an order that is paid.
 """
 
@@ -16,10 +16,10 @@ import pika
 from pika.adapters.blocking_connection import BlockingChannel
 
 PARTICIPANT = "notifications"
-# The prefix of message ids, which distinguishes its dead letters from those of the product's own messages.
+# The prefix of message ids, which tells its dead letters from those of the product's own messages.
 NAME = "poison-rogue"
 PAUSE_SECONDS = 0.5
-# The number of sagas, counted from the known one, for which it sends answers in advance.
+# The number of sagas, from the known one on, for which it sends answers in advance.
 SAGAS_AHEAD = 20
 MINOR = 999_999
 
@@ -40,7 +40,7 @@ class Plan:
 def attack(plan: Plan) -> None:
     """Attack until the process is ended."""
     connection = pika.BlockingConnection(pika.URLParameters(plan.broker_url))
-    print("{}", flush=True)  # it has begun, and receives no answers to count
+    print("{}", flush=True)  # the attack has begun, and receives no answers to count
     speaks = Voice(connection.channel(), unquote(urlsplit(plan.broker_url).username or ""))
     while True:
         refund = {"payment": plan.refund, "kind": "refunded", "reference": "op_" + 32 * "0"}

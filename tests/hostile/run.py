@@ -42,9 +42,9 @@ WARM_UP_REQUESTS = 40
 # The most threads of a web process: 8 for the database and 4 of its connection pool, asyncio's (the number of
 # processors plus 4), 4 for files, one for request bodies, and the main thread.
 POOLED_THREADS = 8 + 4 + (4 + (os.cpu_count() or 1)) + 4 + 1 + 1
-# The pause between two phases. Work of an attack that lasts longer counts towards the next phase.
+# The pause between two phases. If the work of an attack lasts longer, it counts towards the next phase.
 REST_SECONDS = 8
-# The number of orders whose codes an attacker knows, having made them.
+# The number of orders whose codes an attacker knows, from own purchases.
 KNOWN_ORDERS = 30
 LAST_SAGA = "SELECT coalesce(max(id), 0) FROM payments_saga WHERE kind = 'purchase'"
 SHOWN = 20
@@ -55,7 +55,7 @@ RESERVATION = "SELECT 1 FROM orders_reservation WHERE payment_reference = %s AND
 class Run:
     """A run on a site that is ready. Django must be set up with the site's database.
 
-    With `is_together` no attack is made alone.
+    With `is_together`, attacks are made only together.
     """
 
     site: Site
@@ -114,7 +114,7 @@ class Run:
         evidence = await asyncio.to_thread(
             audit.gather, self.site, recorder, Diary(), endpoint, sealed.values(), at_rest
         )
-        # Any number of the rogue service's messages may become dead letters, so none is missing.
+        # Any number of the attacker's messages may become dead letters, so none counts as missing.
         evidence.poison_sent = evidence.poison_found
         evidence.leaks = list(resources.leaks(held, await resources.holdings(self.site)))
         evidence.queued = await audit.remaining(self.site)
@@ -180,7 +180,7 @@ class Run:
         return program
 
     async def _plan(self, paid: Sequence[str]) -> rogue.Plan:
-        """Give a service's broker user every right, as a careless operator might, and choose its targets."""
+        """Give a service's broker user all rights, as a careless operator might, and choose its targets."""
         user = f"checkout.{rogue.PARTICIPANT}"
         await self.site.rabbitmqctl("set_permissions", user, ".*", ".*", ".*")
         await self.site.rabbitmqctl("clear_topic_permissions", user)
@@ -191,7 +191,7 @@ class Run:
 
 
 def _with_full_pools(held: Sequence[resources.Holding]) -> list[resources.Holding]:
-    """Raise the threads of web processes to their limit, as pools may grow to it without being a leak."""
+    """Raise the threads of web processes to their limit: pools may grow to it, and that is no leak."""
     return [
         replace(each, amount=max(each.amount, POOLED_THREADS))
         if each.what == "threads" and each.holder.partition("-")[0] == "web"

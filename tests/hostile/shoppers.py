@@ -15,7 +15,7 @@ from tests.faults.merchant.errands import Merchant
 from tests.faults.recorder import Recorder
 from tests.faults.shopper import Lost, Shopper, Stopped
 
-# The percentage of each kind. These kinds end soon, and none needs staff.
+# The percentage of each kind. Purchases of these kinds end soon, and none needs staff.
 KINDS = {
     Habits("frictionless"): 50,
     Habits("challenge passed", (habits.CHALLENGED,)): 35,
@@ -26,7 +26,7 @@ PAUSE_SECONDS = 0.5
 
 @dataclass
 class Shoppers:
-    """The shoppers. `paid` lists the payments that they were told are paid, in that order."""
+    """The shoppers. `paid` lists the payments that they saw as paid, in that order."""
 
     session: aiohttp.ClientSession
     gateway: str

@@ -11,7 +11,7 @@ from tests.faults.recorder import Seen
 from tests.faults.report import percentiles
 
 CALM, CALM_AGAIN, ALL = "calm", "calm again", "all together"
-# The most by which an attack may multiply shoppers' p99 of the calm phase.
+# The factor by which an attack may raise shoppers' p99 of the calm phase.
 GOAL = 2.0
 SOLD = ("captured", "partially_refunded")
 
@@ -20,7 +20,7 @@ SOLD = ("captured", "partially_refunded")
 class Phase:
     """The results of one phase. `seen` are the answers to shoppers, `told` counts the answers to attackers.
 
-    `web_megabytes` is the most that one web process held, `sockets` the most that all of them held together.
+    `web_megabytes` is the maximum of one web process, `sockets` the maximum of all web processes together.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""The production-like stack over eight hosts: web and services on two each, brokers on three, and an edge.
+"""A stack like in production on eight hosts: web and services on two each, brokers on three, and an edge.
 
 The edge is this machine. It has nginx, PostgreSQL and the provider. Each host named services-N has a copy of
 each service and of the relay; `webhooks` runs on services-1 alone.
@@ -47,7 +47,7 @@ SETTINGS = {
     "CHECKOUT_RISK_PAYMENTS_PER_IP_ADDRESS": "1000000",
     "SANDBOX_SETTLE_SECONDS": "0.5",
 }
-# A slow host does nothing for so long, then goes on for so long, and so on.
+# A slow host stops for so many seconds, then works for so many, and so on.
 STILL_SECONDS, GOING_SECONDS = 0.4, 0.1
 
 
@@ -61,7 +61,7 @@ class Installation:
         return [self.production.stack.programs[name] for name in PROGRAMS[host]]
 
     def shoppers(self, count: int = 300) -> Visitors:
-        """Return four shoppers who buy one thing after another, in all so many at most."""
+        """Return four shoppers who buy one thing after another, with a limit for all of them together."""
         return Visitors(
             self.production.stack, production=self.production, references=self.production.orders(count)
         )
@@ -83,7 +83,7 @@ class Installation:
 
     @contextmanager
     def slow(self, host: str) -> Iterator[None]:
-        """Let a host work for a fifth of the time only, in short turns."""
+        """Let a host work only a fifth of the time, in short turns."""
         enough = threading.Event()
         thread = threading.Thread(target=self._slow_down, args=(host, enough))
         thread.start()
@@ -108,7 +108,7 @@ def opened() -> Iterator[Installation]:
     if os.geteuid() != 0:
         pytest.skip("network namespaces need root")
     with ExitStack() as closing:
-        # pytest's folders are closed to the user that PostgreSQL runs as.
+        # The user as which PostgreSQL runs cannot enter pytest's folders.
         folder = Path(closing.enter_context(tempfile.TemporaryDirectory()))
         folder.chmod(0o711)
         hosts = closing.enter_context(network(HOSTS))
@@ -156,7 +156,7 @@ def _last(cluster: Cluster) -> Rabbitmq:
 
 
 def _admit_hosts(lan: Network, postgresql: Postgresql, url: str) -> None:
-    """Let the hosts' programs log in, with their password."""
+    """Let the hosts' programs log in with their password."""
     with (postgresql.data / "pg_hba.conf").open("a") as file:
         file.write(f"host all all {lan.range} scram-sha-256\n")
     with psycopg.connect(url, autocommit=True) as connection:

@@ -1,4 +1,4 @@
-"""Three machines with systemd become a RabbitMQ cluster by the page, and get a new release."""
+"""Three machines with systemd become a RabbitMQ cluster as the page says, and get a new release."""
 
 import json
 import re
@@ -22,7 +22,7 @@ OF_RABBITMQ = PurePosixPath("/etc/rabbitmq")
 
 @pytest.fixture(scope="module")
 def nodes() -> Iterator[list[Machine]]:
-    """Yield three machines, on which Debian has started a RabbitMQ node each."""
+    """Yield three machines, on each of which Debian has started a RabbitMQ node."""
     with ExitStack() as closing:
         hosts = closing.enter_context(network(NAMES))
         names = "\n".join(f"{host.address} {name}" for name, host in hosts.items())
@@ -44,7 +44,7 @@ def test_the_nodes_join_and_are_upgraded_one_after_the_other(nodes: list[Machine
     for node in nodes:
         node.run("systemctl start --no-block rabbitmq-server")
     for node in nodes:
-        node.run("systemctl start rabbitmq-server")  # waits until it has started
+        node.run("systemctl start rabbitmq-server")  # this waits until the node has started
     assert running(nodes[0]) == {f"rabbit@{name}" for name in NAMES}
     nodes[0].run(block_of(SECTION, opening="rabbitmqctl enable_feature_flag"))
     assert nodes[2].run("rabbitmqctl eval 'rabbit_khepri:is_enabled().'").strip() == "true"
@@ -56,6 +56,6 @@ def test_the_nodes_join_and_are_upgraded_one_after_the_other(nodes: list[Machine
 
 
 def running(node: Machine) -> set[str]:
-    """Return the nodes that this one is connected with, itself included."""
+    """Return the nodes to which this one is connected, itself included."""
     status = node.run("rabbitmqctl --quiet cluster_status --formatter json")
     return {*json.loads(status)["running_nodes"]}

@@ -1,6 +1,6 @@
 """docs/deployment.md, followed on a machine with systemd, ends in a gateway that takes payments.
 
-Only what the page leaves to its reader is filled in: passwords, names and certificates.
+Only values that the page leaves to its reader are filled in: passwords, names and certificates.
 """
 
 import base64
@@ -34,7 +34,7 @@ PROVIDER = {
 
 
 def block(section: str, opening: str) -> str:
-    """Return the page's block of this section that begins so."""
+    """Return the block in this section of the page that begins with this text."""
     return block_of(section_of(PAGE, section), opening=opening)
 
 
@@ -64,7 +64,7 @@ def install(machine: Machine) -> None:
 
 
 def _install_packages(machine: Machine) -> None:
-    """Follow the first block. All packages are here already, since nothing is fetched."""
+    """Follow the first block. All packages are here already, so nothing is fetched."""
     packages, user, clone, environment, requirements = block("Installation", "apt install").splitlines()
     machine.run(packages.replace("apt", "apt-get --simulate", 1))
     machine.run("systemctl start postgresql rabbitmq-server nginx")
@@ -77,7 +77,7 @@ def _install_packages(machine: Machine) -> None:
 
 
 def _write_environment(machine: Machine) -> None:
-    """Write the environment files as the page describes them, with the provider of the section on staging."""
+    """Write the environment files as the page says, with the provider from the section on staging."""
     shared = block("Installation", "DEBUG=false").replace(
         "DATABASE_URL=postgres://payments:…@", f"DATABASE_URL=postgres://payments:{PASSWORD}@"
     )
@@ -170,7 +170,7 @@ def key(installed: Machine) -> str:
 
 
 def test_everything_runs_and_the_doctor_finds_nothing_but_the_sandbox(installed: Machine, key: str):
-    # Commands of `manage` that found something wrong, for other tests, have failed.
+    # Commands of `manage` that found a fault, in other tests, have failed.
     failed = installed.run("systemctl list-units --failed --plain --no-legend").splitlines()
     assert [unit for unit in failed if not unit.startswith("run-")] == []
     assert len(running(installed)) == 10
@@ -239,7 +239,7 @@ def test_the_firewall_counts_the_connections_of_an_address(installed: Machine):
         f"cat >> /etc/nftables.conf <<'END'\n{rules}\nEND\n"
         "systemctl enable nftables; systemctl restart nftables"
     )
-    installed.run("systemctl restart nginx")  # nobody is connected any more
+    installed.run("systemctl restart nginx")  # no client is connected any more
     connect = "exec {fd}<>/dev/tcp/127.0.0.1/443 && echo connected || echo refused"
     answers = installed.run(f"for number in {{1..203}}; do {connect}; done 2>/dev/null").splitlines()
     assert answers == ["connected"] * 200 + ["refused"] * 3

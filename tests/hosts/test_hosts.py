@@ -1,4 +1,4 @@
-"""Shoppers go on paying while a host is cut off, slow, heard by some only, or has another time."""
+"""Shoppers go on paying while a host is cut off, slow, heard by some only, or has a wrong clock."""
 
 import pytest
 
@@ -13,8 +13,8 @@ pytestmark = [
     pytest.mark.long,
     pytest.mark.timeout(900),
 ]
-# Until everybody has noticed that a host is gone: TCP's user timeout, the heartbeat of the broker, its net
-# tick, and the time-out of transactions that the host has left open.
+# The time until all have noticed that a host is gone: TCP's user timeout, the heartbeat of the broker, its
+# net tick, and the time-out of transactions that the host left open.
 NOTICED_SECONDS = 90
 UNAVAILABLE = {503, 504}
 
@@ -38,7 +38,7 @@ def bought_during(installation, fault):
 
 
 def errors(crowd):
-    """Return the statuses of the gateway's answers that say that it is at fault."""
+    """Return the statuses of the gateway's answers that report a fault of its own."""
     return {status for status in crowd.answers if status >= 500}
 
 
@@ -59,7 +59,7 @@ def test_while_a_host_of_services_is_cut_off_the_other_does_the_work(installatio
 @pytest.mark.parametrize("host", ["web-1", "web-2"])
 def test_while_a_host_of_web_is_cut_off_nginx_sends_shoppers_to_the_other(installation, host):
     crowd = bought_during(installation, installation.hosts[host].cut_off())
-    # Those whose request was at the lost host are told that the payment may have gone through.
+    # Shoppers whose request was at the lost host read that the payment may have been made.
     assert errors(crowd) <= UNAVAILABLE
 
 

@@ -1,4 +1,4 @@
-"""Shoppers pay while a next release is brought to one host after another, and taken back again."""
+"""Shoppers pay while the next release is installed on one host after another, and removed again."""
 
 import pytest
 
@@ -15,7 +15,7 @@ pytestmark = [
     pytest.mark.timeout(900),
 ]
 NEXT = {"DJANGO_SETTINGS_MODULE": "tests.support.next_release_settings"}
-# The migrations of a next release only add (docs/deployment.md).
+# The migrations of the next release only add (docs/deployment.md).
 MIGRATIONS = (
     "ALTER TABLE payments_payment ADD COLUMN of_the_next_release text NOT NULL DEFAULT ''",
     "ALTER TABLE payments_outboxmessage ADD COLUMN of_the_next_release text NOT NULL DEFAULT ''",
@@ -47,7 +47,7 @@ def test_no_shopper_notices_that_a_next_release_takes_over_and_is_taken_back(ins
     assert_settled(crowd)
     assert crowd.failures == []
     assert {status for status in crowd.answers if status >= 500} == set()
-    # Messages of both releases were under way.
+    # Messages of both releases were in flight.
     assert ("risk.assess",) in rows(stack, SENT, f"%{FIELD}%")
 
 

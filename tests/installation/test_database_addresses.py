@@ -22,7 +22,7 @@ def test_an_app_has_a_database_of_its_own_only_if_one_is_named():
 
 
 def test_one_database_has_one_name():
-    """Otherwise one database would be migrated twice and its outbox read twice."""
+    """Under two names, one database would be migrated twice, and its outbox read twice."""
     with pytest.raises(ValidationError, match="two of the databases have the same address") as refused:
         environment(
             RISK_DATABASE_URL="postgres://a:secret@b/c", ORDERS_DATABASE_URL="postgres://a:secret@b/c"

@@ -218,7 +218,7 @@ def test_a_limit_that_would_limit_nothing_is_named_before_anything_starts(monkey
     ],
 )
 def test_a_time_that_no_calendar_can_add_is_named_before_anything_starts(monkeypatch, name, for_ever):
-    """Timers, log-ins and payments would fail with it, one after the other."""
+    """Timers, log-ins and payments would otherwise fail because of it, one after the other."""
     monkeypatch.setenv(name, for_ever)
     with pytest.raises(ValidationError, match=name):
         Environment()
@@ -228,7 +228,7 @@ def test_a_time_that_no_calendar_can_add_is_named_before_anything_starts(monkeyp
 @pytest.mark.parametrize(
     "name", ["CHECKOUT_INQUIRY_DELAYS", "CHECKOUT_RETRY_DELAYS", "CHECKOUT_REPEAT_DELAYS"]
 )
-def test_so_is_a_delay(monkeypatch, name, delays):
+def test_a_delay_that_no_calendar_can_add_is_named_too(monkeypatch, name, delays):
     monkeypatch.setenv(name, delays)
     with pytest.raises(ValidationError, match=name):
         Environment()

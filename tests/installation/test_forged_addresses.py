@@ -1,4 +1,4 @@
-"""A client beside the web process that sends a false address, with the command that starts the process."""
+"""A false address from a client beside the web process, which runs by its documented command."""
 
 import os
 import socket

@@ -1,4 +1,4 @@
-"""Apps of one's own are added by configuration: their services, their steps, and the rights of both."""
+"""An operator's own apps are added by configuration: their services, their steps, and the rights of both."""
 
 import json
 import os
@@ -61,7 +61,7 @@ def test_a_step_that_cannot_be_taken_is_reported_by_a_check_and_stops_the_orches
     fault = "Step 'award': AwardPoints never answers sometimes."
     assert checked.returncode == 1
     assert f"(checkout.E021) CHECKOUT_OWN_APPS: {fault}" in checked.stderr
-    # The definitions would take the rights of a step away that purchases stand at.
+    # The definitions would remove the rights of a step at which purchases still are.
     for command in (("run_service", "checkout"), ("broker_users", "--vhost", "here")):
         refused = manage(*command, apps="broken", path=tmp_path)
         assert refused.returncode == 1

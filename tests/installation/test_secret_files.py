@@ -1,4 +1,4 @@
-"""Secrets in files: what a variable with _FILE names is read, or refused in one sentence."""
+"""Secrets in files: the file that a variable with _FILE names is read, or refused in one sentence."""
 
 import os
 import subprocess

@@ -25,7 +25,7 @@ def _production(settings):
 
 @pytest.fixture
 def start(settings):
-    """Start a program with keys of its own: the newest of each list first."""
+    """Start a program with keys of its own: in each list, the newest key first."""
 
     def start(program: str, *keys: str, cards: tuple[str, ...] = (CARD_OLD,)) -> None:
         settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS = keys or (OLD,)

@@ -61,12 +61,12 @@ def test_it_is_lint_clean(folder: Path, checker: tuple[str, ...]):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_its_docstrings_open_as_they_should(folder: Path):
+def test_the_docstrings_of_a_new_service_open_as_they_should(folder: Path):
     files = sorted((folder / "gift_wrap").rglob("*.py"))
     assert not [fault for path in files for fault in faults(path, path.read_text())]
 
 
-def test_its_types_are_right(folder: Path):
+def test_the_types_of_a_new_service_are_right(folder: Path):
     """The cache is that of our own check, which has read the gateway's modules before in `make test`."""
     done = run(
         "-m",
@@ -80,7 +80,7 @@ def test_its_types_are_right(folder: Path):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_its_table_has_its_migration(folder: Path):
+def test_the_table_of_a_new_service_has_a_migration(folder: Path):
     done = run("manage.py", "makemigrations", "gift_wrap", "--check", "--dry-run", folder=folder)
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -92,13 +92,13 @@ def test_with_the_setting_it_is_a_service_with_a_right_to_be_asked(folder: Path)
     assert '"user": "checkout.gift_wrap"' in users.stdout
 
 
-def test_its_readme_tells_what_is_left(folder: Path):
+def test_the_readme_of_a_new_service_tells_what_is_left(folder: Path):
     readme = (folder / "gift_wrap" / "README.md").read_text()
     assert "CHECKOUT_OWN_APPS=gift_wrap" in readme
     assert "run_service gift_wrap" in readme
 
 
-def test_its_own_tests_pass_with_the_command_of_its_readme_as_it_must_be_typed(folder: Path):
+def test_the_tests_of_a_new_service_pass_with_the_command_of_its_readme_as_it_must_be_typed(folder: Path):
     readme = (folder / "gift_wrap" / "README.md").read_text()
     command = re.search(r"`(.*-m pytest .*)`", readme)
     assert command is not None, readme

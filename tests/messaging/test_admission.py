@@ -1,4 +1,4 @@
-"""A handler may check in its own transaction that its command may be sent; none is carried out unchecked."""
+"""A handler may check in its transaction if its command may be sent; no command runs unchecked."""
 
 from collections.abc import Callable
 
@@ -36,7 +36,7 @@ def greeter(admit: Admit, *, forgets: bool = False) -> Service:
 
 
 def admit_all(body: Greet, message: Message) -> None:
-    """Let everybody send everything."""
+    """Let all participants send every command."""
 
 
 def admit_none(body: Greet, message: Message) -> None:

@@ -22,7 +22,7 @@ def remains(**properties: object) -> Envelope:
     return delivery.remains
 
 
-def test_of_a_message_without_an_id_is_known_what_it_is_about_and_who_sent_it():
+def test_subject_and_sender_of_a_message_without_an_id_are_known():
     read = remains(user_id="risk", app_id="foreign")
     assert (read.correlation_id, read.subject) == ("7::risk:1", "pay_1")
     assert (read.user_id, read.app_id, read.type) == ("risk", "foreign", "reply")

@@ -1,4 +1,4 @@
-"""Messages for which a database has no time or no lock: they are not held for as long as in an outage."""
+"""Messages during a busy or locked database: they are held for a shorter time than in an outage."""
 
 import pytest
 import structlog

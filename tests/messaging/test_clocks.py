@@ -1,4 +1,4 @@
-"""A wrong clock is reported by the services that hear from it, once in a while."""
+"""The services that receive messages report a wrong clock, at intervals."""
 
 import time
 

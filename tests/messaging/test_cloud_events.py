@@ -35,7 +35,7 @@ def by_sdk(envelope: Envelope) -> BaseCloudEvent:
 
 
 def from_sdk(event: PublicEvent) -> Envelope:
-    """Return a message as the SDK writes it, with the properties that our contract wants."""
+    """Return a message as the SDK writes it, with the properties that our contract requires."""
     message = amqp.to_binary(event, JSONFormat())
     return Envelope(
         type=event.get_type(),
@@ -63,7 +63,7 @@ def test_the_sdk_reads_what_we_write() -> None:
 
 
 def test_we_read_what_the_sdk_writes() -> None:
-    """It writes the other prefix, and the time as a number."""
+    """The SDK uses the other prefix, and writes the time as a number."""
     event = PublicEvent(
         {
             "type": "parcel.sent",
@@ -115,7 +115,7 @@ def test_the_attributes_belong_to_the_event_and_do_not_travel_on() -> None:
 
 
 def test_a_time_without_an_offset_is_utc_wherever_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The process of another project has a zone of its own."""
+    """The process of another project has a time zone of its own."""
     sent = MADE.envelope()
     headers = {**sent.headers, "cloudEvents:time": "2026-11-28T09:30:00.125"}
     with monkeypatch.context() as patched:

@@ -1,4 +1,4 @@
-"""The forms that a handler may have, and those that are refused before a message is lost by one."""
+"""The forms that a handler may have, and others, which are refused before they lose a message."""
 
 import pytest
 from django.db import connection
@@ -43,7 +43,7 @@ def test_a_handler_that_is_a_coroutine_function_is_refused_at_registration():
 
 
 async def test_a_table_that_is_missing_is_no_outage(lab: MemoryLab, monkeypatch: pytest.MonkeyPatch):
-    """SQLite tells of both by the same class of error; an outage is waited for, five minutes long."""
+    """SQLite raises the same class of error for both; an outage is waited for, five minutes long."""
     monkeypatch.setattr(worker, "DELIVERY_LIMIT", 2)
     service = Service("unmigrated")
     attempts: list[int] = []

@@ -1,4 +1,4 @@
-"""Messages that a handling causes are published by its worker, after a crash too, and need no relay."""
+"""Messages caused by a handling are published by its worker, even after a crash, and need no relay."""
 
 from collections.abc import Callable, Iterator
 
@@ -46,7 +46,7 @@ def listener(heard: list[str]) -> Service:
 
 @pytest.fixture
 def failing_after_commit() -> Iterator[list[int]]:
-    """Make workers fail after their commit, as often as the list's only number says."""
+    """Make workers fail after their commit, as many times as the list's only number says."""
     left = [1]
 
     def fail(point: str) -> None:
@@ -145,7 +145,7 @@ async def test_a_handled_message_that_was_delivered_too_often_is_no_dead_letter(
 async def test_a_command_that_another_worker_has_just_handled_is_answered_though_it_is_obsolete(
     lab: MemoryLab,
 ):
-    """The delivery finds nothing handled at first; then it is, and obsolete for that reason."""
+    """The delivery is not handled when it is checked first; then it is, and therefore obsolete."""
 
     def admit(body: Greet, message: Message) -> None:
         message_id = message.envelope.message_id

@@ -1,4 +1,4 @@
-"""A shortcut past a library's public interface is taken only with the release for which it was made."""
+"""Internals of a library are used only with the release for which that was written."""
 
 import pytest
 import structlog

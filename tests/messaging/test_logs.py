@@ -1,4 +1,4 @@
-"""Lines that are not written to the log: pika's about connections, and too many that others can cause."""
+"""Lines that the log omits: pika's about connections, and too many lines that others can cause."""
 
 import asyncio
 import logging
@@ -24,7 +24,7 @@ SOCKETS = "pika.adapters.utils.io_services_utils"
 
 
 class Lines(logging.Handler):
-    """A handler that keeps records, with the filters of the one that the settings define."""
+    """A handler that stores records, with the filters of the one that the settings define."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -75,7 +75,9 @@ async def test_a_broker_that_is_away_is_one_error(lines: Lines):
 
 
 @pytest.mark.rabbitmq
-async def test_so_is_one_that_refuses_a_password_and_the_reason_is_named(rabbitmq_url: str, lines: Lines):
+async def test_a_broker_that_refuses_a_password_is_one_error_and_the_reason_is_named(
+    rabbitmq_url: str, lines: Lines
+):
     parts = urlsplit(rabbitmq_url)
     wrong = f"{parts.username}:wrong@{parts.hostname}:{parts.port}"
     await is_refused(urlunsplit(parts._replace(netloc=wrong)))
@@ -93,11 +95,11 @@ async def test_a_lost_connection_is_no_error(rabbitmq_url: str, lines: Lines):
     assert not lines.of(logging.ERROR)
 
 
-async def test_nor_is_a_connection_that_is_closed_while_it_is_being_opened(lines: Lines):
+async def test_a_connection_that_is_closed_while_it_is_being_opened_is_no_error(lines: Lines):
     connected = asyncio.Event()
 
     async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.read(8)  # the client's first bytes, of its version of AMQP
+        await reader.read(8)  # the client's first bytes, with its version of AMQP
         connected.set()
         await reader.read()
         writer.close()

@@ -136,7 +136,7 @@ class TestOnPostgresql:
             await in_thread(leave_to_relay, OutboxMessage, DEFAULT_DB_ALIAS, message_id="1")
             await within(woken.wait())
 
-    async def test_of_rows_that_are_polled_for_not_each_rings(self, monkeypatch):
+    async def test_rows_that_polls_find_do_not_ring_each_time(self, monkeypatch):
         monkeypatch.setattr(notify, "monotonic", lambda: 1000.0)
         async with listening() as woken:
             await in_thread(in_transaction, lambda: ring_now_and_then(OutboxMessage))
@@ -179,7 +179,7 @@ class TestOnPostgresql:
             with pytest.raises(RuntimeError), transaction.atomic():  # noqa: PT012
                 write()
                 raise RuntimeError
-            write(delay_seconds=None)  # to be published by its creator
+            write(delay_seconds=None)  # its creator publishes it
             write(delay_seconds=60)
             in_transaction(write)
             with connection.cursor() as cursor:

@@ -35,7 +35,7 @@ def loud(lines: list[EventDict]) -> list[EventDict]:
 
 
 async def over(lines: list[EventDict], what: str) -> str:
-    """Wait for the end of an outage, and return what is said about it."""
+    """Wait for the end of an outage, and return the lines about it."""
     beginning = f"{what} reachable again after "
     while not (ends := [str(line["event"]) for line in lines if str(line["event"]).startswith(beginning)]):  # noqa: ASYNC110
         await asyncio.sleep(0.01)
@@ -84,7 +84,7 @@ def test_successes_between_failures_do_not_end_an_outage(
 
 @pytest.fixture
 def anew(transactional_db: None) -> Iterator[None]:
-    """Have all connections made anew, and this process forget outages of earlier tests."""
+    """Make all connections again, and forget outages of earlier tests."""
     with connecting_anew():
         yield
 
@@ -94,7 +94,7 @@ def anew(transactional_db: None) -> Iterator[None]:
 async def test_an_outage_of_the_database_is_one_error_whatever_asks_it(
     lab: MemoryLab, lines: list[EventDict], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ):
-    """A service, a timer and requests ask it again and again."""
+    """A service, a timer and requests query it again and again."""
     monkeypatch.setattr(database, "_outages", {})
     monkeypatch.setattr(worker, "OUTAGE_PAUSE_SECONDS", 0.1)
     service, stop = Service("patient"), asyncio.Event()

@@ -1,4 +1,4 @@
-"""Marks of published messages: those that could not be written are kept and written later."""
+"""Marks of published messages: if they cannot be written, they are kept and written later."""
 
 import asyncio
 from collections.abc import Callable

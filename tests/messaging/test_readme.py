@@ -74,7 +74,7 @@ def test_the_example_does_what_it_says(tmp_path: Path, url: str, request: pytest
 
 
 def does_what_it_says(folder: Path, url: str, *, package: Path | None, python: str = sys.executable) -> None:
-    """Run the example in a folder. ``package`` is the one from which `messaging` is imported, if any."""
+    """Run the example in a folder. ``package`` is the folder from which `messaging` is imported, if any."""
     *files, settings = blocks()
     (folder / "greeting").mkdir()
     (folder / "greeting" / "__init__.py").touch()

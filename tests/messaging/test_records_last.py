@@ -1,4 +1,4 @@
-"""A service whose handlers change nothing but the database may record a message with everything else."""
+"""If the handlers of a service only change the database, a message may be recorded with everything else."""
 
 import pytest
 from django.contrib.auth.models import Group

@@ -220,7 +220,7 @@ async def test_a_message_stays_owed_until_its_dead_letter_is_kept(broker: Broker
 
 
 async def test_a_reply_that_the_broker_rejects_is_done_with(broker: Broker, relay: Relay):
-    """Its address was forged, or its process has gone."""
+    """The reply's address was forged, or its process has ended."""
     name = broker.topology.instance_queue_name("ad27c29bbd37" * 3)
     row = await owed(broker, name, broker.topology.replies)
     for _ in range(MOST_REFUSALS + 1):

@@ -100,7 +100,7 @@ async def test_what_had_a_secret_is_published_without_it_when_nobody_has_come_to
 
 
 async def test_a_message_published_twice_is_handled_once(lab: MemoryLab):
-    """This happens after a crash between publishing and marking."""
+    """Messages are published twice after a crash between publishing and marking."""
     client = await client_of(lab)
     relay = Relay(await lab.broker(), OutboxRows(OutboxMessage, keep))
     async with at_work(await lab.broker(), greeter()):
@@ -290,7 +290,7 @@ async def test_the_relay_waits_for_the_broker(lab: MemoryLab):
 
 async def test_rows_are_taken_by_one_statement_the_oldest_first():
     rows = [await in_thread(owed, due_in_seconds=-1 - number) for number in range(3)]
-    # PostgreSQL moves it behind the others in its table.
+    # PostgreSQL moves the row behind the others in its table.
     await in_thread(the(rows[0]).update, subject="")
 
     def take() -> tuple[int, list[OutboxMessage]]:

@@ -1,4 +1,4 @@
-"""A worker that is to stop takes no new work, from none of its queues."""
+"""A worker that is to stop takes no new work from any of its queues."""
 
 import asyncio
 import threading
@@ -35,7 +35,7 @@ async def test_what_arrives_in_any_queue_after_the_stop_is_for_another_worker(la
         await within(begun.wait())
         stop.set()
         reply = client.command("reply", Reply.failure("late", "It comes after the stop.").encode())
-        # Published before the worker has noticed.
+        # Published before the worker has noticed that it is to stop.
         client.broker.publish_nowait(topology.replies, topology.reply_queue_name("asker"), reply, print)
         await client.broker.consume(topology.reply_queue_name("asker"), successor, prefetch=1)
         again = await successor.next()

@@ -31,13 +31,13 @@ Doctor = Callable[..., str]
 
 
 def adapted(text: str, *, folder: Path, port: int) -> str:
-    """Return commands or settings of the page for a node on this machine."""
+    """Return commands or settings of the page, changed for a node on this machine."""
     text = text.replace("/etc/rabbitmq", str(folder))
     return text.replace("rabbit-1", "localhost").replace("5671", str(port))
 
 
 def make_certificate(folder: Path, port: int) -> None:
-    """Make a key and a certificate of the node, by the page, and put them where it reads them."""
+    """Make a key and a certificate of the node as the page says, where the node reads them."""
     _, commands = blocks_of(SECTION, "sh")
     commands = adapted(commands, folder=folder, port=port)
     subprocess.run(["bash", "-ec", commands], cwd=folder, check=True, capture_output=True)
@@ -62,7 +62,7 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, int]]
     make_certificate(folder, port)
     (configuration,) = blocks_of(SECTION, "ini")
     settings = here(configuration).splitlines()
-    # As long as processes go over to TLS; and so that the test can see when the node is ready.
+    # While processes change to TLS; and so that the test can see when the node is ready.
     settings.remove("listeners.tcp = none")
     node = Rabbitmq(folder / "node", settings=settings)
     node.start()
@@ -84,7 +84,7 @@ def is_listening(port: int) -> bool:
 
 @pytest.fixture
 def doctor(node: tuple[Path, int]) -> Doctor:
-    """Return a function that returns what `gateway doctor` says."""
+    """Return a function that returns the output of `gateway doctor`."""
     folder, port = node
 
     def ask(name: str = "localhost", *, trusts: bool = True) -> str:
@@ -106,7 +106,7 @@ def test_a_node_is_reached_whose_authority_is_known(doctor: Doctor):
 
 
 def test_a_renewed_certificate_is_used_without_a_restart(node: tuple[Path, int], control: str):
-    """A connection from before goes on: processes need not be restarted either."""
+    """An existing connection goes on: processes need not be restarted either."""
     folder, port = node
     context = ssl.create_default_context(cafile=folder / "authority.pem")
 
@@ -155,7 +155,7 @@ async def test_a_process_reads_the_files_of_its_address_whenever_it_connects(
         await within(said("certificate verify failed"))
         known.write_bytes((folder / "authority.pem").read_bytes())
         await within(broker.wait_connected())
-        known.write_text("")  # somebody is just writing it
+        known.write_text("")  # the file is just being written
         closing = [control, "close_all_connections", "--vhost", "/", "a test"]
         await asyncio.to_thread(subprocess.run, closing, check=True, capture_output=True)
         await within(said("cannot be used"))

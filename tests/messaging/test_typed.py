@@ -1,4 +1,4 @@
-"""Several threads may be the first to use a type at once, and all code reads types so that they may."""
+"""Several threads may be the first to use a type, and all code reads types in a way that permits that."""
 
 import re
 import subprocess
@@ -33,7 +33,7 @@ for number in range(100):
         thread.join()
 """
 DIRECTLY = re.compile(r"msgspec\.convert\(|\bjson\.Decoder\(|json\.decode\([^)]*\btype=")
-# It reads a type without others in it when it is imported.
+# When it is imported, it reads a type without other types in it.
 EXCEPT = {"messaging/libraries/typed.py", "messaging/envelope.py"}
 
 

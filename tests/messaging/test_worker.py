@@ -23,7 +23,7 @@ from tests.support.services import Client, Greet, Greeted, everything_is_marked,
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-# A service may record a handled message before anything else, or with everything else.
+# A service may record a handled message before everything else, or together with it.
 RECORDS_LAST = pytest.mark.parametrize("records_last", [False, True], ids=["first", "last"])
 
 
@@ -230,7 +230,7 @@ async def test_a_rejected_command_leaves_no_trace_but_its_error(lab: MemoryLab, 
 
 
 async def test_a_rejected_command_for_whose_answer_nobody_waits_becomes_a_dead_letter(lab: MemoryLab):
-    """It does not count as handled, so that it is carried out if it is sent again later."""
+    """The command does not count as handled, so that it is carried out if it is sent again later."""
     service = Service("strict")
     rejects = [True]
 

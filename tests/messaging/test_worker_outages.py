@@ -35,7 +35,7 @@ async def test_the_time_of_the_attempts_themselves_counts_as_waiting(
     @service.command("greet")
     def greet(body: Greet, message: Message) -> Greeted:
         attempts.append(1)
-        never.wait(0.11)  # as the driver does for a server that does not answer
+        never.wait(0.11)  # the driver does the same for a server that does not answer
         raise OperationalError("the server does not answer")
 
     client = await Client(await lab.broker()).start()
@@ -72,7 +72,7 @@ async def test_a_service_that_is_stopped_while_its_database_is_away_gives_its_me
 async def test_a_message_that_an_outage_has_worn_out_is_tried_when_the_database_is_back(
     lab: MemoryLab, monkeypatch: pytest.MonkeyPatch
 ):
-    """Each five minutes of an outage count as a delivery, in none of which a handler saw the message."""
+    """Each five minutes of an outage count as a delivery, and no handler saw the message in any of them."""
     monkeypatch.setattr(worker, "OUTAGE_PAUSE_SECONDS", 0.01)
     service = Service("patient")
     refusals: list[str] = []
@@ -100,7 +100,7 @@ async def test_a_message_that_an_outage_has_worn_out_is_tried_when_the_database_
 
 
 async def wear_out(broker: Broker, queue: str) -> None:
-    """Have the message of a queue delivered as often as its service tries it."""
+    """Let the message of a queue be delivered as often as its service tries it."""
     is_worn_out = asyncio.Event()
 
     def refuse(delivery: Delivery) -> None:

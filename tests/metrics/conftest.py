@@ -1,4 +1,4 @@
-"""Fixtures: a process in this one that shows its metrics, and its shop."""
+"""Fixtures: this process shows its metrics, and has a shop."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -21,7 +21,7 @@ __all__ = ["books", "payment", "shop"]
 
 @pytest.fixture
 def a_port(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Give this process a port for its metrics, without what earlier tests left. Stop counting afterwards."""
+    """Give this process a port for its metrics, without those of earlier tests. Stop counting afterwards."""
     settings.CHECKOUT_METRICS_PORTS = str(free_port())
     monkeypatch.setattr(tallies, "is_on", False)
     monkeypatch.setattr(of_installation, "_latest", {})
@@ -30,6 +30,6 @@ def a_port(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest_asyncio.fixture
 async def shown(a_port: None, shop: object) -> AsyncIterator[None]:
-    """Show the metrics of a process that runs everything."""
+    """Show the metrics of a process that runs all programs."""
     with observed(programs(), get_broker()):
         yield

@@ -7,7 +7,7 @@ from checkout.metrics.families import Families
 from messaging.registry import make_broker
 
 ENDINGS = {"counter": ("_total",), "gauge": ("",), "histogram": ("_bucket", "_count", "_sum")}
-# Those of ``prometheus_client``'s own collector, which differ between systems.
+# The metrics of ``prometheus_client``'s own collector, which differ between systems.
 OF_PYTHON = {
     "process_resident_memory_bytes",
     "process_cpu_seconds_total",
@@ -18,7 +18,7 @@ OF_PYTHON = {
 
 
 def families() -> list[Metric]:
-    """Return all families, of a process that runs everything. A broker needs a running loop."""
+    """Return all metric families of a process that runs all programs. A broker needs a running loop."""
     broker = make_broker("memory://", "names")
     figures = of_process.figures(["relay"], broker, {"held_requests": lambda: 0})
     return list(Families([*figures, *of_installation.figures()]).collect())

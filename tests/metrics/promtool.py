@@ -1,4 +1,4 @@
-"""Prometheus's own program for rules, with which the alerts are tried."""
+"""Prometheus's own program for rules, with which the alerts are tested."""
 
 import shutil
 import subprocess

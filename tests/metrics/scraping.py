@@ -38,7 +38,7 @@ def series_of(name: str, labels: Mapping[str, str]) -> str:
 
 
 def alerts_of(before: Samples, after: Samples, folder: Path) -> set[str]:
-    """Return the alerts that fire if what has happened between two scrapes goes on for an hour.
+    """Return the alerts that fire if the changes between two scrapes go on for an hour.
 
     A number that only grows has grown by the same amount each minute; any other one stays as it is.
     """

@@ -1,4 +1,4 @@
-"""Each alert fires at its fault and at nothing else, and leads to its paragraph of the page."""
+"""Each alert fires for its fault and for nothing else, and links to its paragraph of the page."""
 
 import asyncio
 import json
@@ -25,7 +25,7 @@ CALLS = "gateway_provider_call_seconds"
 SUBMIT = 'type="checkout.submit_payment"'
 
 Series = dict[str, str]
-# The state without any fault, of an hour with a sample each minute.
+# The state without any fault, for an hour with a sample each minute.
 WELL: Series = {
     **{f'gateway_program_info{{program="{name}"}}': "1x60" for name in PROGRAMS},
     "gateway_broker_connected": "1x60",
@@ -179,7 +179,7 @@ def test_an_alert_fires_at_its_fault_alone(alert: str, tmp_path: Path) -> None:
 
 
 def require(series: Series, firing: dict[str, list[Any]], folder: Path) -> None:
-    """Have promtool check that these alerts fire after an hour, and no other."""
+    """Let promtool check that these alerts fire after an hour, and no others."""
     test = {
         "interval": "1m",
         "input_series": [{"series": name, "values": values} for name, values in series.items()],

@@ -1,4 +1,4 @@
-"""Real faults make their alerts fire, as promtool judges what the processes show."""
+"""Real faults make their alerts fire, as promtool finds in the metrics of the processes."""
 
 import time
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The whole stack as Prometheus sees it: each process shows its metrics, and lost ones are missed."""
+"""The whole stack as Prometheus sees it: each process shows its metrics, and a missing one is noticed."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -53,7 +53,8 @@ def test_what_is_lost_is_missed(start_stack: Callable[..., Stack], tmp_path: Pat
     first = free_port()
     ports = range(first, first + 40)
     environment = {"CHECKOUT_METRICS_PORTS": f"{ports[0]}-{ports[-1]}"}
-    # The relay may ask before the sandbox answers. It learns only by the next comparison that it does.
+    # The relay may ask before the sandbox answers. It learns only at the next comparison that the sandbox
+    # does.
     environment["CHECKOUT_RECONCILIATION_SECONDS"] = "5"
     stack = start_stack(environment=environment)
     programs = {

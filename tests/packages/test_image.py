@@ -1,7 +1,7 @@
 """The image of deployment/container, built from Debian's packages and started without any rights.
 
-Nothing is fetched from a registry of images: the base is made here. The programs run in a mount namespace,
-on a root file system that cannot be written, as the user of the image.
+Nothing is fetched from a registry of images: the base is made here. The programs run in a mount namespace, on
+a read-only root file system, as the user of the image.
 """
 
 import json
@@ -122,7 +122,7 @@ def unpacked(buildah: Buildah) -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def config(buildah: Buildah) -> dict[str, Any]:
-    """Return what the image says about itself."""
+    """Return the configuration in the image."""
     inspected: dict[str, Any] = json.loads(buildah("inspect", "--type=image", "payments-gateway"))
     said: dict[str, Any] = inspected["Docker"]["config"]
     return said

@@ -1,4 +1,4 @@
-"""The two wheels, built and installed away from the checkout, do what the checkout does."""
+"""The two wheels, built and installed away from the checkout, work as the checkout does."""
 
 import os
 import subprocess
@@ -14,7 +14,7 @@ from tests.support.program import ROOT
 
 pytestmark = [pytest.mark.timeout(300), pytest.mark.slow]
 
-# pip and uv make copies of them, or find them beside the package.
+# pip and uv make copies of these files, or find them beside the package.
 UV = Path(sys.executable).with_name("uv")
 BARE = {"PATH": "/usr/bin:/bin"}
 

@@ -1,4 +1,4 @@
-"""A saved card can be charged until its last day is over everywhere, also in the west of Greenwich."""
+"""A saved card can be charged until its last day is over everywhere, even west of Greenwich."""
 
 from datetime import UTC, date, datetime
 

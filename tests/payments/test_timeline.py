@@ -1,4 +1,4 @@
-"""The story of one payment, as the back office and the scripted shopper show it."""
+"""The history of one payment, as the back office and the scripted shopper show it."""
 
 from datetime import timedelta
 

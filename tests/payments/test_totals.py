@@ -1,7 +1,7 @@
 """The state of a payment follows from its operations, in any order and counted at any time.
 
-All cases are tried: a payment that owes two units, with up to four operations that start and move as the
-rules allow, counted at any time or not.
+All cases are tested: a payment of two units, with up to four operations that start and move as the rules
+allow, counted at any time or not.
 """
 
 from collections import Counter

@@ -111,7 +111,7 @@ def test_keys_are_changed_without_losing_a_card(settings):
     before = seal_card(CARD, ATTEMPT)
     settings.CHECKOUT_CARD_KEYS = [OLD, NEW]  # the payments service learns the new key
     assert open_card(before, ATTEMPT) == CARD
-    settings.CHECKOUT_CARD_KEYS = [NEW, OLD]  # then web learns the new key and seals with it
+    settings.CHECKOUT_CARD_KEYS = [NEW, OLD]  # then web learns the new key, and seals with it
     after = seal_card(CARD, ATTEMPT)
     settings.CHECKOUT_CARD_KEYS = [OLD, NEW]
     assert [open_card(sealed, ATTEMPT) for sealed in (before, after)] == [CARD, CARD]
@@ -156,7 +156,7 @@ def test_whatever_comes_is_refused_and_nothing_else_is_raised(rest, name):
         open_card(f"seal1.{name}.99999999999.{rest}", ATTEMPT)
 
 
-def test_its_format_is_the_one_in_the_message_contract():
+def test_the_format_of_the_seal_is_the_one_in_the_message_contract():
     """A payments service in another language must be able to open the seal."""
     key = CardKey.of(b64decode(OLD))
     head = f"seal1.{key.name}.{int(time.time()) + 60}"

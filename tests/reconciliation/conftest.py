@@ -1,4 +1,4 @@
-"""Fixtures: payments at rest, in our books and in those of the in-memory provider."""
+"""Fixtures: payments that are not being processed, in our books and in those of the in-memory provider."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -43,7 +43,7 @@ def account(db, books) -> ProviderAccount:
 
 @pytest.fixture
 def shown_at_once(settings) -> None:
-    """Have the provider's queries show everything at once."""
+    """Let the provider's queries show everything at once."""
     settings.CHECKOUT_ORDER_LAG_SECONDS = settings.CHECKOUT_MODIFICATION_LAG_SECONDS = 0
 
 
@@ -55,7 +55,7 @@ class Paid:
     attempt: Attempt
 
     def try_again(self) -> Attempt:
-        """Add a second attempt to our books only, which was refused."""
+        """Add a second, refused attempt to our books only."""
         made = Attempt.objects.create(
             payment=self.payment,
             number=2,
@@ -70,7 +70,7 @@ class Paid:
     def operation(
         self, kind: str, minor: int, state: str = Operation.State.DONE, *, posted_in: str = "GBP"
     ) -> Operation:
-        """Add an operation to our books only, including the ledger if it is done."""
+        """Add an operation to our books only, even to the ledger if it is done."""
         made = Operation.objects.create(
             payment=self.payment,
             attempt=self.attempt,
@@ -111,7 +111,7 @@ class Paid:
 
 @dataclass
 class Twinned(Paid):
-    """A payment with its order in the in-memory provider."""
+    """A payment with its order at the in-memory provider."""
 
     order: Order
 

@@ -11,5 +11,5 @@ def found(differences):
 
 
 def again():
-    """Reconcile everything again, including payments that have not changed since the last run."""
+    """Compare all payments again, even those that have not changed since the last run."""
     return found(reconcile(since=timezone.now() - 2 * LONG_AGO))

@@ -1,4 +1,4 @@
-"""Let time pass, also for a database server, whose clock a test cannot move."""
+"""Let time pass, even for a database server, whose clock a test cannot move."""
 
 from datetime import timedelta
 
@@ -17,7 +17,7 @@ from tests.support.memory_provider.books import books_of
 
 
 def let_pass(time: timedelta) -> None:
-    """Move all that has happened back by this time."""
+    """Move all times in the database back by this time."""
     for model in (Payment, Attempt, Operation, Saga):
         _move_back(model, time, "created_at", "updated_at")
     _move_back(ProviderCall, time, "started_at")

@@ -21,7 +21,7 @@ def several(account):
 
 
 class Desk:
-    """A provider that answers nobody before as many wait as may, and notes if more do."""
+    """A provider that answers only when the permitted number of requests wait, and notes if more do."""
 
     def __init__(self) -> None:
         self._barrier = threading.Barrier(AT_ONCE)

@@ -62,7 +62,7 @@ def test_a_charge_back_that_is_not_in_the_ledger_is_found(paid):
     assert found(reconcile()) == {("ledger_charged_back", 0, 300)}
 
 
-def test_of_an_order_whose_sums_are_not_told_the_ledger_is_compared_with_our_operations(paid):
+def test_the_ledger_is_compared_with_our_operations_if_an_orders_sums_are_not_told(paid):
     purchase = paid()
     purchase.order.manners = Manners(tells_position=False)
     purchase.operation("capture", PAID)

@@ -103,7 +103,7 @@ def test_it_exits_with_2_when_the_connection_breaks(paid, books):
 
 
 def test_a_faulty_setting_is_no_difference():
-    """Django would end the command with 1, before it has begun."""
+    """Django would end the command with 1 before it has begun."""
     assert not load_command_class("checkout", "reconcile").requires_system_checks
 
 

@@ -1,4 +1,4 @@
-"""Orders that another program has made under the same merchant code, with codes that we would not send."""
+"""Orders that another program made under the same merchant code, with codes that we would not send."""
 
 from datetime import timedelta
 from xml.sax.saxutils import quoteattr
@@ -23,7 +23,7 @@ CODES = ["SHOP 4711", "4711|2", 'the "best"', " 4711 ", " ", "4711\n2", LONG]
 
 
 class Lists(WorldpayWpg):
-    """The adapter for Worldpay at the end of a line on which every message gets the same answer."""
+    """The Worldpay adapter, on a connection on which every message gets the same answer."""
 
     body = b""
 
@@ -51,7 +51,7 @@ def worldpay_account(db, settings, monkeypatch) -> ProviderAccount:
 
 @pytest.fixture
 def listing():
-    """Return a function that lets Worldpay list orders with these codes, and answer all else like that."""
+    """Return a function that lets Worldpay list orders with these codes, and answer all else so, too."""
 
     def lists(*codes):
         amount = '<amount value="500" currencyCode="EUR" exponent="2" debitCreditIndicator="credit"/>'

@@ -135,7 +135,7 @@ def test_while_a_void_waits_for_the_provider_the_money_is_held_or_is_not(paid):
     ],
 )
 def test_books_that_are_between_two_pages_are_left_for_later(paid, state, step, knows):
-    """The operation has ended, but its saga has not posted it yet, or has not yet received its end."""
+    """The operation has ended, but its saga has not posted it yet, or has not received its end."""
     purchase = paid()
     purchase.operation("capture", PAID)
     purchase.waits(purchase.operation("refund", 300, state), step, **knows)
@@ -151,7 +151,7 @@ def test_what_was_just_taken_into_our_books_is_left_until_it_is_posted(paid):
 
 
 def captured_and_not_posted(purchase):
-    """Capture all in the books of both, and tell the ledger. Return the command to post it."""
+    """Capture all in both books, and write the ledger's command. Return that command."""
     capture = purchase.operation("capture", PAID, Operation.State.PENDING)
     Operation.objects.filter(pk=capture.pk).update(state=Operation.State.DONE)
     purchase.post("capture_requested", capture.reference, PAID)
@@ -164,7 +164,7 @@ def captured_and_not_posted(purchase):
 
 
 def test_what_the_ledger_was_told_and_has_not_posted_yet_is_left_for_later(paid):
-    """If the posting has become a dead letter, its absence is a difference for people."""
+    """If the posting has become a dead letter, its absence is a difference for staff."""
     told = captured_and_not_posted(paid())
     for _ in range(2):
         assert reconcile() == []

@@ -1,4 +1,4 @@
-"""Queries that the provider answers from a copy of its books, which does not show the latest events yet."""
+"""Queries that the provider answers from a copy of its books, which lacks the latest events."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""Payments of a database that was restored to an earlier moment are locked until both books agree."""
+"""After a restore of the database, payments are locked until both books agree."""
 
 from io import StringIO
 
@@ -24,7 +24,7 @@ REFUNDED = 500
 def captured(paid):
     """Return a function that makes payments that are captured in both books, and refunded in the provider's.
 
-    They have been compared before that.
+    They were compared before the refund.
     """
 
     def make(refunded: int = 0):
@@ -98,7 +98,7 @@ def test_payments_of_which_nothing_is_left_are_not_locked(paid):
 
 @pytest.fixture
 def silent(books):
-    """Let the provider tell no sums."""
+    """Let the provider report no sums."""
     books.scenarios.tell("inquire", position=None)
 
 

@@ -1,4 +1,4 @@
-"""Comparisons of payments of which a notification tells something that moved none of our operations."""
+"""Comparisons of payments with a notification that changed none of our operations."""
 
 from datetime import timedelta
 
@@ -20,7 +20,7 @@ REFUNDED_TWICE = {("refunded", 300, 600), ("ledger_refunded", 300, 600)}
 
 @pytest.fixture
 def refunded(paid) -> Twinned:
-    """Return a payment with a refund of 3.00 GBP, of which the books were found to agree long ago."""
+    """Return a payment with a refund of 3.00 GBP, whose books agreed when they were compared long ago."""
     purchase: Twinned = paid()
     purchase.operation("capture", PAID)
     purchase.operation("refund", 300)
@@ -50,13 +50,13 @@ def told(purchase: Twinned, reference: str = "", *, number: int = 1) -> str:
 
 
 def test_a_refund_in_the_portal_of_the_amount_of_ours_is_found(refunded):
-    """It is taken for ours, so that the payment does not change."""
+    """The refund is attributed to ours, so the payment does not change."""
     refunded.books_have(captured=PAID, refunded=600)
     notify(refunded.attempt, f"{told(refunded)} ")
     assert found(reconcile()) == REFUNDED_TWICE
 
 
-def test_one_that_is_told_in_the_same_words_as_another_is_found(refunded):
+def test_a_movement_that_is_told_in_the_same_words_as_another_is_found(refunded):
     notify(refunded.attempt, told(refunded))
     let_pass(HOUR)
     assert reconcile() == []
@@ -65,8 +65,8 @@ def test_one_that_is_told_in_the_same_words_as_another_is_found(refunded):
     assert found(reconcile()) == REFUNDED_TWICE
 
 
-def test_one_that_has_ended_ours_is_found_when_ours_is_told(refunded):
-    """Ours waited, and the one in the portal was notified first, without a reference."""
+def test_a_movement_that_has_ended_ours_is_found_when_ours_is_told(refunded):
+    """Our operation waited, and the movement in the portal was notified first, without a reference."""
     ours = refunded.attempt.operations.get(kind="refund")
     notify(refunded.attempt, told(refunded))
     let_pass(HOUR)
@@ -102,7 +102,7 @@ def test_neither_a_hint_nor_the_notification_of_our_own_has_it_compared(refunded
 
 
 def test_a_capture_in_the_portal_of_which_only_its_settlement_tells_is_found(paid):
-    """Each capture is settled by itself, so that the amounts alone do not add up to more than ours."""
+    """Each capture is settled by itself, so the amounts together do not exceed ours."""
     purchase: Twinned = paid()
     purchase.operation("capture", 600)
     purchase.books_have(captured=600)

@@ -1,4 +1,4 @@
-"""The differences that reconciliation finds, and what becomes of them."""
+"""The differences that reconciliation finds, and how they end."""
 
 import pytest
 from django.utils import timezone

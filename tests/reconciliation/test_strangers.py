@@ -38,7 +38,7 @@ def test_an_order_that_only_the_provider_knows_is_a_difference(stranger, paid):
     assert difference.payment is None
 
 
-def test_one_that_was_found_before_is_listed_once_when_it_is_looked_for_again(stranger):
+def test_an_order_that_was_found_before_is_listed_once_when_it_is_looked_for_again(stranger):
     assert len(reconcile()) == 1
     assert len(reconcile(since=timezone.now() - timedelta(days=30))) == 1
 

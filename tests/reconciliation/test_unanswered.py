@@ -1,4 +1,4 @@
-"""Orders of which the provider does not say what it has: the rest is compared, and staff see them."""
+"""Orders about which the provider's answer says nothing: the rest is compared, and staff see them."""
 
 from datetime import timedelta
 
@@ -17,7 +17,7 @@ from tests.support.reconciling import reconcile
 
 @pytest.fixture
 def unclear(books):
-    """Return a set. About the order codes in it the provider gives answers that say nothing."""
+    """Return a set. The provider's answers about the order codes in it say nothing."""
     codes: set[str] = set()
     answer = ProviderResult(outcome=Outcome.UNKNOWN, event="CONTRADICTORY")
     books.scenarios.answer("inquire", answer, of=codes)
@@ -26,7 +26,7 @@ def unclear(books):
 
 @pytest.fixture
 def broken(books):
-    """Return a set. About the order codes in it the provider gives no answer at all."""
+    """Return a set. The provider gives no answer about the order codes in it."""
     codes: set[str] = set()
     books.scenarios.answer("inquire", OutcomeUnknown("The provider answered with HTTP 500."), of=codes)
     return codes
@@ -208,7 +208,7 @@ def test_what_was_unanswered_is_closed_when_the_provider_answers(paid, unclear):
     assert open_rows() == set()
 
 
-def test_of_a_payment_with_two_orders_the_answered_one_is_compared(paid, unclear):
+def test_the_answered_one_of_a_payments_two_orders_is_compared(paid, unclear):
     purchase = paid()
     second = purchase.try_again()
     unclear.add(second.order_code)
@@ -251,7 +251,7 @@ def a_request_of(purchase: Twinned, verb: Verb, **fields: object) -> None:
 def test_an_order_that_may_exist_although_the_provider_denies_it_is_no_difference(
     paid, books, second_message
 ):
-    """It has just been sent, or its second message may have arrived long ago."""
+    """The order has just been sent, or its second message may have arrived long ago."""
     purchase = paid()
     verb = Verb.COMPLETE_CHALLENGE if second_message else Verb.AUTHORISE
     a_request_of(purchase, verb, **({} if second_message else {"started_at": timezone.now()}))

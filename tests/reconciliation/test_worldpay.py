@@ -70,7 +70,7 @@ def test_a_part_that_is_captured_and_refunded_agrees_to_the_minor_unit(paid, pro
 
 @pytest.fixture
 def settling(provider) -> None:
-    """Have the next order's money settled, and refunds of it added to the captured money."""
+    """Let the next order's money be settled, and its refunds be added to the captured money."""
     turn(provider.url, order={"traits": ["settled", "refund_through_captured"]}, clock_scale=1e6)
 
 
@@ -90,7 +90,7 @@ def test_a_refund_of_settled_money_makes_no_difference(settling, paid, provider,
 
 @pytest.fixture
 def settling_unheard(provider) -> None:
-    """Have the next order's money settled without a notification of that."""
+    """Let the next order's money be settled without a notification."""
     traits = ["settled", "settled_unselected", "refund_through_captured"]
     turn(provider.url, order={"traits": traits}, clock_scale=1e6)
 
@@ -113,7 +113,7 @@ def test_a_settlement_that_nobody_has_told_of_makes_no_difference_either(
 
 @pytest.fixture
 def unchecked(provider) -> None:
-    """Have the next order accept captures beyond its authorisation."""
+    """Let the next order accept captures beyond its authorisation."""
     turn(provider.url, order={"traits": ["no_ceiling"]}, clock_scale=1e6)
 
 
@@ -129,7 +129,7 @@ def test_more_captured_than_was_authorised_is_found(unchecked, paid, provider):
 
 @pytest.fixture
 def disputed(provider) -> None:
-    """Have the next order charged back after its capture."""
+    """Let the next order be charged back after its capture."""
     turn(provider.url, order={"traits": ["charged_back"]}, clock_scale=1e6)
 
 

@@ -21,7 +21,7 @@ from tests.sandbox.merchant import Merchant, Shopper
 
 
 class PromptServer(uvicorn.Server):
-    """A server that starts and ends at once, as the original polls ten times a second."""
+    """A server that starts and ends at once; uvicorn's own polls ten times a second."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
@@ -61,7 +61,7 @@ def running(configuration: Configuration, listener: socket.socket, folder: Path)
 
 @pytest.fixture(scope="session")
 def key_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return one key pair for all sandboxes of the session, since making one takes a while."""
+    """Return one key pair for all sandboxes of the session, because it takes long to make one."""
     file = tmp_path_factory.mktemp("key") / "books.key.pem"
     CardKey(file)
     return file
@@ -77,7 +77,7 @@ def inbox() -> Iterator[Inbox]:
 def sandbox_of(tmp_path: Path, key_file: Path) -> Any:
     """Return a context manager that runs a sandbox with given settings and yields its address.
 
-    By default the bank behaves well with every order.
+    By default no order has traits.
     """
 
     @contextmanager

@@ -49,7 +49,7 @@ class Reply:
 
 @dataclass
 class Merchant:
-    """A merchant that keeps every exchange, so that tests can check them against the DTD."""
+    """A merchant that stores every exchange, so that tests can check them by the DTD."""
 
     url: str
     exchanges: list[tuple[str, bytes]] = field(default_factory=list)
@@ -219,7 +219,7 @@ class Shopper:
 
 
 def turn(url: str, **setting: object) -> dict[str, Any]:
-    """Change settings on the scenarios page and return its listing."""
+    """Change settings on the scenarios page and return the page's listing."""
     answer = requests.post(f"{url}/scenarios/", json=setting, timeout=20)
     assert answer.status_code == 200, answer.text
     return dict(answer.json())

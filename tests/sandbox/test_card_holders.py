@@ -1,4 +1,4 @@
-"""The sandbox repeats what the shopper has typed, as the provider does, whatever it is."""
+"""The sandbox repeats the text that the shopper has typed, as the provider does, whatever it is."""
 
 import pytest
 from defusedxml.ElementTree import fromstring
@@ -19,7 +19,7 @@ def test_replies_and_notifications_repeat_the_card_holders_name_as_it_was_sealed
     assert fromstring(inbox.bodies[0]).findtext(".//payment/cardHolderName") == expected
 
 
-def test_they_repeat_the_shoppers_address_if_the_order_has_one(notifying, inbox):
+def test_notifications_repeat_the_shoppers_address_if_the_order_has_one(notifying, inbox):
     assert notifying.submit("order-1").text("shopperEmailAddress") == "shopper@example.com"
     wait_until(lambda: inbox.bodies, "the notification")
     assert fromstring(inbox.bodies[0]).findtext(".//payment/shopperEmailAddress") == "shopper@example.com"

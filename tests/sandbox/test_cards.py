@@ -1,4 +1,4 @@
-"""Cards: the accepted ones, and the parts of them that are shown."""
+"""Cards: which are accepted, and which parts of them are shown."""
 
 import pytest
 

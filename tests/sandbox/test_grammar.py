@@ -96,7 +96,7 @@ def test_what_an_unkind_bank_writes_is_valid_too(sandbox_of, inbox, grammar):
         merchant.submit("at once", "SYNCHRONOUS_REPLIES")
         merchant.capture("at once", 600)
         merchant.refund("at once", 300)
-        for number in range(5):  # of some, the release of the rest is notified
+        for number in range(5):  # for some orders, the release of the rest is notified
             merchant.submit(f"rest {number}", "RELEASES_REST")
             merchant.capture(f"rest {number}", 600)
         merchant.submit("cancelled at once", "SYNCHRONOUS_REPLIES")

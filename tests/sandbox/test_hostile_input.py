@@ -61,7 +61,7 @@ def test_a_form_that_nobody_posts_gets_a_page_that_says_so(sandbox, path, fields
 
 
 def test_a_token_that_no_text_can_have_gets_a_page_that_says_so(shopper):
-    # JSON can write half a character, which neither a page nor the books can have.
+    # JSON can contain half a surrogate pair, which neither a page nor the books can.
     claims = json.dumps(_challenge(ReturnUrl=RETURN_URL + "half"))
     for claim in (claims.replace("half", "\\ud800"), claims.replace('"none"', '"\\ud800"')):
         page = shopper.post("/worldpay/shopper/3ds/challenge.html", JWT=_signed(claim.encode()))
@@ -119,7 +119,7 @@ def test_a_clock_keeps_a_speed_that_it_can_have(sandbox, scale):
 
 
 def test_another_sites_page_sets_nothing(sandbox):
-    """A browser posts any text anywhere for any page, but says for whose."""
+    """A browser posts any text anywhere for any page, but names the page's site."""
     knob = '{"knob": {"verb": "any", "fault": "503_before"}}'
     address = f"{sandbox}/scenarios/"
     for origin in ("https://elsewhere.example", "null"):

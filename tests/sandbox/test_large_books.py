@@ -1,4 +1,4 @@
-"""Books that have grown for weeks: what is over is not read again with every message."""
+"""Books that have grown for weeks: finished orders are not read again with every message."""
 
 import pytest
 
@@ -43,7 +43,7 @@ def other(tmp_path, connection):
 
 
 def before_the_second_statement(connection, act):
-    """Call ``act`` before the second of the statements that the connection carries out from now on."""
+    """Call ``act`` before the second statement that the connection runs from now on."""
     statements = list[str]()
 
     def count(statement: str) -> None:

@@ -151,7 +151,7 @@ def test_a_restart_books_nothing_twice(sandbox_of):
     with sandbox_of() as url:
         _purchase(Merchant(url), "order-1")
     with sandbox_of() as url:
-        # Requests are booked in order, so any second booking of the first order would be visible after this.
+        # Requests are booked in order, so a second booking of the first order would be visible after this.
         _purchase(Merchant(url), "order-2")
         assert Merchant(url).books("order-1")["captured"] == 600
 
@@ -197,7 +197,7 @@ def test_amounts_have_the_decimals_of_their_currency(merchant, currency, decimal
 
 
 def test_an_order_has_the_decimals_with_which_it_was_sent(merchant):
-    """In an account whose option ``exponents`` is ISK=2."""
+    """The account's option ``exponents`` is ISK=2."""
     reply = merchant.submit("order-1", amount=50_000, currency="ISK", exponent=2)
     assert reply.text("lastEvent") == "AUTHORISED"
     captured = money(20_000, "ISK")

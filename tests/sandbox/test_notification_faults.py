@@ -123,7 +123,7 @@ def test_an_event_may_come_in_a_report_and_only_there(notifying, inbox):
 
 
 @pytest.mark.parametrize("fault", ["malformed", "form_encoded", "oversized"])
-def test_one_that_cannot_be_read_holds_up_its_line_until_it_is_accepted(notifying, inbox, fault):
+def test_a_notification_that_cannot_be_read_holds_up_its_line_until_it_is_accepted(notifying, inbox, fault):
     inbox.answers += [(400, b""), (413, b"")]
     turn(notifying.url, notification={"fault": fault})
     notifying.submit("order-1")
@@ -140,7 +140,7 @@ def test_a_malformed_one_is_no_xml(notifying, inbox):
         fromstring(inbox.bodies[0])
 
 
-def test_one_of_an_older_product_is_a_form(notifying, inbox):
+def test_a_notification_of_an_older_product_is_a_form(notifying, inbox):
     turn(notifying.url, notification={"fault": "form_encoded"})
     notifying.submit("order-1")
     wait_until(lambda: len(inbox.bodies) == 2, "two notifications")

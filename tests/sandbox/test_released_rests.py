@@ -1,4 +1,4 @@
-"""The trait of an account that is not enabled for several captures: the rest is released after the first."""
+"""The trait of an account without several captures: the rest is released after the first capture."""
 
 from xml.etree.ElementTree import Element
 
@@ -60,7 +60,7 @@ def told(inbox, code: str) -> list[tuple[str, str]]:
     return sorted((each.attrib["journalType"], find(each, ".//amount").attrib["value"]) for each in journals)
 
 
-def test_of_some_orders_the_release_is_notified_as_the_cancellation_of_the_rest(sandbox_of, inbox):
+def test_the_release_of_some_orders_is_notified_as_the_cancellation_of_the_rest(sandbox_of, inbox):
     usual = [("AUTHORISED", "1050"), ("CAPTURED", "600")]
     notified = [usual[0], ("CANCELLED", "450"), usual[1]]
     with sandbox_of(notification_url=inbox.url, seed="7") as url:

@@ -14,7 +14,7 @@ ADDRESS = "/worldpay/jsp/merchant/xml/paymentService.jsp"
 
 
 def capture(merchant: Merchant, *, timeout: float = 20, stream: bool = False) -> requests.Response:
-    """Send a capture of order-1, and return any answer."""
+    """Send a capture of order-1, and return the answer, if there is one."""
     body = (
         f'{HEADER}<paymentService version="1.4" merchantCode="SANDBOXMERCHANT"><modify>'
         '<orderModification orderCode="order-1"><capture reference="c">'

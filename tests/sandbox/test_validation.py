@@ -105,7 +105,7 @@ def test_the_sandboxs_grammar_is_the_providers(dtd, name):
     declared = re.search(rf"<!ELEMENT\s+{name}\s+(.*?)>", text, re.DOTALL)
     assert declared
     ours, theirs = re.sub(r"\s", "", children), re.sub(r"\s|EMPTY", "", declared[1])
-    if name == "paymentDetails":  # before this, the grammar has dozens of instruments
+    if name == "paymentDetails":  # the grammar before this has dozens of instruments
         ours, theirs = (model[model.index("sdwoData") :] for model in (ours, theirs))
         theirs = theirs.removesuffix(")")
     assert theirs in (ours, f"({ours})")
@@ -122,6 +122,6 @@ def test_the_sandboxs_grammar_is_the_providers(dtd, name):
 
 
 def _words(type: str) -> frozenset[str]:
-    """Return the values of an attribute. Those of a text are any."""
+    """Return the values of an attribute. A text may have any value."""
     words = {"": "CDATA", ":token": "NMTOKEN"}.get(type, type)
     return frozenset(re.findall(r"[\w.]+", words))

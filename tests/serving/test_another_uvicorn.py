@@ -1,4 +1,4 @@
-"""With a release of uvicorn whose internals are unknown, requests are served by its public ways."""
+"""With a release of uvicorn whose internals are unknown, requests use its public interface."""
 
 import pytest
 

@@ -77,7 +77,7 @@ async def test_an_answer_has_a_length(shop, client):
 
 
 async def test_a_request_that_is_answered_at_once_takes_no_task(shop, client, monkeypatch):
-    # So that a slow machine makes no difference.
+    # so that a slow machine makes no difference
     monkeypatch.setattr(async_handler, "WATCH_AFTER_SECONDS", 3600.0)
     started = []
     loop = asyncio.get_running_loop()

@@ -72,7 +72,7 @@ async def test_the_body_of_a_request_that_is_not_let_in_is_not_waited_for(checko
     assert (answer.status, answer.headers["connection"]) == (503, "close")
 
 
-async def test_whoever_leaves_makes_room_and_is_forgotten(paying, checkout, settings):
+async def test_a_client_that_leaves_makes_room_and_is_forgotten(paying, checkout, settings):
     with ExitStack() as held:
         exchanges = await paying(held)
         settings.SERVING_MAX_HELD = 2

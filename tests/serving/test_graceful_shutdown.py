@@ -146,7 +146,7 @@ async def test_a_card_is_passed_on_before_the_connection_to_the_broker_is_closed
     assert not drain.has_begun
 
 
-async def test_whose_time_is_up_at_this_very_moment_keeps_nobody_else_from_being_told(
+async def test_a_waiter_whose_time_is_up_at_this_moment_keeps_nobody_else_from_being_told(
     processing, checkout, settings, begin
 ):
     settings.CHECKOUT_REPLY_BUDGET_SECONDS = 0.2

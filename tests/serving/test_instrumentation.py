@@ -51,7 +51,7 @@ def connected(signal, receiver, **options):
 
 @pytest.fixture
 def told():
-    """Return what the signals tell, in the order in which they are sent."""
+    """Return the contents of the signals, in the order in which they are sent."""
     events = []
     started = lambda **details: events.append(("started", details))  # noqa: E731  one that is kept alive
     finished = lambda **details: events.append(("finished", details))  # noqa: E731

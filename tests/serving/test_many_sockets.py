@@ -35,7 +35,7 @@ def statements(monkeypatch):
     return sent
 
 
-async def test_of_a_thousand_from_one_address_the_first_two_hundred_are_let_in(
+async def test_the_first_two_hundred_of_a_thousand_sockets_from_one_address_are_let_in(
     shop, payment, socket_of, statements
 ):
     get_broker().open()

@@ -1,4 +1,4 @@
-"""After a flood of log-ins or of connections, the memory that these took is returned to the system."""
+"""After a flood of log-ins or of connections, their memory is returned to the system."""
 
 import subprocess
 import sys
@@ -40,7 +40,7 @@ def test_what_hashes_took_is_given_back():
     assert megabytes_left("give back") < 16
 
 
-# The buffers of 500 connections, with a small block that stays between each two of them.
+# The buffers of 500 connections, with a small block between each two of them that stays.
 FLOOD = """
 import re, sys
 from pathlib import Path

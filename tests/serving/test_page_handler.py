@@ -84,7 +84,7 @@ async def until_answered(guesses: list[asyncio.Task[Any]], count: int) -> None:
             await asyncio.sleep(0.01)
 
 
-async def test_of_twenty_five_guesses_at_once_from_one_address_one_is_looked_at_at_a_time(hasher, settings):
+async def test_guesses_from_one_address_are_looked_at_one_at_a_time(hasher, settings):
     settings.SERVING_MAX_LOG_INS_PER_ADDRESS = 5
     settings.AXES_FAILURE_LIMIT = 100  # so that no lock-out interferes
     guesses = [asyncio.create_task(guess("192.0.2.7", name=f"user-{number}")) for number in range(25)]
@@ -134,7 +134,7 @@ async def test_staff_at_another_address_log_in_meanwhile(hasher, settings):
     assert sorted(await asyncio.gather(*guesses)) == [200] * 2 + [429] * 7
 
 
-async def test_one_that_is_turned_away_is_told_when_to_come_back_and_other_pages_go_on(hasher, settings):
+async def test_a_client_that_is_turned_away_is_told_when_to_come_back_and_other_pages_go_on(hasher, settings):
     settings.SERVING_MAX_LOG_INS_PER_ADDRESS = 1
     waiting = asyncio.create_task(guess("192.0.2.7"))
     assert await asyncio.to_thread(hasher.has_begun.wait, 30)
@@ -225,7 +225,7 @@ urlpatterns = [
 ]
 
 
-async def test_of_many_pages_at_once_few_have_a_thread_and_the_rest_of_one_address_is_refused(
+async def test_few_of_many_pages_at_once_have_a_thread_and_the_rest_of_one_address_is_refused(
     hasher, settings
 ):
     settings.ROOT_URLCONF = __name__

@@ -1,4 +1,4 @@
-"""A multipart form is read only if each of its parts is as browsers write it."""
+"""A multipart form is read only if each of its parts looks as browsers write it."""
 
 import pytest
 

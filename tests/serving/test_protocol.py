@@ -78,7 +78,7 @@ async def test_requests_sent_without_waiting_are_answered_one_after_the_other():
         writer.close()
 
 
-async def test_whoever_reads_slowly_gets_all_and_is_waited_for():
+async def test_a_client_that_reads_slowly_gets_all_and_is_waited_for():
     part, parts = b"0" * 1_000, 30_000
     sent = 0
 
@@ -172,7 +172,7 @@ async def test_what_is_written_in_one_turn_leaves_together_and_before_a_close():
 
 
 async def test_a_client_that_resets_the_connection_while_nothing_is_read_is_closed_without_an_error():
-    """Reading is paused while a large body waits for the application, so that no reset is noticed."""
+    """Reading is paused while a large body waits for the application, so a reset is not noticed."""
     made: asyncio.Future[asyncio.Transport] = asyncio.get_running_loop().create_future()
     lost = asyncio.Event()
 

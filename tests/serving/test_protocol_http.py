@@ -38,7 +38,7 @@ async def application(scope, receive, send):
 
 @pytest.fixture
 def begun():
-    """Return an event that is set when the application has got a request."""
+    """Return an event that is set when the application gets a request."""
     return asyncio.Event()
 
 

@@ -1,4 +1,4 @@
-"""The limits on the size of a stranger's requests, and on slow sending and reading."""
+"""The limits on the size of requests, and on slow sending and reading."""
 
 import asyncio
 import contextlib
@@ -213,7 +213,7 @@ async def test_an_answer_before_the_end_of_the_body_ends_the_connection():
         assert await connection.is_closed()
 
 
-async def test_whoever_does_not_read_an_answer_is_dropped(settings):
+async def test_a_client_that_does_not_read_an_answer_is_dropped(settings):
     settings.SERVING_SEND_SECONDS = 0.2
     application = Application(size=50_000_000)
     async with (
@@ -226,7 +226,7 @@ async def test_whoever_does_not_read_an_answer_is_dropped(settings):
         await until(lambda: not server.server_state.connections)
 
 
-async def test_whoever_asks_and_never_reads_is_dropped_with_what_is_unread(settings):
+async def test_a_client_that_asks_and_never_reads_is_dropped_with_the_unread_answers(settings):
     """Each answer is small, so many of them are needed to fill the buffers of both kernels."""
     settings.SERVING_SEND_SECONDS = 0.2
     application = Application(size=50_000)
@@ -310,7 +310,7 @@ def begin_of_the_answer_to_one_too_many(address: tuple[str, int]) -> bytes:
 async def test_a_refused_connection_may_send_its_request_before_it_reads_why(
     application, settings, setting, monkeypatch
 ):
-    """Closed at once, the client would find the connection reset. A flood of them is closed at once."""
+    """A connection that is closed at once is reset, so that the client does not see why. In a flood it is."""
     monkeypatch.setattr(writing, "LINGER_SECONDS", 30)  # a busy machine may need more than a second
     monkeypatch.setattr(connection_limit, "LINGER_SECONDS", 600)
     monkeypatch.setattr(connection_limit, "MOST_CLOSING", 2)
@@ -340,7 +340,7 @@ async def test_a_trusted_proxy_is_not_taken_for_one_client(application, settings
 
 
 async def test_the_answer_reaches_a_client_that_is_still_sending_a_body_that_is_not_read(monkeypatch):
-    """Most clients send their whole body first, and would find the connection reset."""
+    """Most clients send their whole body first, and would otherwise find the connection reset."""
     monkeypatch.setattr(writing, "LINGER_SECONDS", 30)  # a busy machine may need more than a second
     async with serving(BodyLimit(Application(reads=False), max_bytes=1000, read_seconds=600)) as (_, address):
 

@@ -20,7 +20,7 @@ def passed() -> Iterator[list[int]]:
 
 
 async def some_turns() -> None:
-    """Let everything run that the event loop can do now."""
+    """Run all callbacks of the event loop that are ready now."""
     for _ in range(10):
         await asyncio.sleep(0)
 
@@ -36,7 +36,7 @@ async def test_a_signal_is_announced_and_then_passed_on(passed: list[int]):
 
 @pytest.mark.parametrize("second", SIGNALS)
 async def test_a_second_signal_is_passed_on_in_place_of_the_first(passed: list[int], second: signal.Signals):
-    """uvicorn takes a SIGINT after another signal for the wish to end without an orderly shutdown."""
+    """After two signals, uvicorn ends without an orderly shutdown."""
     with announced(lambda: None, seconds=0):
         signal.raise_signal(signal.SIGINT)
         signal.raise_signal(second)

@@ -1,4 +1,4 @@
-"""The look-up of a request's view: on the event loop, so it is short, and kept only for addresses of ours."""
+"""The look-up of a request's view runs on the event loop, so it is short; only our addresses are cached."""
 
 import threading
 
@@ -10,7 +10,7 @@ from payments_gateway.serving import views
 
 @pytest.fixture
 def looked_up(monkeypatch):
-    """Return the lengths of the paths that have been compared with the patterns on the event loop."""
+    """Return the lengths of the paths that the event loop has compared with the patterns."""
     lengths = []
     look_up = URLResolver.resolve
     loop = threading.get_ident()

@@ -57,7 +57,7 @@ async def test_one_piece_reads_as_two(request_):
     assert b"200 OK" in ours
 
 
-async def test_whoever_wraps_send_sees_the_response():
+async def test_a_wrapper_of_send_sees_the_response():
     """Wrappers that count responses, or handle refused bodies, must still get the messages."""
     seen = []
 
@@ -101,7 +101,7 @@ async def test_a_connection_that_has_ended_is_forgotten_without_a_search_for_gar
 
 
 @pytest.mark.parametrize("name", [b"Content-Length", b"Connection", b"Transfer-Encoding"])
-async def test_whoever_says_where_a_response_ends_is_taken_at_their_word(name):
+async def test_an_application_that_says_where_a_response_ends_is_believed(name):
     refused = []
 
     async def framed(scope, receive, send):

@@ -1,4 +1,4 @@
-"""I5 for each order: our sums of each kind are those of the bank, and so are the amounts by reference."""
+"""Invariant I5 for one order: our sums equal the bank's, in total for each kind and by reference."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator
@@ -12,20 +12,21 @@ if TYPE_CHECKING:
     from tests.simulation.world import World
 
 MADE_BY_US = ("capture", "refund")
-# The beginnings of the reasons of operations that were adopted from the bank's books, which do not name them.
+# The beginnings of the reasons of operations that were adopted from the bank's books, which have no
+# references of them.
 ADOPTED = ("Found at", "Staff found")
-# A capture that the bank made with the authorisation, for which it has no reference.
+# The bank made this capture with the authorisation, and has no reference for it.
 INCLUDED = "with "
 
 
 def check(world: "World", books: "Ledgers") -> Iterator[str]:
-    """Yield what is not the same in our operations and in the bank's books."""
+    """Yield the differences between our operations and the bank's books."""
     yield from _sums(world, books)
     yield from _amounts(world, books)
 
 
 def _sums(world: "World", books: "Ledgers") -> Iterator[str]:
-    """Compare what was captured, refunded and charged back. Of an order that was given up, nothing counts."""
+    """Compare the sums of captures, refunds and charge-backs. An order that staff gave up counts as zero."""
     done: dict[str, Counter[str]] = defaultdict(Counter)
     for code, kind, minor in books.rows(
         "SELECT a.order_code, o.kind, SUM(o.amount_minor) FROM payments_operation o "
@@ -39,10 +40,10 @@ def _sums(world: "World", books: "Ledgers") -> Iterator[str]:
 
 
 def _amounts(world: "World", books: "Ledgers") -> Iterator[str]:
-    """Compare the amount of each capture and refund that we have as done, or that the bank has booked.
+    """Compare the amount of each capture and refund that is done for us, or booked by the bank.
 
-    Somebody may have made one of the same amount in the portal, which cannot be told from ours. What was
-    booked with another amount must not be done, and staff enter what was booked.
+    A movement of the same amount that somebody made in the portal cannot be told from ours. An operation that
+    the bank booked with another amount must not be done; staff enter the booked amount instead.
     """
     booked = {
         movement.reference or f"{INCLUDED}{code}": movement.amount.minor

@@ -1,4 +1,4 @@
-"""The bank behind the provider: its requests, later decisions and bookings, and the issuers' charge-backs."""
+"""The bank behind the provider: requests, later decisions and bookings, and the issuers' charge-backs."""
 
 import json
 import math
@@ -33,9 +33,9 @@ __all__ = ["ACCOUNT", "MERCHANT_CODE", "Bank"]
 HOUR = 3600.0
 DAY = 24 * HOUR
 
-# The bounds of the seconds until a provider can do again what it could not do to an order.
+# The bounds of the seconds after which a provider can carry out requests about an order again.
 MENDED_SECONDS = (600.0, 12 * HOUR)
-# Operations that never arrived, as staff said, or that they have withdrawn.
+# Operations that never arrived according to staff, or that staff have withdrawn.
 GIVEN_UP = """
 SELECT 1 FROM payments_operation
 WHERE reference = ? AND (is_withdrawn OR (state = 'refused' AND refusal_reason = 'not_found_at_provider'))
@@ -50,7 +50,7 @@ AND f.kind IN ('notified_authorised', 'notified_captured')
 
 
 class Bank:
-    """The simulated bank: it checks the twin's books, books pending movements, and posts notifications."""
+    """The simulated bank: it checks requests, books pending movements, and posts notifications."""
 
     def __init__(self, world: "World") -> None:
         forget_books()
@@ -63,39 +63,41 @@ class Bank:
         self._kindness = world.chance.one_of((1.0, 0.5, 0.0))
         self._disputes = world.chance.one_of((0.0, 0.4), (2, 1))
         self.books.manners_for = self._manners_for
-        # The captures and refunds that the gateway called done before they were booked.
+        # The captures and refunds that became done before the bank booked them.
         self.premature: list[tuple[str, str]] = []
         self._certain: set[str] = set()
-        # Orders that were to be captured with their authorisation, for which the issuer does not pay.
+        # Orders that were to be captured with their authorisation, and for which the issuer does not pay.
         self.unpaid: set[str] = set()
         self.tokens = Tokens(world, self.books)
         self._copies: dict[str, list[tuple[float, Order]]] = {}
         self._shown_at: dict[str, float] = {}
         self._hidden: dict[str, float] = {}
-        # Refunds that were reported as failed and made after all. Staff may have requested another meanwhile.
+        # Refunds that were reported as failed and made after all. Staff may have requested another one
+        # meanwhile.
         self._made_after_all: list[Movement] = []
-        # The payments about whose orders somebody has done something in the portal.
+        # The payments with orders that somebody changed in the portal.
         self.used_portal: set[str] = set()
-        # The orders that were cancelled or refunded there because the payment was paid with another one. No
-        # money moves any more with these: of such an order staff have entered that nothing was captured.
+        # The orders that were cancelled or refunded in the portal because another order of the payment was
+        # captured. No more money moves with them: staff have entered that nothing was captured.
         self.given_up: set[str] = set()
         self._portal_movements = 0
-        # The answers with which a process is held up, by the reference of the request, and the references of
-        # which another copy has arrived since.
+        # The answers that are held up on their way to a process, by the reference of the request, and the
+        # references of requests of which another copy has arrived since.
         self.held_answers: dict[str, ProviderResult] = {}
         self.copied: set[str] = set()
         # The references of captures and refunds whose requests get no answer.
         self.unanswered: set[str] = set()
-        # The times until which requests may be on their way.
+        # The times until which requests may be in flight.
         self._on_their_way: dict[str, float] = {}
         self._gets_through_at: dict[str, float] = {}
-        # The references of what the bank has booked with another amount than it was asked for.
+        # The references of operations that the bank booked with another amount than requested.
         self.other_amounts: set[str] = set()
-        # The payments of these.
+        # The payments of those operations.
         self.differing: set[str] = set()
-        # Money was charged back, or booked with another amount, and only comparisons can tell of it.
+        # Money was charged back, or booked with another amount, and the gateway can learn that only from
+        # comparisons.
         self.has_kept_silent = False
-        # Orders with a dispute of which only their last event tells, so that nothing may follow it.
+        # Orders with a dispute that shows only in their last event, so that no event may follow it.
         self._told_by_last_event: set[str] = set()
 
     @property
@@ -113,7 +115,7 @@ class Bank:
     def _manners_for(self, order_code: str) -> Manners:
         habits = drawn(self._chance, self._kindness)
         if self._chance.has_portal:
-            # A portal refuses what is too much.
+            # A portal refuses amounts that are too large.
             habits = replace(habits, manners=replace(habits.manners, checks_amounts=True))
         if self._chance.has_keys and not habits.is_queued and self._chance.happens("second_hidden"):
             silent = USUALLY_ANNOUNCED - {EventKind.CAPTURED, EventKind.REFUNDED}
@@ -125,7 +127,7 @@ class Bank:
         return habits.manners
 
     def asked_to_authorise(self, request: Authorisation) -> None:
-        """Record an authorisation. A second one of the same order is a blind repetition, a violation."""
+        """Record a request to authorise. A second one for the same order is a violation."""
         self._shown_at[request.order_code] = self._world.clock.now + self._chance.seconds_not_shown()
         if request.order_code in self._authorisations:
             self._world.violations.append(f"I2: {request.order_code} was sent to be authorised twice")
@@ -133,7 +135,7 @@ class Bank:
         self._world.cards.asked_to_authorise(request)
 
     def decide_later(self, twin: "Twin", order_code: str) -> None:
-        """Schedule the decision of an authorisation, if that is still pending then."""
+        """Schedule the decision of an authorisation, in case it is still pending then."""
 
         def decide() -> None:
             order = self.books.orders[order_code]
@@ -153,7 +155,7 @@ class Bank:
         self._copy_the_books()
 
     def move(self, order: Order, kind: EventKind, amount: Money) -> str:
-        """Capture or refund as somebody asks in the portal. Return its reference, which is none of ours."""
+        """Capture or refund in the portal. Return the bank's reference, which is not one of ours."""
         self._portal_movements += 1
         movement = Movement(kind, f"{PORTAL}{self._portal_movements}", amount)
         if self.books.take(MERCHANT_CODE, order, movement):
@@ -163,7 +165,7 @@ class Bank:
         return movement.reference
 
     def cancel(self, order: Order) -> None:
-        """Release an authorisation, as somebody asks in the portal, unless a capture was accepted."""
+        """Release an authorisation in the portal, unless a capture was accepted."""
         if not order.cancel():
             return
         self.books.notify(MERCHANT_CODE, order, order.amount)
@@ -194,10 +196,10 @@ class Bank:
         return next((copy for at, copy in reversed(self._copies[order_code]) if at <= until), None)
 
     def finds(self, order_code: str) -> bool:
-        """Return False if a search does not show the order yet.
+        """Return False if a query does not show the order yet.
 
-        Searches show a new order after a while. If its notification has been processed, and no reply has told
-        of it, that may take hours.
+        Queries show a new order after a while. If the gateway knows the order only from a processed
+        notification, and from no reply, that may take hours.
         """
         if order_code not in self.books.orders:
             return False
@@ -212,9 +214,9 @@ class Bank:
     def took(self, order: Order, movement: Movement, seconds_left: float) -> None:
         """Check that this capture or refund is allowed, and schedule its booking.
 
-        It is booked, and so shows in the order's sums, within ``seconds_left``, the rest of the settling
-        time and the lag of modifications. A slow refund takes longer: meanwhile the order's last event is
-        that a refund was sent. What is queued takes longer, too, and nothing shows it meanwhile.
+        It is booked, and so shows in the order's sums, within ``seconds_left`` (the rest of the settling
+        time) and the lag of modifications. A slow refund takes longer: meanwhile the order's last event is
+        that a refund was sent. A queued movement takes longer, too, and nothing shows it meanwhile.
         """
         self._check(order, movement)
         is_capture = movement.kind == EventKind.CAPTURED
@@ -241,17 +243,17 @@ class Bank:
         self._later(pause_seconds, lambda: self._book(order, movement))
 
     def is_queued(self, order: Order) -> bool:
-        """Return True if captures and refunds of this order show nowhere before they are booked."""
+        """Return True if captures and refunds of this order are not visible before they are booked."""
         return self._habits[order.order_code].is_queued
 
     def asked_to_move(self, reference: str) -> None:
-        """Check that what arrives here was not given up: that is told to the merchant as its end."""
+        """Check that staff had not given up this operation: the merchant was told that it has ended."""
         given_up = self._world.rows.execute(GIVEN_UP, (reference,)).fetchone()
         if given_up is not None:
             self._world.violations.append(f"I2: {reference} was given up, and was sent again")
 
     def does_not_get_through(self, order: Order) -> bool:
-        """Return True as long as nothing can be done to this order, until somebody mends that."""
+        """Return True while requests about this order cannot be carried out, until somebody mends that."""
         now, code = self._world.clock.now, order.order_code
         if code not in self._gets_through_at and self._chance.happens("not_through"):
             self._gets_through_at[code] = now + self._chance.seconds_of("not_through", *MENDED_SECONDS)
@@ -260,22 +262,22 @@ class Bank:
         return now < self._gets_through_at.get(code, now)
 
     def never_gets_through(self, order_code: str) -> bool:
-        """Return True if nobody mends what stands in the way of our requests about this order."""
+        """Return True if our requests about this order can never be carried out."""
         return self._gets_through_at.get(order_code) == math.inf
 
     def on_its_way(self, reference: str) -> None:
-        """Record that a capture or refund may arrive within the settling time, or got lost."""
+        """Record that a capture or refund may arrive within the settling time, or was lost."""
         query = "SELECT a.order_code FROM payments_operation o JOIN payments_attempt a ON a.id = o.attempt_id"
         (code,) = self._world.rows.execute(f"{query} WHERE o.reference = ?", (reference,)).fetchone()
         self._on_their_way[code] = self._world.clock.now + conf.settling_time.total_seconds()
 
     def is_wrong_meanwhile(self, order_code: str) -> bool:
-        """Decide if the answer to a query has a wrong amount because a request is on its way."""
+        """Decide if the answer to a query has a wrong amount while a request is in flight."""
         is_meanwhile = self._world.clock.now < self._on_their_way.get(order_code, 0.0)
         return is_meanwhile and self._chance.happens("answer_wrong_meanwhile")
 
     def called_done(self, reference: str, kind: str, captured_with: str | None) -> None:
-        """Check an operation that the gateway calls done: the bank booked it, or staff looked it up.
+        """Check an operation that became done: either the bank has booked it, or staff have looked it up.
 
         The bank does not know the reference of a capture that it made with the authorisation of the order
         ``captured_with``.
@@ -285,7 +287,7 @@ class Bank:
             self.premature.append((kind, reference))
 
     def looked_up(self, reference: str) -> None:
-        """Record that staff declared this operation arrived, after which it may be called done."""
+        """Record that staff declared this operation arrived, after which it may become done."""
         self._certain.add(reference)
 
     def _check(self, order: Order, movement: Movement) -> None:
@@ -312,10 +314,10 @@ class Bank:
             self._send_letters()
 
     def _perhaps_less(self, order: Order, movement: Movement) -> Movement:
-        """Return what is to be booked: the movement or, seldom, one of a smaller amount in its place.
+        """Return the movement to book: the requested one or, seldom, one of a smaller amount in its place.
 
-        The bank does so only if a reference names the movement, and if its answers or a proven notification
-        tell of the amount.
+        The bank changes the amount only if a reference names the movement, and if its answers or a proven
+        notification report the amount.
         """
         habits = self._habits[order.order_code]
         is_notified = movement.kind in habits.manners.announces and not (
@@ -350,7 +352,8 @@ class Bank:
     def _make_after_all(self, order: Order, movement: Movement) -> None:
         is_paid_again = any(each.reference == movement.reference for each in order.taken)
         if is_paid_again or order.order_code in self.given_up:
-            # Staff found that the refund had failed, and it was sent again. A reference is paid only once.
+            # Staff said that the refund had failed, and it was sent again. The bank pays a reference only
+            # once.
             return
         order.make_refund_after_all(movement)
         self._made_after_all.append(movement)
@@ -360,7 +363,7 @@ class Bank:
         self._later(seconds, lambda: self._post.contradict(order, event, movement.amount, movement.reference))
 
     def _plan_the_future(self, order: Order) -> None:
-        """Schedule what may follow a capture: settlement, request for information, charge-back."""
+        """Schedule events that may follow a capture: settlement, request for information, charge-back."""
         if self._chance.of(self._disputes):
             self._later(self._chance.between(HOUR, 3 * DAY), lambda: self._settle(order))
         if self._chance.of(self._disputes / 2):
@@ -396,7 +399,7 @@ class Bank:
         return order.manners.tells_position and not order.manners.releases_rest
 
     def charge_back(self, order: Order, again: Money | None = None) -> None:
-        """Take back all or a part of what is left, or as much as before ``again``."""
+        """Charge back all or a part of the sum that is left, or the same sum as before ``again``."""
         left = order.captured - order.asked_for(EventKind.REFUNDED) - order.charged_back
         # A charge-back without sums or a proven notification could not be told from a forgery.
         tells_all = self._tells_all(order)
@@ -405,7 +408,7 @@ class Bank:
         if left.minor <= 0 or not is_told or code in self.given_up | self._told_by_last_event:
             return
         amount = self._all_or_a_part(left) if again is None else min(again, left)
-        # After a dispute of everything, nothing but a settlement could replace the order's last event.
+        # After a dispute of the whole sum, only a settlement could replace the order's last event.
         is_last = amount == order.captured == order.amount and order.manners.checks_amounts
         order.charged_back += amount
         is_untold = "dispute_untold" if tells_all else "dispute_untold_without_sums"

@@ -1,7 +1,7 @@
-"""Show that the checks can fail: spoil a clean schedule in one way after another, and check it each time.
+"""A proof that the checks can fail: spoil a clean schedule in one way after another, and check each time.
 
-``python -m tests.simulation.blemishes`` prints the finding for each blemish. The exit status is 1 if one was
-not found.
+``python -m tests.simulation.blemishes`` prints the finding for each blemish. The exit status is 1 if a
+blemish was not found.
 """
 
 import json
@@ -63,7 +63,7 @@ def _charged_back(world: World) -> None:
 
 
 def _charged_back_for_refunded(world: World) -> None:
-    """Let the bank have charged back what it has captured, and our books have refunded it."""
+    """Let the bank's books have charge-backs in the amount of the captures, and ours refunds instead."""
     _charged_back(world)
     refund = {
         "reference": "reference || 'r'",
@@ -76,7 +76,7 @@ def _charged_back_for_refunded(world: World) -> None:
 
 
 def _copy(world: World, table: str, changes: dict[str, str]) -> None:
-    """Copy all rows of a table, with these changes."""
+    """Copy all rows of a table, with changes."""
     columns = [name for _, name, *_ in world.rows.execute(f"PRAGMA table_info({table})") if name != "id"]
     values = ", ".join(changes.get(name, name) for name in columns)
     world.rows.execute(f"INSERT INTO {table} ({', '.join(columns)}) SELECT {values} FROM {table}")
@@ -202,7 +202,7 @@ def _seed_of_a_good_one() -> int:
 
 
 def _is_plain(world: World) -> bool:
-    """Return True if no payment contradicted us, and purchases have asked for captures of their own."""
+    """Return True if no payment is conflicted, and purchases have requested captures of their own."""
     contradicted = world.rows.execute(
         "SELECT 1 FROM history WHERE 'conflicted' IN (before, after)"
     ).fetchone()

@@ -9,8 +9,9 @@ from checkout.conf import conf
 
 T = TypeVar("T")
 
-# For each fault, the probabilities from which a schedule draws one, and the most times it can happen there.
-# Their number is limited because the product must survive faults, but cannot make progress if they never end.
+# For each fault, the probabilities from which a schedule draws one, and the most times it can happen in a
+# schedule. The number is limited because the product must survive faults, but cannot make progress if they
+# never end.
 FAULTS: dict[str, tuple[tuple[float, ...], int]] = {
     "crash": ((0.002, 0.01, 0.04), 5),
     "database_lost": ((0.005, 0.03), 4),
@@ -19,7 +20,8 @@ FAULTS: dict[str, tuple[tuple[float, ...], int]] = {
     "publish_uncertain": ((0.02, 0.1), 6),
     "doubled": ((0.03, 0.2), 20),
     "provider": ((0.1, 0.4), 6),
-    # An additional share of lost answers for requests that move money, as those answers must not be guessed.
+    # An additional share of lost answers to requests that move money, because the gateway must not guess
+    # those answers.
     "movement_lost": ((0.4, 0.8), 6),
     "notification_copied": ((0.3,), 6),
     "notification_late": ((0.3,), 6),
@@ -34,35 +36,35 @@ FAULTS: dict[str, tuple[tuple[float, ...], int]] = {
     "hiccup": ((0.02, 0.1), 20),
 }
 
-# Faults with a stream of random numbers of their own, and seldom at that: the shares of which each schedule
-# draws one, and the most times. The other decisions of a schedule do not depend on them.
+# Rare faults, each with random numbers of its own, so that other decisions of a schedule do not depend on
+# them: the shares from which a schedule draws one, and the most times that it can happen.
 HABITS: dict[str, tuple[tuple[float, ...], int]] = {
     # A process is held up between the intent and the request, longer than a query needs to show that nothing
-    # arrived, or between the answer that nothing was done and its record, until another copy was carried out.
+    # arrived; or between the answer that nothing was done and its record, until another copy was carried out.
     "held_up": ((0.0, 0.0, 0.5), 2),
     "answer_held": ((0.0, 0.0, 0.4), 1),
-    # The answer to a second capture or refund of an order is lost, and nothing else reports it.
+    # The answer to a second capture or refund of an order is lost, and no other message reports it.
     "second_hidden": ((0.0, 0.0, 0.6), 3),
     # A clerk refunds a payment in several parts.
     "refunded_in_parts": ((0.0, 0.0, 0.7), 3),
-    # The provider refuses what it knows by its key, instead of repeating its answer.
+    # The provider refuses a request whose key it knows, instead of repeating its answer.
     "copy_refused": ((0.0, 0.7), 3),
-    # It forgets a key within hours, long before it says so.
+    # The provider forgets a key within hours, long before its documents say so.
     "key_forgotten": ((0.0, 0.0, 0.5), 3),
-    # It does not find an order, or may not act for the account, until somebody mends that.
+    # The provider does not find an order, or may not act for the account, until somebody mends that.
     "not_through": ((0.0, 0.0, 0.0, 0.4), 2),
-    # An inquiry is answered about another amount while the request that it asks about is on its way.
+    # An inquiry is answered with a wrong amount while the request that it asks about is in flight.
     "answer_wrong_meanwhile": ((0.0, 0.0, 0.7), 1),
     # The same, and nobody ever mends it.
     "never_through": ((0.0, 0.2), 1),
-    # It books less than it was asked for.
+    # The provider books a smaller amount than requested.
     "other_amount": ((0.0, 0.0, 0.3), 1),
-    # The same thing is done twice in the portal on one day.
+    # Somebody makes the same movement twice in the portal on one day.
     "same_again": ((0.0, 0.5), 2),
     "dispute_untold": ((0.0, 0.0, 0.0, 0.6), 2),
     "dispute_untold_without_sums": ((0.0, 0.0, 0.5), 1),
     "rest_expires": ((0.0, 0.0, 0.4), 2),
-    # A clerk decides as soon as something waits for staff, and a second one by an older page than the first.
+    # A clerk decides as soon as a saga is parked, and a second clerk decides by an older page than the first.
     "clerk_hasty": ((0.0, 0.7), 3),
     "clerk_second": ((0.0, 0.5), 4),
     # A customer pays with a saved card that the page offers, perhaps a while after looking at the page.
@@ -77,69 +79,74 @@ LIKELIHOOD = 0.4
 LIKELIER = {"movement_lost": 0.7, "refund_returned": 0.7}
 
 
-# The customers of the merchant. The share of schedules in which shoppers are customers, who may save cards.
+# The customers of the merchant, and the share of schedules in which shoppers are customers, who may save
+# cards.
 CUSTOMERS = ("anna", "ben")
 WITH_CUSTOMERS = 0.4
-# The shares of the requests of staff after which the payment is erased at once, of which a schedule has one.
+# Each schedule draws one of these: the share of requests of staff after which the payment is erased at once.
 ERASED_AT_ONCE = (0.0, 0.0, 0.6)
 
-# The shares of events before whose keys others are left out, of which a schedule has one, and the means of
-# the seconds for which the transactions of those are open: within a round of the relay, or beyond its memory.
+# Each schedule draws one of these: the share of events before whose keys other keys are left out. Then the
+# means of the seconds for which the transactions with those keys are open: within a round of the relay, or
+# longer than it remembers keys.
 COMMITTED_LATE = (0.0, 0.2, 0.5)
 OPEN_SECONDS = (0.5, 10.0, 300.0)
 
 # The share of schedules in which automatic captures are left to the provider.
 CAPTURED_WITH_AUTHORISATION = 0.4
 
-# The shares of the provider's answers with a wrong amount, of which a schedule has one, and the most of them.
+# Each schedule draws one of these: the share of the provider's answers with a wrong amount. Then the most
+# such answers.
 WRONG_ANSWERS = (0.0, 0.0, 0.0, 0.2)
 MOST_WRONG_ANSWERS = 2
 
-# The shares of orders that the provider does not find at first although it has notified them, of which a
-# schedule has one, and the bounds of the seconds for which it does not find them.
+# Each schedule draws one of these: the share of orders that the provider does not find at first, although it
+# has notified them. Then the bounds of the seconds for which it does not find them.
 NOT_FOUND = (0.0, 0.0, 0.7)
 NOT_FOUND_SECONDS = (60.0, 8 * 3600.0)
 
 # The share of schedules whose provider is slow to show new orders and modifications.
 SLOW_TO_SHOW = 0.4
 
-# The shares of orders whose rest the bank releases after the first capture, of which a schedule has one.
+# Each schedule draws one of these: the share of orders whose rest the bank releases after the first capture.
 RELEASES_REST = (0.0, 0.5, 1.0)
 
-# The shares of authorisations that the provider carries out only hours after it was asked; each schedule
-# has one. The most of them, and the bounds of the seconds. Nothing shows of the order before.
+# Each schedule draws one of these: the share of authorisations that the provider carries out only hours after
+# the request. Then the most such authorisations, and the bounds of the seconds. The order is not visible
+# before.
 CARRIED_OUT_LATE = (0.0,) * 9 + (0.6,)
 MOST_CARRIED_OUT_LATE = 2
 CARRIED_OUT_SECONDS = (3600.0, 48 * 3600.0)
 
 # The share of schedules whose provider does not remember idempotency keys.
 WITHOUT_KEYS = 0.4
-# The shares of orders whose captures and refunds wait at the provider, where nothing shows them; each
-# schedule has one. The bounds of the seconds: longer than the lag of modifications.
+# Each schedule draws one of these: the share of orders whose captures and refunds wait at the provider
+# without being visible. Then the bounds of the seconds, which exceed the lag of modifications.
 QUEUED = (0.0, 0.0, 0.0, 0.5)
 QUEUED_SECONDS = (1800.0, 72 * 3600.0)
-# The share of the captures and refunds that never arrived of which staff say that they are not to be sent.
+# The share of captures and refunds that never arrived which staff give up.
 GIVEN_UP = 0.3
 
-# The share of schedules whose notifications are known by their content and their day, as those of Worldpay,
-# and name no movement that was made in the portal.
+# The share of schedules in which the key of a notification is its content and day, as with Worldpay, and in
+# which notifications have no reference for movements made in the portal.
 WITH_CONTENT_KEYS = 0.3
 
 # The share of schedules in which people work in the provider's portal as well.
 WITH_PORTAL = 0.125
 
-# The services that may work in place, and the share of schedules in which some do: others after each start of
-# the checkout service.
+# The services that may work in place, and the share of schedules in which some do. The choice changes at each
+# start of the checkout service.
 IN_PLACE = ("risk", "orders", "ledger", "notifications")
 WITH_SERVICES_IN_PLACE = 0.4
 
-# The shares of shoppers who close a payment that they could try again, of which a schedule has one.
+# Each schedule draws one of these: the share of shoppers who close a payment that they could try again.
 CLOSED = (0.0, 0.0, 0.5)
 
-# The answers of a service that decide nothing, and the field that makes the second one malformed.
+# The answers of a service that decide nothing, and the field that makes a reply malformed.
 PASSING, MALFORMED = "passing", "malformed"
 NONSENSE = "nonsense"
-# Fewer than a saga's tries, or it would be parked for an answer that no service would give for ever.
+# Fewer than a saga's attempts. Otherwise a saga would be parked because of answers that no real service gives
+# for ever.
 MOST_UNDECIDED = 3
 
 
@@ -203,7 +210,7 @@ class Chance:
         self._undecided_left = self._wrong_answers_left = self._delays_left = 0
 
     def services_in_place(self) -> Sequence[str]:
-        """Choose the services that work in place from a start of the checkout service on."""
+        """Choose services that work in place (``messaging.worker.in_place``) after this start of checkout."""
         if not self._has_services_in_place:
             return ()
         return [name for name in IN_PLACE if self._places.random() < 0.7]
@@ -218,7 +225,7 @@ class Chance:
         return True
 
     def seconds_of(self, habit: str, least: float, most: float) -> float:
-        """Return a number of seconds between both, from the stream of one of ``HABITS``."""
+        """Return a number of seconds between two bounds, from the random numbers of one of ``HABITS``."""
         return self._streams[habit].uniform(least, most)
 
     def count(self, fault: str) -> None:
@@ -262,19 +269,19 @@ class Chance:
 
     @property
     def has_queue(self) -> bool:
-        """Return True if captures and refunds of some orders wait where nothing shows them."""
+        """Return True if captures and refunds of some orders wait at the provider without being visible."""
         return self._share_of_queued > 0
 
     def is_queued(self) -> bool:
-        """Decide if the captures and refunds of an order wait where nothing shows them."""
+        """Decide if the captures and refunds of an order wait at the provider without being visible."""
         return self._queue.random() < self._share_of_queued
 
     def staff_give_up(self) -> bool:
-        """Decide if staff give up what never arrived. This is not counted as a fault."""
+        """Decide if staff give up an operation that never arrived. This is not counted as a fault."""
         return self._queue.random() < GIVEN_UP
 
     def seconds_queued(self) -> float:
-        """Return the seconds after which such a capture or refund is booked, and count it."""
+        """Return the seconds after which a queued capture or refund is booked, and count the fault."""
         self.count("queued")
         return self._queue.uniform(*QUEUED_SECONDS)
 
@@ -287,7 +294,7 @@ class Chance:
         return self._closing.random() < self._share_of_closed
 
     def undecided_answer(self) -> str:
-        """Decide if a service answers with a passing error or a malformed reply; empty if it does neither."""
+        """Decide if a service answers with a passing error or a malformed reply; empty for neither."""
         if not self._undecided_left or self._colleagues.random() >= self._share_of_undecided:
             return ""
         self._undecided_left -= 1
@@ -296,7 +303,7 @@ class Chance:
         return answer
 
     def customer(self) -> str:
-        """Return the customer who is the next shopper, or "" for a stranger."""
+        """Return the customer who is the next shopper, or "" for a shopper who is not a customer."""
         if not self.has_customers or self._customers.random() < 0.2:
             return ""
         return self._customers.choice(CUSTOMERS)
@@ -310,13 +317,13 @@ class Chance:
         return self._erasures.random() < self._share_of_erasures
 
     def keys_left_out(self) -> int:
-        """Return the number of keys that open transactions have drawn just before an event's, mostly 0."""
+        """Return the number of keys that open transactions took just before an event's key, mostly 0."""
         if self._transactions.random() >= self._share_of_late_commits:
             return 0
         return self._transactions.randint(1, 2)
 
     def open_seconds(self) -> float:
-        """Return the seconds for which such a transaction is open."""
+        """Return the seconds for which a transaction with such a key stays open."""
         return self._transactions.expovariate(1 / self._transactions.choice(OPEN_SECONDS))
 
     def refund_is_denied(self) -> bool:
@@ -338,11 +345,11 @@ class Chance:
         return -mean * math.log(1 - self._random.random())
 
     def between(self, least: float, most: float) -> float:
-        """Return a number between both, uniformly distributed."""
+        """Return a number between two bounds, uniformly distributed."""
         return self._random.uniform(least, most)
 
     def number(self, least: int, most: int) -> int:
-        """Return an integer between both, inclusive."""
+        """Return an integer between two bounds, inclusive."""
         return self._random.randint(least, most)
 
     def of(self, likelihood: float) -> bool:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 Request = Callable[..., actions.OperationView]
 
-# The requests that are likely in each state. Now and then a clerk makes any other request as well.
+# The requests that are likely in each state. Now and then a clerk makes one of the other requests.
 WISHES: dict[PaymentState, tuple[Request, ...]] = {
     PaymentState.AUTHORISED: (*[actions.request_capture] * 4, actions.request_void),
     PaymentState.CAPTURE_PENDING: (actions.request_capture,),
@@ -59,7 +59,7 @@ class Clerk:
             await self._refund_in_parts()
 
     async def _refund_in_parts(self) -> None:
-        """Ask for small refunds one after the other, each long after the one before."""
+        """Ask for small refunds one after the other, with a long pause after each."""
         for number in range(PARTS):
             await self._world.sleep(self._chance.seconds_of("refunded_in_parts", *PART_SECONDS))
             if actions.request_refund in WISHES.get(self._world.state_of(self._shopper.reference), ()):

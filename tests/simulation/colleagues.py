@@ -1,8 +1,8 @@
-"""Services that answer as a service in any language may: with a passing error, or with a malformed reply.
+"""Services that sometimes answer with a passing error or a malformed reply, as any service may.
 
-A passing error comes instead of the work, a malformed reply after it. A command that is told, not asked, is
-delivered again after a passing error. The payments service is left out: what
-may have moved money is not asked again, and its twin has faults of its own.
+A passing error comes instead of the work, a malformed reply after it. A command that expects no reply is
+delivered again after a passing error. The payments service is left out: the gateway does not repeat commands
+that may have moved money, and the simulated provider has faults of its own.
 """
 
 from collections.abc import Callable
@@ -20,7 +20,7 @@ from tests.simulation.twin import Line
 
 
 def take_over() -> None:
-    """Let the handlers of these services answer like that now and then."""
+    """Make the handlers of these services answer in this way now and then."""
     own = (module.service for _, module in own_services())
     for service in (risk.service, orders.service, ledger.service, notifications.service, *own):
         for type, handler in service.commands.items():

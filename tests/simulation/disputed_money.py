@@ -1,8 +1,9 @@
-"""Disputes that are told in unkind ways, and people who refund meanwhile, or do in the portal what failed.
+"""Disputes whose notifications are unclear, and people who refund meanwhile or act in the portal.
 
-The watch over requests checks what the gateway knew when it decided to send one. It may send no refund of
-money that a dispute has taken, once a proven notification of that is stored. And it may send nothing that
-somebody has done in the portal instead, if a proven notification has told of that and staff have not decided.
+``request_begins`` checks what the gateway knew when it decided to send a request. After it has stored a
+proven notification of a dispute, it may send no refund of the disputed money. After it has stored a proven
+notification of a movement that somebody made in the portal in place of an operation, it may not send that
+operation unless staff have decided so.
 """
 
 import json
@@ -22,11 +23,11 @@ if TYPE_CHECKING:
     from tests.simulation.invariants import Ledgers
     from tests.simulation.world import World
 
-# The shares of disputes that are told without an amount or in another currency, that are followed by another
-# one of the same amount, and after which a clerk refunds all that is left.
+# The shares of disputes that are notified without an amount or in another currency, that are followed by
+# another one of the same amount, and after which a clerk refunds the rest.
 UNCLEAR, REPEATED, REFUNDED = 0.4, 0.3, 0.6
-# Where people work in the portal: the share of captures and refunds that cannot be sent, in addition to other
-# faults, and the share of those that could not of which somebody makes the same in the portal.
+# In schedules with portal users: the share of captures and refunds that cannot be sent, in addition to other
+# faults, and the share of those that somebody makes in the portal instead.
 CUT_OFF, DONE_INSTEAD = 0.4, 0.7
 MOVES = {Verb.CAPTURE: EventKind.CAPTURED, Verb.REFUND: EventKind.REFUNDED}
 
@@ -52,7 +53,7 @@ BEGIN SELECT request_begins(new.key, json_object(
     FROM payments_attempt a JOIN payments_operation o ON o.reference = new.key WHERE a.id = new.attempt_id;
 END;
 """
-# The intent is inserted, or begins once more, in the transaction that decides to send the request.
+# The intent is inserted, or started again, in the transaction that decides to send the request.
 REQUESTS = f"""
 CREATE TEMP TRIGGER request_begins AFTER INSERT ON main.payments_providercall
 WHEN new.verb IN ('capture', 'refund') {_CHECK}
@@ -67,7 +68,7 @@ WHERE f.kind = 'saga_parked' AND f.data ->> 'saga' = 'refund' AND f.data ->> 'st
 
 
 class DisputedMoney:
-    """The disputes and portal movements of a schedule, and the watch over what is sent after them."""
+    """The disputes and portal movements of a schedule, and the check of requests that are sent after them."""
 
     def __init__(self, world: "World") -> None:
         self._world = world
@@ -75,13 +76,13 @@ class DisputedMoney:
         # The minor units of each dispute by the number of its notification, and what was reversed by order.
         self._disputed: dict[str, int] = {}
         self._reversed: Counter[str] = Counter()
-        # The references of movements in the portal by those of the operations in whose place they were made.
+        # The references of movements in the portal, by the references of the operations that they replace.
         self._instead: dict[str, str] = {}
 
     # What the bank and people do
 
     def as_told(self, letter: dict[str, Any]) -> dict[str, Any]:
-        """Return the notification as it is sent: perhaps without the amount of a dispute."""
+        """Return the notification to send: perhaps a dispute without an amount, or in another currency."""
         if letter["event"] != "CHARGED_BACK":
             return letter
         self._disputed[str(letter["number"])] = letter["minor"]
@@ -92,7 +93,7 @@ class DisputedMoney:
         return letter | unclear
 
     def charged_back(self, order: Order, amount: Money) -> None:
-        """Perhaps have another dispute of the same amount follow, if so much is left."""
+        """Perhaps let another dispute of the same amount follow, if that much is left."""
         left = order.captured - order.asked_for(EventKind.REFUNDED) - order.charged_back
         if amount <= left and self._random.random() < REPEATED:
             again = self._random.uniform(60, 3600)
@@ -121,11 +122,11 @@ class DisputedMoney:
                 return
 
     def is_cut_off(self, verb: Verb) -> bool:
-        """Decide if a capture or refund cannot be sent, and perhaps is made in the portal instead."""
+        """Decide if a capture or refund cannot be sent; somebody may then make it in the portal instead."""
         return verb in MOVES and self._world.chance.has_portal and self._random.random() < CUT_OFF
 
     def not_sent(self, verb: Verb, reference: str) -> None:
-        """Perhaps have somebody make a capture or refund in the portal that could not be sent."""
+        """Perhaps let somebody make a capture or refund, which could not be sent, in the portal."""
         if verb in MOVES and self._world.chance.has_portal and self._random.random() < DONE_INSTEAD:
             pause_seconds = self._random.choice((1.0, 60.0)) * self._random.random()
             self._world.later(pause_seconds, lambda: self._do_instead(verb, reference))
@@ -151,7 +152,7 @@ class DisputedMoney:
     # What the gateway must not do
 
     def request_begins(self, reference: str, known: str) -> None:
-        """Check the decision to send a capture or refund against what was known then."""
+        """Check the decision to send a capture or refund against what the gateway knew at that time."""
         then = json.loads(known)
         taken = sum(self._disputed.get(number, 0) for number in set(then["disputes"]))
         disputed = max(0, taken - self._reversed[then["order"]])
@@ -169,9 +170,9 @@ class DisputedMoney:
 
 
 def amounts_identity(books: "Ledgers") -> Iterator[str]:
-    """Yield events in which what can be refunded is not what is left of the other amounts.
+    """Yield events in which the refundable amount is not the captured amount less all others.
 
-    The refunds under way are those of the events so far, as the payment's merchant knows them.
+    The pending refunds are those of the events so far, as the payment's merchant knows them.
     """
     refunds: dict[str, dict[str, tuple[str, int]]] = {}
     parked = {payment for (payment,) in books.rows(PARKED_UNSENT)}

@@ -1,4 +1,4 @@
-"""The bank's habits with one order. For some orders they are as unkind as providers' documents allow."""
+"""The bank's habits with one order. With some orders it is as difficult as providers' documents allow."""
 
 from dataclasses import dataclass
 
@@ -23,10 +23,11 @@ WEIGHTS = (1, 2, 2, 3, 1)
 class Habits:
     """The bank's behaviour with one order, in addition to its manners.
 
-    ``is_open``: its notifications come over the unauthenticated channel. ``omits_amounts``: they lack the
-    amount of a capture or refund. ``refunds_slowly``: refunds are booked hours or days later. ``is_queued``:
-    captures and refunds are, and nothing shows them before. ``hides_second``: the answer to a second capture
-    or refund is lost, and neither sums nor notifications nor the last event show that it was made.
+    ``is_open``: its notifications come over the unauthenticated channel. ``omits_amounts``: notifications of
+    captures and refunds lack the amount. ``refunds_slowly``: refunds are booked hours or days later.
+    ``is_queued``: captures and refunds are booked late, and are not visible before. ``hides_second``: the
+    answer to a second capture or refund is lost, and neither sums nor notifications nor the last event show
+    that it was made.
     """
 
     manners: Manners
@@ -38,11 +39,11 @@ class Habits:
 
 
 def drawn(chance: Chance, kindness: float) -> Habits:
-    """Draw the habits of a new order. ``kindness`` (0 to 1) raises the probability of each good habit."""
+    """Draw the habits of a new order. ``kindness`` (0 to 1) raises the probability of each harmless habit."""
     unkindness, is_queued = 1 - kindness, chance.is_queued()
     return Habits(
         manners=Manners(
-            # Two things that seldom happen do not happen together: a request that waits, and a key forgotten.
+            # Two rare faults are not combined: a request that waits, and a forgotten key.
             deduplicates=chance.of(kindness * 0.7) or (is_queued and chance.has_keys),
             tells_position=chance.of(kindness * 0.8),
             checks_amounts=chance.of(kindness / 4),

@@ -41,7 +41,7 @@ from tests.simulation.world import STOCK, World  # noqa: E402
 
 
 class Installation:
-    """An installation that runs schedules: only one per process, as it replaces clocks and randomness."""
+    """An installation that runs schedules. Only one per process, as it replaces clocks and randomness."""
 
     def __init__(self) -> None:
         unknown = {timer.name for timer in timers(asyncio.Event())} - TIMERS
@@ -50,7 +50,7 @@ class Installation:
         database = connections["default"]
         assert isinstance(database, DatabaseWrapper)
         self._database = database
-        # There is only one connection, used by all threads, so the lookup by alias and thread is left out.
+        # All threads use one connection, so the look-up by alias and thread is left out.
         ConnectionHandler.__getitem__ = lambda _handler, _alias: database
         ADAPTERS["memory"] = "tests.simulation.twin.Twin"
         self._clock = Clock()

@@ -1,4 +1,4 @@
-"""The invariants that must hold once nothing is under way any more, numbered as in docs/reliability.md.
+"""The invariants that must hold when all work has ended, numbered as in docs/reliability.md.
 
 The checks read the tables without the product's own code, and compare them with the provider's books.
 """
@@ -50,24 +50,25 @@ CREATE TEMP TRIGGER saga_is_parked AFTER UPDATE OF status ON main.payments_saga
 WHEN old.status <> 'parked' AND new.status = 'parked'
 BEGIN SELECT saga_parks(new.id); END;
 """
-# The condition on captures that purchases have asked for, and that no authorisation includes.
+# The condition for captures that purchases requested, and that no authorisation includes.
 OWN_CAPTURE = f"o.kind = 'capture' AND o.requested_by = '{PURCHASE}' AND o.reference <> a.capture_reference"
 
 
 def watch_history(database: sqlite3.Connection) -> None:
-    """Create triggers that record for ``check`` how payments' states change and which replies sagas accept.
+    """Create triggers that record what ``check`` needs, and report events to the other checks.
 
-    They also record payments whose released stock is taken again, and call ``called_done`` with the reference
-    and kind of each operation that becomes done, and the order with whose authorisation it was made, and
-    ``charge_begins`` with the order code and the card of each charge of a saved card whose intent is written,
-    ``saga_parks`` with the primary key of each saga that is parked, and ``request_begins`` with the intent of
-    each capture and refund, and what is known then.
+    They record the changes of payments' states, the replies that sagas accept, and payments whose released
+    stock is reserved again. They call ``called_done`` when an operation becomes done, with its reference and
+    kind, and with the order whose authorisation included it; ``charge_begins`` with the order code and the
+    card when the intent to charge a saved card is written; ``saga_parks`` with the primary key of each saga
+    that is parked; and ``request_begins`` with the intent of each capture and refund and the facts known
+    then.
     """
     database.executescript(HISTORY + saved_cards.CHARGES + disputed_money.REQUESTS)
 
 
 def check(world: "World") -> list[str]:
-    """Return violations of I1 to I7, I9, I11 and I13 at rest; earlier ones are in ``world.violations``."""
+    """Return violations of I1 to I7, I9, I11 and I13 at the end; earlier ones are in ``world.violations``."""
     books = Ledgers(world.rows, world.bank.books, world.bank.given_up)
     findings = [
         *_nothing_lost(world, books),
@@ -110,7 +111,7 @@ AND f.kind = 'saga_parked' AND f.data ->> 'saga' = s.kind AND f.data ->> 'why' <
 
 
 def check_waiting(world: "World") -> list[str]:
-    """Return the operations that are open although nothing is due, and that were not parked with a reason."""
+    """Return the operations that are open although no timer will act, and whose sagas were not parked."""
     waiting = world.rows.execute(WAITING).fetchall()
     return [f"I3: {kind} {key} is {state}, and nobody is told to look at it" for kind, key, state in waiting]
 
@@ -138,7 +139,7 @@ class Ledgers:
         return self._database.execute(query, parameters).fetchall()
 
     def held(self, payment: str) -> int:
-        """Return the money that the provider has of the shopper, or could still take, in minor units."""
+        """Return the money of the shopper that the provider has, or can still take, in minor units."""
         return sum(
             order.captured.minor - order.refunded.minor or order.amount.minor - order.captured.minor
             for order in self.orders[payment]
@@ -220,7 +221,7 @@ def _stock(world: "World", books: Ledgers) -> Iterator[str]:
 
 
 def _no_stock_was_given_away(books: Ledgers) -> Iterator[str]:
-    """Yield payments whose stock was released and later confirmed, unless conflicted, or settled by staff."""
+    """Yield payments whose stock was released and then confirmed, unless conflicted or settled by staff."""
     for (payment,) in books.rows(
         "SELECT payment FROM taken_again WHERE payment NOT IN "
         "(SELECT payment FROM history WHERE after = 'conflicted' UNION "
@@ -259,9 +260,9 @@ def _statements_were_compared(books: Ledgers) -> Iterator[str]:
 
 
 def _truth_is_no_contradiction(world: "World", books: Ledgers) -> Iterator[str]:
-    """Yield proven notifications without a wrong amount that were called a contradiction.
+    """Yield proven notifications with a right amount that were taken for a contradiction.
 
-    What was done in the portal may well contradict us.
+    Movements in the portal are left out, because they may contradict our books.
     """
     for number, reason, payment in books.rows(
         "SELECT n.id, n.reason, p.reference FROM payments_providernotification n "
@@ -273,9 +274,9 @@ def _truth_is_no_contradiction(world: "World", books: Ledgers) -> Iterator[str]:
 
 
 def _nothing_done_too_soon(world: "World", books: Ledgers) -> Iterator[str]:
-    """Yield captures and refunds that were called done before they were booked.
+    """Yield captures and refunds that became done before they were booked.
 
-    One of the same amount from the portal cannot be told from ours, and is as good.
+    A movement of the same amount in the portal cannot be told from ours, and counts as ours.
     """
     for kind, reference in world.bank.premature:
         ((payment,),) = books.rows(
@@ -288,7 +289,7 @@ def _nothing_done_too_soon(world: "World", books: Ledgers) -> Iterator[str]:
 
 
 def _one_decision_each(books: Ledgers) -> Iterator[str]:
-    """Yield operations on which staff have decided twice as they stood, unless a decision came too late."""
+    """Yield operations with two decisions of staff about the same state, unless a decision came too late."""
     for reference, seen in books.rows(
         "SELECT f.data ->> 'reference' AS reference, f.data ->> 'seen' FROM payments_fact f "
         "WHERE f.kind = 'operation_settled_by' AND NOT EXISTS (SELECT 1 FROM payments_fact late "
@@ -330,10 +331,10 @@ def _books_agree(books: Ledgers) -> Iterator[str]:
 
 
 def _told_the_truth(world: "World", books: Ledgers) -> Iterator[str]:
-    """Yield payments that are captured automatically and were called paid, but ended unpaid.
+    """Yield payments with automatic capture that were reported as paid, and ended unpaid.
 
     A capture that the provider makes with the authorisation counts as accepted. If the issuer does not pay
-    for it after all, staff are told. What staff settle may end without a capture.
+    for it after all, staff are informed. A payment that staff settle may end without a capture.
     """
     automatic = books.rows("SELECT reference, state FROM payments_payment WHERE captures_automatically")
     excused = {books.payment_of.get(code) for code in world.bank.unpaid}
@@ -372,7 +373,7 @@ def _dead_letters(world: "World", books: Ledgers) -> Iterator[str]:
 
 
 def _events(books: Ledgers) -> Iterator[str]:
-    """Events are numbered without a gap, and there is one for each of the payment's moves."""
+    """Yield payments whose events are not numbered without gaps, or do not match the payment's moves."""
     told = books.rows(
         "SELECT p.reference, p.version, COUNT(e.id), MAX(e.sequence), SUM(e.type LIKE 'payment.%') "
         "FROM payments_payment p LEFT JOIN payments_event e ON e.payment_id = p.id GROUP BY p.id"
@@ -383,7 +384,7 @@ def _events(books: Ledgers) -> Iterator[str]:
 
 
 def _amounts_told(books: Ledgers) -> Iterator[str]:
-    """The last event about a payment has the sums of its operations, by which its merchant decides."""
+    """Yield payments whose last event does not have the sums of the payment's operations."""
     sums = Counter[tuple[str, str]]()
     for payment, kind, minor in books.rows(
         "SELECT p.reference, o.kind, SUM(o.amount_minor) FROM payments_operation o "
@@ -429,5 +430,5 @@ def _messages(books: Ledgers) -> Iterator[str]:
     ):
         yield f"I11: {cause} caused {kind} {number} times"
     for queue, contents in MemoryServer.at(network.URL).queues.items():
-        if len(contents) and ".node." not in queue:  # queues of dead processes expire
+        if len(contents) and ".node." not in queue:  # the queues of ended processes expire
             yield f"I11: {len(contents)} messages are left in {queue}"

@@ -1,8 +1,8 @@
 """Events that are committed after later ones, as on PostgreSQL, where transactions run side by side.
 
-SQLite has one transaction at a time. So now and then keys are left out, as if transactions that are still
-open had drawn them. A later event gets such a key, if that transaction may have written it. A key that no
-event gets was drawn in vain, because its transaction was rolled back.
+SQLite runs one transaction at a time. So keys are sometimes left out, as if transactions that are still open
+had taken them. A later event gets such a key, if that transaction could have written the event. A key that no
+event gets belongs to a transaction that was rolled back.
 """
 
 from typing import TYPE_CHECKING
@@ -13,7 +13,7 @@ from tests.simulation.twin import Line
 if TYPE_CHECKING:
     from tests.simulation.world import World
 
-# The rows do not learn their keys before the commit, so these can still change.
+# Other rows refer to these keys only after the commit, so the keys can still change.
 TRIGGER = """
 CREATE TEMP TRIGGER event_is_written AFTER INSERT ON main.payments_event
 BEGIN UPDATE payments_event SET id = key_of_event(new.id, COALESCE(
@@ -23,7 +23,7 @@ BEGIN UPDATE payments_event SET id = key_of_event(new.id, COALESCE(
 
 
 class LateCommits:
-    """The keys that open transactions have drawn, each with its transaction and the end of that."""
+    """The keys of open transactions, each with the number of its transaction and the time of its end."""
 
     def __init__(self, world: "World") -> None:
         self._world = world
@@ -31,7 +31,7 @@ class LateCommits:
         self._open: dict[int, tuple[int, float]] = {}
 
     def key_of_event(self, drawn: int, last_of_payment: int) -> int:
-        """Return the key of an event that is being written: the one it has drawn, or an earlier or later one.
+        """Return the key of an event that is being written: its own, or an earlier or later one.
 
         The events of a payment are written under its lock, so their keys ascend.
         """
@@ -52,7 +52,7 @@ class LateCommits:
         return key
 
     def transactions(self) -> tuple[int, int]:
-        """Return the oldest transaction that has not ended, and the next one."""
+        """Return the number of the oldest open transaction, and that of the next transaction to begin."""
         self._end_transactions()
         under_way = [transaction for transaction, _ in self._open.values()]
         return min(under_way, default=self._next_transaction), self._next_transaction
@@ -63,5 +63,5 @@ class LateCommits:
 
 
 def take_over() -> None:
-    """Show the log of events the transactions of the schedule that is running."""
+    """Replace the database's open transactions, for the log of events, by those of the running schedule."""
     log._transactions = lambda: Line.world.late_commits.transactions()

@@ -1,4 +1,4 @@
-"""A program of the merchant's that listens to all events, beside the processes of the product."""
+"""A program of the merchant that listens to all events, beside the processes of the product."""
 
 import asyncio
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ NAME, PATTERN = "warehouse", "*.*.*"
 
 
 class Listener:
-    """The listener, which never fails, so that all that it has not ``heard`` was lost before its queue."""
+    """The listener, which never fails: events that it has not ``heard`` were lost before its queue."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.heard: set[str] = set()
@@ -40,7 +40,7 @@ class Listener:
 
 
 def check(world: "World", books: "Ledgers") -> Iterator[str]:
-    """Yield events that the listener did not get, for which no position and no row of the outbox is asked."""
+    """Yield all events that the listener did not get, whatever the outbox says about them."""
     for event, type in books.rows("SELECT reference, type FROM payments_event ORDER BY id"):
         if event not in world.listener.heard:
             yield f"I11: the listener did not get the event {type} {event}"

@@ -1,4 +1,4 @@
-"""An event loop in virtual time that runs no callbacks of dead processes."""
+"""An event loop in virtual time that runs no callbacks of ended processes."""
 
 import asyncio
 import heapq
@@ -13,7 +13,7 @@ from tests.simulation.processes import Crash, Process, owner_of
 from tests.simulation.threads import Thread
 from tests.simulation.timetable import INTERVALS, TIMERS, Timetable
 
-# Many times more than the longest schedule needs. If it is exceeded, the schedule loops endlessly.
+# Many times more steps than the longest schedule needs. If it is exceeded, the schedule never ends.
 MAX_ROUNDS = 50_000
 
 
@@ -36,12 +36,12 @@ def _run_unless_dead(handle: Any) -> None:
     try:
         handle._context.run(handle._callback, *handle._args)
     except Crash:
-        return  # The process died in this callback.
+        return  # The process ended in this callback.
 
 
 @dataclass(eq=False, slots=True)
 class _Poll:
-    """A timer of the relay whose callback would only check if something is due."""
+    """A timer of the relay whose callback only checks if work is due."""
 
     name: str
     timer: asyncio.TimerHandle

@@ -17,7 +17,7 @@ URL = f"memory://{HOST}"
 
 
 class UnreliableBroker(MemoryBroker):
-    """The connection of one process, as its own user. Messages that were sent survive the process."""
+    """The connection of one process, with its own user. Messages that were sent outlive the process."""
 
     def __init__(self, prefix: str, process: Process, chance: Chance, trace: Trace) -> None:
         participant = process.name.partition(" ")[0]
@@ -56,14 +56,14 @@ class UnreliableBroker(MemoryBroker):
     async def consume(
         self, queue: str, on_delivery: OnDelivery, *, prefetch: int, auto_ack: bool = False
     ) -> Consumption:
-        """See Broker. Each delivery takes a random time, so deliveries can overtake one another."""
+        """See Broker. Each delivery takes a random time, so later deliveries can arrive first."""
 
         def arrive(delivery: Delivery) -> None:
             delivery.settle = self._settling(delivery)
             seconds = self._chance.moment()
             is_release = delivery.envelope is not None and delivery.envelope.type == "orders.release"
             if is_release and self._chance.happens("release_late"):
-                # Late enough that the shopper is already trying again, or has paid.
+                # Late enough that the shopper already tries again, or has paid.
                 seconds += self._chance.between(1, 60)
             self.loop.call_later(
                 seconds, self._hand_over, on_delivery, delivery, context=self._process.context
@@ -80,7 +80,7 @@ class UnreliableBroker(MemoryBroker):
         outside(super().connect)
 
     def leave(self) -> None:
-        """Close the connection because its process has died."""
+        """Close the connection because its process has ended."""
         self._server.brokers.discard(self)
         self.lose_connection()
 

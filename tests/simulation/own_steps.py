@@ -1,4 +1,4 @@
-"""The invariant of steps of one's own, for schedules with ``CHECKOUT_OWN_APPS=tests.support.loyalty``."""
+"""The invariant of own steps, for schedules with ``CHECKOUT_OWN_APPS=tests.support.loyalty``."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -10,13 +10,13 @@ if TYPE_CHECKING:
     from tests.simulation.invariants import Ledgers
 
 APP = "tests.support.loyalty"
-# Payments for which the two steps must have been taken. One that was refunded has been paid for before.
+# Payments for which both steps must have been taken. A refunded payment was paid before.
 TAKEN = tuple(state for state in PaymentState if state.is_paid)
 UNDONE = (PaymentState.REFUSED, PaymentState.EXPIRED, PaymentState.CANCELLED, PaymentState.VOIDED)
 
 
 def check(books: "Ledgers") -> Iterator[str]:
-    """Yield points that were held or awarded twice, not at all, or for a payment that was not made."""
+    """Yield points that were held or awarded twice, or not at all, or for a payment that was not made."""
     if APP not in conf.own_apps:
         return
     for attempt, payment, state, is_held, is_awarded, holds, awards, undone in books.rows(

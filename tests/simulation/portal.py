@@ -1,4 +1,4 @@
-"""A person who captures, refunds and cancels in the provider's own portal, past the gateway."""
+"""A person who captures, refunds and cancels in the provider's own portal, without the gateway."""
 
 from typing import TYPE_CHECKING
 
@@ -22,7 +22,7 @@ class PortalUser:
         self._shopper = shopper
 
     async def run(self) -> None:
-        """Do one or two things, at any time."""
+        """Make one or two movements, at any time."""
         for _ in range(self._chance.number(1, 2)):
             await self._world.sleep(self._chance.around(self._chance.one_of((60.0, HOUR, 24 * HOUR))))
             order = self._order()
@@ -30,7 +30,7 @@ class PortalUser:
                 self._act(order)
 
     def _order(self) -> Order | None:
-        """Return the order of the payment for which money is held, or was taken."""
+        """Return the payment's order for which money is held or was captured."""
         code = f"{self._shopper.reference}-"
         found = (each for each in self._world.bank.books.orders.values() if each.order_code.startswith(code))
         live = [each for each in found if each.state == OrderState.AUTHORISED]

@@ -1,4 +1,4 @@
-"""The delivery of the provider's notifications ("letters"), true and wrong ones, and of forged ones."""
+"""The sending of the provider's notifications: true, wrong and forged ones."""
 
 import json
 from typing import TYPE_CHECKING, Any
@@ -29,9 +29,9 @@ LIES = (
     "INFORMATION_REQUESTED",
 )
 DAY = 86_400.0
-# The references of captures and refunds that were made in the portal begin like that.
+# The references of captures and refunds that were made in the portal begin with this.
 PORTAL = "portal "
-# The keys of notifications with a wrong amount begin like that.
+# The keys of notifications with a wrong amount begin with this.
 SLIP = "slip "
 # If the order's sums are not reported, only the notification shows the amount of these events.
 BY_ISSUER = ("CHARGED_BACK", "CHARGE_BACK_REVERSED")
@@ -70,7 +70,7 @@ class Post:
     def forge(self, order: Order) -> None:
         """Send a forged notification, which requires only the address and the order code."""
         if order.under_way and self._chance.of(0.7):
-            # The notification that is due next is easy to guess.
+            # An attacker can guess which notification comes next.
             movement = order.under_way[0]
             letter = self._letter(order, movement.kind.upper(), movement.amount)
             self._post(self._keyed(letter), is_proven=False)
@@ -112,9 +112,9 @@ class Post:
             self._world.spawn(self._deliver(body, is_proven=is_proven))
 
     def _keyed(self, letter: dict[str, Any]) -> dict[str, Any]:
-        """Return the letter, in some schedules with its content and day as its key.
+        """Return the notification; in some schedules its key is its content and day.
 
-        Such a letter has no reference of what was done in the portal.
+        Such a notification has no reference of a movement made in the portal.
         """
         if not self._chance.has_content_keys:
             return letter

@@ -37,7 +37,8 @@ class Process:
         return self.run(asyncio.get_event_loop().create_task, coroutine)
 
 
-# OUTSIDE stands for everything that is no process of the product: network, broker, provider and shoppers.
+# OUTSIDE stands for all code that belongs to no process of the product: network, broker, provider and
+# shoppers.
 _current: ContextVar[Process] = ContextVar("process")
 OUTSIDE = Process("outside")
 

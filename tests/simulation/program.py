@@ -36,8 +36,8 @@ REASONS = ("unscheduled", "recurring", "instalment")
 class Program:
     """The program of the merchant ``shop``. It repeats each request until there is an answer.
 
-    ``removed`` has the cards whose removal was confirmed, and ``forgotten`` the payments whose erasure was.
-    ``turned_away`` has the orders whose charge was refused, so that they must have no payment.
+    ``removed`` has the cards whose removal was confirmed, ``forgotten`` the payments whose erasure was
+    confirmed. ``turned_away`` has the orders whose charge was refused, which must have no payment.
     """
 
     def __init__(self, world: "World") -> None:
@@ -49,7 +49,7 @@ class Program:
         self.turned_away: set[str] = set()
 
     async def run(self) -> None:
-        """Do an errand for a customer now and then."""
+        """Charge, remove or erase something for a customer now and then."""
         for _ in range(VISITS):
             await self._world.sleep(self._chance.around(self._chance.one_of((60, 2 * HOUR, 12 * HOUR))))
             customer = self._chance.one_of(CUSTOMERS)
@@ -87,7 +87,7 @@ class Program:
                 await self._charge(card, customer)
 
     async def _charge(self, card: str, customer: str) -> None:
-        """Charge a card once or twice at once, sometimes while it is being removed."""
+        """Charge a card once or twice at the same time, sometimes while it is being removed."""
         self._orders += 1
         order, amount = f"charge-{self._orders}", Money(self._chance.number(2, 5000), CURRENCY)
         reason, captures = self._chance.one_of(REASONS), self._chance.of(0.7)
@@ -113,7 +113,7 @@ class Program:
                 self._charging("shop", card, order, amount, other, captures_automatically=captures),
                 DuplicateRequest,
             )
-        # An issuer that wants the shopper refuses the charge, and the customer may pay at the checkout.
+        # If an issuer demands the shopper, it refuses the charge, and the customer may pay at the checkout.
         self._world.spawn(shopper.pay(number=2))
 
     async def _ask_to_charge(self, charge: Callable[[], str], card: str, order: str) -> str:
@@ -126,7 +126,7 @@ class Program:
             self.turned_away.add(order)
             return ""
         except DuplicateRequest as refusal:
-            # A repetition names the customer, whom an erased payment has no more.
+            # A repetition names the customer, but an erased payment has no customer.
             if not self._is_erased(order):
                 self._violated(f"the repeated charge of {order} was refused: {refusal}")
             return ""
@@ -188,14 +188,14 @@ class Program:
         self.removed.add(card)
 
     async def erase_soon(self, payment: str) -> None:
-        """Try a few times to erase a payment about which staff have just asked for something."""
+        """Try a few times to erase a payment for which staff have just requested an operation."""
         for _ in range(TRIES):
             await self._world.sleep(self._chance.around(self._chance.one_of((0.1, 1.0))))
             if await self._erase(payment):
                 return
 
     async def _erase(self, payment: str) -> bool:
-        """Erase a payment. Return False if it has not come to rest."""
+        """Erase a payment. Return False if its processing has not ended."""
         try:
             await self._ask(lambda: actions.erase_payment(payment, by="program", reason="Asked for."))
         except OperationRejected as rejection:

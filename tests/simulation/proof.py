@@ -1,11 +1,11 @@
-"""I5: no operation becomes done or refused without evidence, written in the same transaction."""
+"""Invariant I5: the transaction that makes an operation done or refused also writes its evidence."""
 
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
 
-# They call ``fact_is_written`` and ``operation_ends`` of the schedule's ``ProofWatch``.
+# The triggers call ``fact_is_written`` and ``operation_ends`` of the schedule's ``ProofWatch``.
 TRIGGERS = """
 CREATE TEMP TRIGGER fact_is_written AFTER INSERT ON main.payments_fact WHEN new.attempt_id IS NOT NULL
 BEGIN SELECT fact_is_written(new.attempt_id); END;
@@ -22,9 +22,10 @@ AND f.kind = 'operation_settled_by' AND f.data ->> 'reference' = o.reference))
 
 
 class ProofWatch:
-    """The facts that the present transaction has written, and the operations that it has ended.
+    """A check that operations end with evidence: the facts and the ended operations of this transaction.
 
-    A decision of staff is a fact of an earlier transaction, which has recorded it and sent the command.
+    ``TRIGGERS`` report both. If staff decide, the fact was written by an earlier transaction, which recorded
+    their decision and sent the command; that fact counts, too.
     """
 
     def __init__(self, world: "World") -> None:
@@ -33,15 +34,15 @@ class ProofWatch:
         self._ended: list[tuple[str, str, int]] = []
 
     def fact_is_written(self, attempt: int) -> None:
-        """Record that a fact about an attempt was written, by the attempt's primary key."""
+        """Record that a fact about an attempt (its primary key) was written."""
         self._attempts.add(attempt)
 
     def operation_ends(self, reference: str, state: str, attempt: int) -> None:
-        """Record that an operation of an attempt has become done or refused."""
+        """Record that an operation of an attempt (its primary key) has become done or refused."""
         self._ended.append((reference, state, attempt))
 
     def transaction_ends(self) -> None:
-        """Check that each operation that has ended has a fact. After a rollback it has another state."""
+        """Report each ended operation without a fact, unless staff decided it or a rollback undid its end."""
         for reference, state, attempt in self._ended:
             if attempt in self._attempts:
                 continue

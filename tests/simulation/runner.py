@@ -11,7 +11,7 @@ from tests.simulation.installation import Installation
 from tests.simulation.report import Report
 from tests.support import mutants
 
-# Cyclic garbage is collected once per chunk as well: a schedule makes little of it, and frequent collection
+# Cyclic garbage is collected once per chunk, too: a schedule makes little of it, and frequent collection
 # would cost more than the memory.
 CHUNK = 50
 

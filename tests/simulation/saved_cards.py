@@ -1,4 +1,4 @@
-"""I13: a card is saved only if its shopper asked, for one customer, and is not charged after its removal.
+"""I13: a card is saved only if the shopper wants it, for one customer, and is not charged once removed.
 
 The provider does not keep the token of a removed card, unless the same card was saved again.
 """
@@ -21,7 +21,7 @@ END;
 
 
 class CardWatch:
-    """The watch over the requests that ask the provider to keep a card, or to charge one that it keeps."""
+    """A check of the requests that ask the provider to save a card, or to charge a saved one."""
 
     def __init__(self, world: "World") -> None:
         self._world = world
@@ -58,7 +58,7 @@ class CardWatch:
 
 
 def check(world: "World", books: "Ledgers") -> Iterator[str]:
-    """Yield cards that were saved unasked, that have the wrong owner, or that outlived their removal."""
+    """Yield cards that were saved without being asked, have the wrong owner, or outlived their removal."""
     asked = {books.payment_of.get(code, "") for code in world.ticked}
     for card, payment, state, token, merchant, customer, of_merchant, of_customer in books.rows(
         "SELECT c.reference, p.reference, c.state, c.sealed_token, c.merchant_id, c.customer_reference, "
@@ -88,10 +88,11 @@ def check(world: "World", books: "Ledgers") -> Iterator[str]:
 
 
 def _tokens_are_deleted(world: "World", books: "Ledgers") -> Iterator[str]:
-    """Yield removed cards whose token the provider still keeps, and active ones whose token it has deleted.
+    """Yield removed cards whose token the provider still has, and active cards whose token it has deleted.
 
-    The token of a card is that of the order with which it was saved last. If the provider was asked to keep
-    the same card after the removal, and no card of ours came of it, nobody knows of that token.
+    The token of a card is that of the order with which it was saved last. A token is left out if the provider
+    was asked to keep the same card after the removal, and the gateway got no card from that: nobody knows of
+    that token.
     """
     tokens, seconds = world.bank.tokens, world.clock.seconds_until
     authorised = books.rows("SELECT order_code FROM payments_attempt WHERE state = 'authorised'")

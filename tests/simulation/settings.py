@@ -17,7 +17,7 @@ CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}
 EMAIL_BACKEND = "django.core.mail.backends.dummy.EmailBackend"
 LOGGING_CONFIG = None
 CHECKOUT_PROVIDER_CREDENTIALS = {"twin": {}}
-# A schedule must not begin with what an earlier one has left in memory.
+# A schedule must not find anything in memory that an earlier one has left there.
 CHECKOUT_REMEMBER_SECONDS = 0
 # As in production, but without three days of hourly inquiries at the end, so that staff are needed earlier.
 CHECKOUT_INQUIRY_DELAYS = (5, 15, 45, 120, 600, 3600, 3600)

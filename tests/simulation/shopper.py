@@ -103,7 +103,7 @@ class Shopper:
             self._world.spawn(self._submit(number, card, ticks=ticks, saved_card=saved_card))
         await self._world.sleep(self._chance.around(2))
         if self._chance.of(0.06):
-            # While the answer is waited for, or as it comes.
+            # While the shopper waits for the answer, or when it comes.
             self._world.spawn(self._give_up() if self._chance.of(0.5) else self._close())
         while True:
             state = await self._outcome()
@@ -173,7 +173,7 @@ class Shopper:
         return None
 
     async def _challenged(self) -> bool:
-        """Return from the challenge once, twice, late or again later. Return False if the shopper leaves."""
+        """Return from the challenge once, twice, late, or once more later; False if the shopper leaves."""
         attempt = self._world.without_loop(self._latest_attempt)
         token = token_for(attempt)
         ways = ("back", "twice", "late", "again", "away", "gives up", "is closed")
@@ -183,7 +183,7 @@ class Shopper:
             self._world.trace.note("shopper", "walks away", self.reference)
             return False
         if way == "gives up":
-            # Perhaps in another tab, beside a return.
+            # Perhaps in another tab, at the same time as a return from the challenge.
             self._world.spawn(self._give_up())
             if self._chance.of(0.5):
                 return True

@@ -24,12 +24,12 @@ OPERATIONS = {
     "void": EventKind.CANCELLED,
     "refund": EventKind.REFUNDED,
 }
-# Steps of a parked purchase that wants to have its order confirmed.
+# Steps of a parked purchase whose order is to be confirmed.
 CONFIRMING = ("confirm_order", "money_returned")
 ENDED = ("done", "refused")
-# The bounds of the seconds after which a hasty clerk decides on what is parked.
+# The bounds of the seconds after which a hasty clerk decides about a parked saga.
 HASTY_SECONDS = (1.0, 60.0)
-# The bounds of the seconds for which the page lay open by which a second clerk decides.
+# The bounds of the seconds that have passed since the second clerk opened the page.
 OLD_PAGE_SECONDS = (0.0, 12 * HOUR)
 UNANSWERED = """
 SELECT started_at AS 'at [datetime]' FROM payments_providercall
@@ -40,11 +40,11 @@ SELECT s.version || '.' || (SELECT COUNT(*) FROM payments_operation o
 WHERE o.attempt_id = s.attempt_id AND o.kind IN ('charge_back', 'charge_back_reversal'))
 FROM payments_saga s WHERE s.id = ?
 """
-# The number of visits while things happen, with growing pauses, and of visits when nothing happens any more.
-# In the latter visits staff look up everything that they can, instead of sometimes only trying again.
+# The number of visits during the schedule, with growing pauses, and of visits at its end. At the end staff
+# look up everything that they can, instead of sometimes only resuming sagas.
 VISITS = 5
 LAST_VISITS = 8
-# Before each of the last visits they wait: a request that was sent a moment ago may still be on its way.
+# Before each of the last visits staff wait, because a request may still be in flight.
 LAST_PAUSE_SECONDS = 300.0
 
 
@@ -55,9 +55,10 @@ class Staff:
         self._world = world
         self._chance = world.chance
         self._last_visits = LAST_VISITS * (2 if self._chance.has_queue else 1)
-        # The payments for which reconciliation found other sums. Asking the bank once more would not help.
+        # The payments with differing sums according to reconciliation. Asking the bank once more would not
+        # help.
         self._explained: set[str] = set()
-        # The payments of which staff have looked up a claim, and something else may be untold.
+        # The payments of which staff have looked up a claim, while the gateway may lack other movements.
         self._looked_up: set[str] = set()
 
     async def run(self) -> None:
@@ -69,13 +70,13 @@ class Staff:
             pause_seconds *= 2
 
     def sees_parking(self, saga: int) -> None:
-        """Have a hasty clerk decide at once, perhaps, although a request may still be on its way."""
+        """Perhaps let a hasty clerk decide at once, although a request may still be in flight."""
         if self._chance.happens("clerk_hasty"):
             seconds = self._chance.seconds_of("clerk_hasty", *HASTY_SECONDS)
             self._world.later(seconds, lambda: self._decide_hastily(saga))
 
     def _decide_hastily(self, saga: int) -> None:
-        """Say that an operation did not arrive, as it is not to be seen yet. The gateway must refuse that."""
+        """Say that an operation did not arrive, as it is not visible yet. The gateway must refuse that."""
         for _, kind, key, _, order_code, _, state in (each for each in self._parked() if each[0] == saga):
             if kind not in OPERATIONS or state in ENDED or self._has_arrived(kind, key, order_code):
                 continue
@@ -95,7 +96,7 @@ class Staff:
         return say
 
     def _sent_at(self, reference: str) -> float | None:
-        """Return the time at which a request was sent that has no answer; None if there is none."""
+        """Return the time at which an unanswered request was sent; None if there is none."""
         sent = self._world.rows.execute(UNANSWERED, (reference,)).fetchone()
         return sent and self._world.clock.seconds_until(str(sent[0]))
 
@@ -103,7 +104,7 @@ class Staff:
         return sent_at is not None and self._world.clock.now < sent_at + conf.settling_time.total_seconds()
 
     def look_around(self) -> bool:
-        """Plan a visit at the end. Return False if nothing waits for staff or the visits are used up."""
+        """Plan a visit at the end. Return False if no saga waits for staff, or all visits are used up."""
         self._last_visits -= 1
         parked = self._parked()
         waiting = parked or self._conflicted() or self._differing() or self._unlike_in_portal()
@@ -115,7 +116,7 @@ class Staff:
         return True
 
     def sees_differences(self) -> bool:
-        """Return True if a comparison of the books found something that has not agreed since."""
+        """Return True if a comparison of the books found a difference that is still there."""
         return bool(self._differing())
 
     def _parked(self) -> list[tuple[Any, ...]]:
@@ -132,9 +133,9 @@ class Staff:
         ).fetchall()
 
     def _differing(self) -> list[tuple[str]]:
-        """Return the payments whose sums differ from those in the bank's books, as reconciliation found.
+        """Return the payments whose sums differ from the bank's, as reconciliation found.
 
-        Those of an order that was given up are left as they are.
+        Orders that were given up are left out.
         """
         found = self._world.rows.execute(
             "SELECT DISTINCT p.reference, d.order_code FROM payments_difference d "
@@ -145,10 +146,10 @@ class Staff:
         return [(reference,) for reference, code in found if code not in self._world.bank.given_up]
 
     def _unlike_in_portal(self) -> list[tuple[str]]:
-        """Return the payments whose sums are not the bank's, and that somebody moved in the portal.
+        """Return the payments whose sums differ from the bank's, and of which staff know the bank's sums.
 
-        That person knows what was done there, whether the provider tells it or not. So do staff who have
-        given up what was booked with another amount, or looked up a claim.
+        They know them because somebody acted in the portal, or because staff gave up an operation that was
+        booked with another amount, or looked up a claim.
         """
         at_rest = self._world.rows.execute(
             "SELECT reference, id FROM payments_payment p WHERE state <> 'conflicted' AND NOT EXISTS "
@@ -182,11 +183,11 @@ class Staff:
     def _visit(self, *, tries_again: bool) -> None:
         parked, conflicted = self._parked(), self._conflicted()
         for number, kind, key, step, order_code, payment, state in parked:
-            # A refund that is done may be in doubt. Any other flow of what has ended is only tried again.
+            # A refund that is done may be in doubt. Other sagas of an ended operation are only resumed.
             has_ended = state == "refused" or (state == "done" and kind != "refund")
             if key in self._world.bank.other_amounts and state != "done" and not has_ended:
-                # It has an amount that we did not ask for: that is given up, and what was booked entered. If
-                # it is said to have failed, staff say that it did.
+                # The bank booked an amount that we did not request. The operation is given up, and the booked
+                # amount is entered. If the operation was reported as failed, staff say that it failed.
                 self._explained.add(payment)
                 gives_up = not self._is_doubted(number)
                 self._world.spawn(
@@ -200,10 +201,10 @@ class Staff:
                 if not self._seconds_until_shown(kind, key, order_code):
                     self._settle_as_found(number, kind, key, order_code)
             elif kind == "purchase" and step == "inquire" and self._chance.of(0.5):
-                # The provider does not say what became of it: staff have looked it up.
+                # The provider does not say how the attempt ended, so staff have looked it up.
                 self._enter_figures(payment)
             elif kind == "purchase" and step == "void" and payment in self._world.bank.used_portal:
-                # It can be neither captured nor released, as a part was captured in the portal.
+                # The order can be neither captured nor voided, as a part was captured in the portal.
                 self._enter_figures(payment)
             elif kind == "purchase" and step in CONFIRMING and self._cannot_be_confirmed(payment):
                 if self._world.bank.never_gets_through(order_code):
@@ -214,10 +215,10 @@ class Staff:
                 settle = self._settle_claim(number, order_code, payment, is_last=not tries_again)
                 self._world.spawn(self._do("settles", f"{kind} {key}", settle))
             elif kind == "purchase" and any((each[1], each[4]) == (step, order_code) for each in parked):
-                # It goes on once its own operation is settled, about which it would ask again meanwhile.
+                # The purchase goes on once its own operation is settled. Until then it would only ask again.
                 continue
             elif tries_again or (payment,) not in conflicted or (kind in OPERATIONS and not has_ended):
-                # A flow that is tried again moves on, and meanwhile its payment cannot be settled.
+                # A saga that is resumed goes on, and its payment cannot be settled meanwhile.
                 self._world.spawn(self._do("resumes", f"{kind} {key}", self._try_again(number)))
         for (reference,) in dict.fromkeys([*self._differing(), *self._unlike_in_portal()]):
             self._enter_figures(reference)
@@ -226,15 +227,15 @@ class Staff:
             self._world.spawn(self._do("looks into", reference, self._settle_payment(reference)))
 
     def _enter_figures(self, reference: str) -> None:
-        """Settle a payment of which staff know what the bank's books have, without asking the bank first."""
+        """Settle a payment by the bank's sums, which staff know without asking the bank first."""
         self._explained.add(reference)
         self._give_up_spare(reference)
         self._world.spawn(self._do("looks into", reference, self._settle_payment(reference)))
 
     def _give_up_spare(self, reference: str) -> None:
-        """Cancel or refund, in the portal, all but one of a payment's orders that hold money, or held it.
+        """Cancel or refund, in the portal, all orders of a payment with money but one.
 
-        The one to be kept is that of which our books know the most.
+        The order that is kept is the one about which our books know the most.
         """
         bank = self._world.bank
         orders = [order for code, order in bank.books.orders.items() if code.startswith(f"{reference}-")]
@@ -265,12 +266,12 @@ class Staff:
         return used_portal and self._world.bank.books.orders[order_code].captured.minor > 0
 
     def _can_only_be_refunded(self, order_code: str) -> bool:
-        """Return True if a part of an order was captured that the provider does not release for us."""
+        """Return True if an order was captured in part, and the provider never accepts our void of it."""
         bank = self._world.bank
         return bank.never_gets_through(order_code) and bank.books.orders[order_code].captured.minor > 0
 
     def _cannot_be_confirmed(self, reference: str) -> bool:
-        """Return True if the order was called off, or its stock was given back and sold since."""
+        """Return True if the order was called off, or its stock was released and sold since."""
         ended = self._world.rows.execute(
             "SELECT 1 FROM orders_reservation WHERE payment_reference = ?1 AND state = 'cancelled' UNION ALL "
             "SELECT 1 FROM payments_fact f JOIN payments_payment p ON p.id = f.payment_id "
@@ -280,9 +281,9 @@ class Staff:
         return ended.fetchone() is not None
 
     def _give_back(self, reference: str, number: int) -> Callable[[], object]:
-        """Return a function that refunds or releases a payment whose order cannot be confirmed any more.
+        """Return a function that refunds or voids a payment whose order cannot be confirmed any more.
 
-        If nothing is left to be given back, its purchase is tried again, and ends.
+        If no money is left to give back, the function resumes the payment's purchase, which then ends.
         """
 
         def give_back() -> None:
@@ -297,7 +298,7 @@ class Staff:
         return give_back
 
     def _give_back_in_portal(self, payment: str, order_code: str) -> None:
-        """Refund or release an order about which the provider takes none of our requests."""
+        """Refund or cancel, in the portal, an order about which the provider accepts none of our requests."""
         bank = self._world.bank
         order = bank.books.orders[order_code]
         left = order.captured - order.asked_for(EventKind.REFUNDED) - order.charged_back
@@ -316,7 +317,8 @@ class Staff:
         has_arrived = self._has_arrived(kind, key, order_code)
         if has_arrived:
             bank.looked_up(key)
-        # The page says what the answer to the latest copy was. One that is refused would be refused again.
+        # The page shows the answer to the latest copy. If it is a refusal, another copy would be refused,
+        # too.
         query = "SELECT 1 FROM payments_providercall WHERE key = ? AND outcome = 'refused'"
         is_refused = self._world.rows.execute(query, (key,)).fetchone() is not None
         is_lost = not has_arrived and kind != "void" and not self._is_doubted(number)
@@ -335,16 +337,16 @@ class Staff:
             )
 
     def _seen_of(self, number: int) -> str:
-        """Return what is known about a saga's question, as its page has it in its form."""
+        """Return the version of a saga's question that the form of its page contains."""
         (seen,) = self._world.rows.execute(SEEN, (number,)).fetchone()
         return str(seen)
 
     def _settle_by_old_page(
         self, reference: str, number: int, has_arrived: bool, seen: str
     ) -> Callable[[], object]:
-        """Return a function with which a second clerk decides what the first one has decided by now.
+        """Return a function with which a second clerk decides what the first one has decided already.
 
-        If the flow has gone on since that clerk looked, the gateway must refuse the decision.
+        If the saga has gone on since that clerk opened the page, the gateway must refuse the decision.
         """
 
         def settle() -> None:
@@ -357,15 +359,15 @@ class Staff:
         return settle
 
     def _is_doubted(self, number: int) -> bool:
-        """Return True for a refund that is reported as failed: staff have other choices then."""
+        """Return True for a refund that is reported as failed, about which staff have other choices."""
         query = "SELECT json_extract(data, '$.is_doubted') FROM payments_saga WHERE id = ?"
         return bool(self._world.rows.execute(query, (number,)).fetchone()[0])
 
     def _seconds_until_shown(self, kind: str, reference: str, order_code: str) -> float:
-        """Return the time after which the bank's books must show a capture or refund, if it arrived at all.
+        """Return the seconds until the bank's books must show a capture or refund, if it arrived at all.
 
-        What waits at the bank shows nowhere, and staff cannot tell it from what never arrived. So they do as
-        the page says, and wait.
+        Staff cannot tell a request that waits at the bank from one that never arrived. So they wait, as the
+        page says.
         """
         is_movement = kind in ("capture", "refund")
         if not is_movement or not self._chance.has_queue or self._has_arrived(kind, reference, order_code):
@@ -385,9 +387,9 @@ class Staff:
         return reference in self._names(order, OPERATIONS[kind])
 
     def _names(self, order: Order, kind: EventKind) -> frozenset[str]:
-        """Return our references of captures or refunds. The bank has none for one that it made by itself.
+        """Return our references of captures or refunds, even of one that the bank made by itself.
 
-        One that was booked with another amount is not ours.
+        A movement that was booked with another amount is left out.
         """
         query = "SELECT capture_reference FROM payments_attempt WHERE order_code = ?"
         (included,) = self._world.rows.execute(query, (order.order_code,)).fetchone() or ("",)
@@ -396,12 +398,12 @@ class Staff:
         return frozenset(each.reference or included for each in ours)
 
     def _seen(self, order: Order, kind: EventKind) -> list[Movement]:
-        """Return the captures or refunds that the bank shows: also accepted ones, unless they are queued."""
+        """Return the captures or refunds that the bank shows, with accepted ones unless they are queued."""
         hidden = order.under_way if self._world.bank.is_queued(order) else []
         return [each for each in order.taken if each.kind == kind and each not in hidden]
 
     def _settle(self, reference: str, number: int, arrived: bool, gives_up: bool) -> Callable[[], object]:
-        """Return a function that settles an operation or, if it says so, has its saga tried again instead."""
+        """Return a function that settles an operation, or resumes its saga if the gateway says so."""
 
         def settle() -> None:
             try:
@@ -417,13 +419,13 @@ class Staff:
     def _settle_claim(
         self, number: int, order_code: str, payment: str, *, is_last: bool
     ) -> Callable[[], object]:
-        """Return a function that settles a claim or, if in the end it says so, enters the figures."""
+        """Return a function that settles a claim or, as the last resort, enters the payment's figures."""
 
         def settle() -> None:
             try:
                 settle_claim_by(self._look_up(order_code), number, by="staff")
                 if self._world.bank.has_kept_silent:
-                    # They have seen the order's sums, and those of a dispute of which nobody has told.
+                    # Staff have seen the order's sums, and those of a dispute that was not notified.
                     self._looked_up.add(payment)
             except OperationRejected as advice:
                 if not is_last or "settle the payment by figures" not in str(advice):
@@ -434,7 +436,7 @@ class Staff:
         return settle
 
     def _look_up(self, order_code: str) -> Truth:
-        """Return the truth as staff enter it, after which all that they have seen may be called done."""
+        """Return the truth as staff enter it. All operations that staff have seen may become done now."""
         order = self._world.bank.books.orders.get(order_code)
         if order is not None:
             seen = [*self._seen(order, EventKind.CAPTURED), *self._seen(order, EventKind.REFUNDED)]
@@ -445,7 +447,7 @@ class Staff:
     def _truth_of(self, order_code: str) -> Truth:
         order = self._world.bank.books.orders.get(order_code)
         if order is None or order_code in self._world.bank.given_up:
-            # The page tells staff to enter an order that was given up as one without a capture.
+            # The page tells staff to enter an order that was given up as an order without a capture.
             return Truth(captured=0, refunded=0, charged_back=0)
         return Truth(
             captured=sum(each.amount.minor for each in self._seen(order, EventKind.CAPTURED)),
@@ -459,7 +461,7 @@ class Staff:
         )
 
     def _settle_payment(self, reference: str) -> Callable[[], object]:
-        """Return a function that orders a review or, if one was not enough, settles by the bank's books."""
+        """Return a function that orders a review or, after a vain review, settles by the bank's books."""
 
         def settle() -> None:
             is_explained = reference in self._explained

@@ -9,9 +9,9 @@ import pytest
 
 from tests.support.mutants import MUTANTS
 
-# The first of those that `.ci/run` runs after the tests. docs/findings.md reports runs of many more.
+# The first of the schedules that `.ci/run` runs after the tests. docs/findings.md reports runs of many more.
 SCHEDULES = int(os.environ.get("SIMULATION_SCHEDULES", "20"))
-# Within so many, each mutant is caught.
+# Each mutant is found within this many schedules.
 SCHEDULES_WITH_MUTANT = 300
 SECONDS = 600
 

@@ -30,7 +30,7 @@ class Thread:
 
     def go(self) -> None:
         """Run until the next pause or the end."""
-        # Django refuses to work where an event loop is running. A real thread would have none.
+        # Django refuses to work where an event loop runs. A real thread would have none.
         asyncio._set_running_loop(None)
         try:
             pause_seconds = self._greenlet.switch()

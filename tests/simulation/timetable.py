@@ -1,12 +1,12 @@
 """The times at which the relay's timers have work, so that the loop can skip polls that would find nothing.
 
-Entries have the names of the relay's tasks. Some have no entry on purpose. Old messages, notifications,
+Entries have the names of the relay's tasks. Some tasks have no entry on purpose. Old messages, notifications,
 events and answers of the API, and rows that are only counted, are deleted after a month or more, and no
 schedule lasts that long. Figures and totals for staff move nothing. The books are compared at the end of each
 schedule instead of every virtual hour. As there is only one clock, no message has a time in the future, and
-the broker loses none. The secret key never changes, so no token or secret is sealed again. These tasks run
-when a relay starts, if there is a payment. The loop would never come to rest with a task that is not named
-here.
+the broker loses none. The secret key never changes, so no token or secret is sealed again. These tasks only
+run when a relay starts, if there is a payment. The loop would never come to rest with a task that is not
+named here.
 """
 
 import asyncio
@@ -127,7 +127,7 @@ TIMERS = frozenset((*_ENTRIES, *_ONLY_AT_THE_START))
 
 
 class Timetable:
-    """The due times of all timers, read from the tables and read again after a change of these."""
+    """The times at which the timers have work, read from the tables, and read again when these change."""
 
     def __init__(self, database: DatabaseWrapper, clock: Clock) -> None:
         self._rows = database.connection

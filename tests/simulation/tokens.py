@@ -1,8 +1,8 @@
-"""The tokens of the cards that the bank keeps. It treats them as unkindly as Worldpay's documents allow.
+"""The tokens of the cards that the bank keeps, as difficult as Worldpay's documents allow.
 
-A token may come with the reply only, with an inquiry only, with both or never, or be a conflict. It lapses,
-or is forgotten, and a charge with it then has no order and an answer that decides nothing. Otherwise the
-issuer decides anew for each charge, and may want the shopper, who is not there.
+The gateway may learn a token from the reply only, from an inquiry only, from both or never, or get a
+conflict. A token expires or is forgotten; a charge with it then makes no order, and its answer decides
+nothing. Otherwise the issuer decides again for each charge, and may demand the shopper, who is not there.
 """
 
 from dataclasses import replace
@@ -30,7 +30,8 @@ ANSWER_WEIGHTS = (10, 3, 2, 2, 2)
 class Tokens:
     """The bank's tokens in one schedule.
 
-    ``kept_at`` and ``deleted_at`` have the virtual times at which each was asked for last, and deleted last.
+    ``kept_at`` and ``deleted_at`` have the virtual times at which each token was last requested and last
+    deleted.
     """
 
     def __init__(self, world: "World", books: Books) -> None:
@@ -42,20 +43,20 @@ class Tokens:
         self.deleted_at: dict[str, float] = {}
 
     def be_kept(self, request: Authorisation) -> None:
-        """Note that a card is kept again, if its order was opened."""
+        """Note that a card is kept again, if the bank has its order."""
         order = self._books.orders.get(request.order_code)
         if order is not None and order.token:
             self.kept_at[order.token] = self._world.clock.now
 
     def be_deleted(self, kept: KeptToken) -> None:
-        """Note that a token is deleted. A token is deleted for its own shopper only."""
+        """Delete a token if the shopper is its own."""
         if f"/{kept.shopper}/" not in kept.token:
             self._world.violations.append(f"I13: {kept.token} was to be deleted for {kept.shopper}")
         self.deleted_at[kept.token] = self._world.clock.now
         self._last_days.pop(kept.token, None)
 
     def be_charged(self, card: StoredCard) -> None:
-        """Let the issuer decide on a charge, or forget the card. A token serves its own shopper only."""
+        """Let the issuer decide about a charge, or forget the card. Only its own shopper can use a token."""
         today = timezone.now().date()
         answer = self._world.chance.of_token(ANSWERS, ANSWER_WEIGHTS)
         is_over = self._last_days.get(card.token, today) < today
@@ -66,13 +67,13 @@ class Tokens:
             self._books.tokens[card.token] = answer
 
     def told(self, result: ProviderResult, *, is_reply: bool) -> ProviderResult:
-        """Return the provider's answer with what it says of the token at this time."""
+        """Return the provider's answer with the details of the token at this time."""
         if result.token is None:
             return result
         chance, token = self._world.chance, result.token.token
         if result.order_code not in self._telling:
             self._telling[result.order_code] = chance.of_token(TELLINGS, TELLING_WEIGHTS)
-            # A token that is asked for again lives longer.
+            # A token that is requested again lives longer.
             days = timedelta(days=chance.of_token(LIVES_DAYS, LIFE_WEIGHTS))
             last = timezone.now().date() + days
             self._last_days[token] = max(last, self._last_days.get(token, last))

@@ -1,4 +1,4 @@
-"""The provider's twin behind an unreliable connection."""
+"""A simulated provider behind an unreliable connection."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -35,23 +35,24 @@ T = TypeVar("T")
 
 # The gateway's time limit for a provider call (providers/transport.py has the real figures).
 TIMEOUT_SECONDS = 25.0
-# A sent request must arrive and show within this time. The other half of the settling time is for sending it.
+# A request must arrive and be visible within this time. The other half of the settling time is for sending
+# it.
 _SECONDS_TO_SETTLE = conf.settling_time.total_seconds() / 2
-# The bounds of the seconds for which a process is held up with the answer that nothing was done, once another
-# copy has arrived, and the most that it waits for that.
+# The bounds of the seconds for which an answer that nothing was done is held up after another copy has
+# arrived, and the most seconds that it waits for such a copy.
 HELD_SECONDS = (1.0, 60.0)
 MOST_HELD_SECONDS = 6 * 3600.0
 FATES = ("unreachable", "lost", "late", "broken", "unreadable")
 
 
 class Line:
-    """The place where all adapters of a schedule find its world."""
+    """The world of the running schedule, for all adapters of the provider."""
 
     world: "World"
 
 
 class Twin(MemoryProvider):
-    """A provider whose requests take time, in which the gateway may die. Requests and answers can be lost."""
+    """A provider whose requests take time, during which the gateway may crash. Messages may be lost."""
 
     def authorise(self, request: Authorisation) -> ProviderResult:
         def act(seconds_left: float) -> ProviderResult:
@@ -131,7 +132,7 @@ class Twin(MemoryProvider):
         return self._call(Verb.DELETE_TOKEN, kept.shopper, act)
 
     def _denial(self, request: Modification) -> ProviderResult | None:
-        """Return the answer of a provider that does not get as far as the request; None if it does."""
+        """Return the answer of a provider that does not process the request; None if it does."""
         bank, order = Line.world.bank, self.books.orders[request.order_code]
         bank.asked_to_move(request.reference)
         if bank.does_not_get_through(order):
@@ -151,11 +152,11 @@ class Twin(MemoryProvider):
         return Line.world.bank.tokens
 
     def be_decided(self, order: Order) -> None:
-        """Do what follows from the late decision of an authorisation."""
+        """Carry out the late decision of an authorisation: announce it, and capture if that was requested."""
         self._watched(order.order_code, partial(self._end, order), _SECONDS_TO_SETTLE)
 
     def _watched(self, order_code: str, send: Callable[[], T], seconds_left: float) -> T:
-        """Return what ``send`` returns, and have the bank check the captures and refunds that it made."""
+        """Return the result of ``send``, and let the bank check the captures and refunds that it made."""
         known = self.books.orders.get(order_code)
         before = len(known.taken) if known else 0
         result = send()
@@ -169,8 +170,8 @@ class Twin(MemoryProvider):
     ) -> ProviderResult:
         """Call ``act`` at the provider, if the request arrives there.
 
-        Its argument is the number of seconds for which its effect may remain invisible. A request that is
-        carried out after ``delay_seconds`` gets no answer.
+        ``act`` receives the seconds for which its effect may stay invisible. A request that is carried out
+        after ``delay_seconds`` gets no answer.
         """
         if connection.in_atomic_block:
             Line.world.violations.append(f"a transaction is held open while {verb} {about} is on its way")

@@ -1,4 +1,4 @@
-"""Web processes, which handle requests of shoppers, staff and the provider, and may die meanwhile."""
+"""Web processes, which handle requests of shoppers, staff and the provider, and may crash meanwhile."""
 
 import contextlib
 from collections.abc import Callable
@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 
 class Unanswered(Exception):
-    """Raised when the connection broke or the answer was 503: the request may have been handled or not."""
+    """The connection broke, or the answer was 503: the request may have been handled or not."""
 
 
 class Web:
@@ -55,7 +55,7 @@ class Web:
         return result
 
     async def _pass_on(self, owed: Envelope) -> None:
-        """Publish a command without waiting for its reply (``webhooks.take``)."""
+        """Publish a command without waiting for its reply, as ``webhooks.take`` does."""
         with contextlib.suppress(MessagingError):
             await self._broker.publish(
                 self._broker.topology.commands,
@@ -65,7 +65,7 @@ class Web:
             )
 
     async def _publish(self, pending: Pending, sealed: str) -> None:
-        """Publish a committed command with the sealed card (``waiting.answer``)."""
+        """Publish a committed command with the sealed card, as ``waiting.answer`` does."""
         if pending.message_id:
             crash_points.reached("web.intent_committed")
         headers: dict[str, Any] = {SUBJECT: pending.payment}
@@ -98,7 +98,7 @@ class Web:
         return 0
 
     def take(self, delivery: Delivery) -> bool:
-        """See ChannelTraffic. Reports a payment's state from a successful reply to the world."""
+        """See ChannelTraffic. Reports the payment's state in a successful reply to the world."""
         if delivery.envelope is not None:
             reply = Reply.decode(delivery.envelope.body)
             if reply.ok:

@@ -52,7 +52,7 @@ HOUR = 3600.0
 DAY = 24 * HOUR
 LONGEST_SECONDS = 28 * DAY
 STOCK = 10
-# The share of schedules that the product's own reconciliation checks as well.
+# The share of schedules that the product's own reconciliation checks, too.
 RECONCILED = 0.2
 HEARTBEATS_SECONDS = 25.0
 WEBS = ("web 1", "web 2")
@@ -150,14 +150,14 @@ class World:
             self._close()
 
     def _run_until_quiet(self) -> None:
-        """Run until nothing is due any more, so that whatever is open must wait for staff."""
+        """Run until nothing is due, so that all open work must be waiting for staff."""
         self.loop.run_forever()
         if self.loop.is_at_rest:
             self.violations += invariants.check_waiting(self)
         self._compare_books_if_needed()
 
     def _compare_books_if_needed(self) -> None:
-        """Compare the books, as the relay does every hour, so that staff see no difference that is over."""
+        """Compare the books, as the relay does every hour, so that staff see no differences that are over."""
         if self.chance.has_portal or self.bank.has_kept_silent or self.staff.sees_differences():
             self._reconcile()
 
@@ -170,9 +170,9 @@ class World:
         return reconciling.result()
 
     def _is_given_up(self, found: Difference) -> bool:
-        """Return True for a difference of an order that staff have to enter as one without a capture.
+        """Return True for a difference about an order that staff have to enter as one without a capture.
 
-        The ledger, which is compared with the sums of all orders, lacks it as well.
+        The ledger lacks such an order, too, and is compared with the sums of all orders.
         """
         if found.payment is None:
             return False
@@ -251,12 +251,12 @@ class World:
             self._freeze(process)
 
     def _is_about_to_move(self) -> bool:
-        """Return True if the intent of a capture or refund was committed just now, and nothing was sent."""
+        """Return True if the intent of a capture or refund was just committed, and nothing was sent yet."""
         calls = self.rows.execute(JUST_COMMITTED, (self.clock.stored(),))
         return threads.is_in_thread() and calls.fetchone() is not None
 
     def _perhaps_hold_up(self, process: Process) -> None:
-        """Let a process be held up until queries would have shown the request, which is not sent yet."""
+        """Perhaps hold a process up before it sends a request, until queries would have shown the request."""
         if self.chance.happens("held_up"):
             seconds = self.chance.seconds_of("held_up", *HELD_UP_SECONDS)
             self.trace.note(process.name, "is held up before a request", f"for {seconds:.0f} s")
@@ -311,20 +311,20 @@ class World:
             asyncio._set_running_loop(self.loop)
 
     def state_of(self, reference: str) -> PaymentState:
-        """Return the state that the status page of a payment would show."""
+        """Return the state that the payment's status page would show."""
         (state,) = self.rows.execute(
             "SELECT state FROM payments_payment WHERE reference = ?", (reference,)
         ).fetchone()
         return PaymentState(state)
 
     def ends(self) -> Counter[str]:
-        """Return the number of payments per final state."""
+        """Return the number of payments in each final state."""
         return self._ends
 
     def told(self, reference: str, state: str) -> None:
-        """Check a state that a web process was sent: no payment has failed while its money is authorised.
+        """Check a state that a web process received: no payment has failed while its money is authorised.
 
-        The check uses the present state, since a late reply only makes the page read that.
+        The check reads the present state, since a late reply only makes the page read that state.
         """
         self.trace.note("web", "is told", reference, state)
         state = self.state_of(reference)

@@ -22,8 +22,8 @@ MESSAGES = {
     "checkout.payments.checkout_messages",
 }
 
-# From the bottom up: a layer may import itself and those before it. What is not listed (start-up, commands,
-# the project) is above all of them.
+# From the bottom up: a layer may import itself and those before it. Modules that are not listed (start-up,
+# commands, the project) are above all layers.
 LAYERS = (
     {
         f"checkout.{part}"
@@ -54,7 +54,7 @@ EDGES = LAYERS[-1]
 
 # The apps that own tables. Each may have a database of its own, so no other app reads its tables.
 APPS = {f"checkout.{name}" for name in "payments risk orders ledger receipts webhooks keys audit".split()}
-# The modules of an app for all others, beside its messages: functions that read its tables for them.
+# An app's modules for all others, beside its messages: functions that read its tables for them.
 INTERFACES = {
     "checkout.ledger.books",
     "checkout.ledger.daily_totals",
@@ -63,8 +63,8 @@ INTERFACES = {
     *(f"checkout.receipts.{part}" for part in "objects resending".split()),
     *(f"checkout.webhooks.{part}" for part in "actions objects delivery_queries returns".split()),
 }
-# Packages that work with the tables of the payments app. Those of the API itself are in the same database, as
-# its answers are written in the transactions of payments.
+# Packages that work with the tables of the payments app. The API's own tables are in the same database,
+# because its answers are written in the transactions of payments.
 OF_PAYMENTS = {"checkout.api", "checkout.reconciliation", "checkout.web"}
 
 # The layers of messaging: first the contract, then the brokers, then the users of either broker.
@@ -92,7 +92,7 @@ MESSAGING_LAYERS = (
     {"rpc", "worker"},
 )
 
-# And for the sandbox; what is not listed is above all of them.
+# The layers of the sandbox; modules that are not listed are above all of them.
 SANDBOX_LAYERS = (
     {"traits", "scenarios", "errors", "configuration", "changes", "clock", "pages", "storage"},
     {"faults"},
@@ -145,7 +145,7 @@ def test_a_file_has_a_name_for_its_idea():
 
 
 def test_checkout_does_not_know_the_project_that_contains_it():
-    """The server of the project is a library of its own, which knows its callbacks only."""
+    """The project's server is a library of its own, which knows only callbacks of the application."""
     assert not offences(
         CHECKOUT,
         lambda _module, name: (
@@ -155,7 +155,7 @@ def test_checkout_does_not_know_the_project_that_contains_it():
 
 
 def test_serving_knows_nothing_about_payments():
-    """It is below the application: what it needs of it is passed in, or told by marks on the views."""
+    """Serving is below the application, which passes values in and puts marks on views."""
     assert SERVING
     assert not offences(
         SERVING,
@@ -169,7 +169,7 @@ def test_serving_knows_nothing_about_payments():
 
 
 def rank_in(layers, name):
-    """Return the number of the layer that the longest of its prefixes is in."""
+    """Return the number of the layer that has the longest prefix of the name."""
     parts = name.split(".")
     prefixes = [".".join(parts[:length]) for length in range(len(parts), 1, -1)]
     ranks = {prefix: rank for rank, layer in enumerate(layers) for prefix in layer}
@@ -208,7 +208,7 @@ def test_in_messaging_the_contract_comes_first():
 
 
 def in_circles(imports):
-    """Return the names that import themselves by way of others; `imports` has the imports of each name."""
+    """Return the names that import themselves through others; `imports` has the imports of each name."""
 
     def reached(name, seen):
         for other in imports[name] & imports.keys() - {name}:
@@ -329,7 +329,7 @@ def test_only_providers_and_issuers_may_post_without_a_csrf_token():
     mentions = sum(module.source.count("csrf_exempt") for module in others)
     imports = sum(name.endswith(".csrf_exempt") for module in others for name in module.imports)
     # The pages for unknown addresses and the descriptions of the API change nothing, so they need no
-    # protection. DRF exempts the API's views: they look at no cookie.
+    # protection. DRF exempts the API's views, which use no cookies.
     assert exempt == {
         "checkout.web.views.challenge.challenge_return",
         "checkout.web.notifications.receive",

@@ -1,4 +1,4 @@
-"""The catalogues of translations: complete, with all placeholders, and compiled from what people edit."""
+"""The catalogues of translations: complete, with all placeholders, and compiled from the edited files."""
 
 import re
 from typing import Any
@@ -9,7 +9,7 @@ from checkout.languages import LANGUAGES
 from scripts.catalogues import LOCALE, PLACEHOLDER, TRANSLATIONS, compiled, source_of, translations_of
 
 IN_FORMS_OF_ONE_AND_TWO = {"{count}"}
-# English words that are also words of the language, names and texts without words.
+# English words that the language has, too; names; and texts without words.
 SAME_AS_IN_ENGLISH = re.compile(r"Test|Total|Date|Item|Error: .*|Privacy|.*{least}.*")
 
 

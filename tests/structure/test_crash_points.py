@@ -1,4 +1,4 @@
-"""Every crash point can be armed, is reached by the code, and is visited by the fault campaign."""
+"""Every crash point can be armed, is reached by the code, and is used by the fault campaign."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""A walk through the state tables: each state is final, ends by a stated time, or offers staff an action."""
+"""In the state tables, each state is final, ends by a stated time, or offers staff an action."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -51,7 +51,7 @@ pytestmark = pytest.mark.django_db
 P, A, N = PaymentState, AttemptState, ProviderNotification.State
 YEARS = timedelta(days=3650)
 
-# States in which no work is left. A later event, such as a refund, has an edge of its own.
+# States in which no work is left. A later event, such as a refund, has a move of its own.
 FINAL_PAYMENTS = {
     P.PARTIALLY_CAPTURED,
     P.CAPTURED,

@@ -1,4 +1,4 @@
-"""A process that has started reads no templates: the files may be those of the next release by then."""
+"""A running process reads no templates, because the files may belong to the next release by then."""
 
 import json
 import os
@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.program import ROOT
 
-# Prints the templates that are read while they are used.
+# This prints the templates that are read while they are used.
 OPENED_LATER = """
 import json, sys
 import django

@@ -13,7 +13,7 @@ CALLS_OF_PROVIDERS = {"requests", "checkout.payments.providers.transport"}
 FLOWS = {"checkout.payments.sagas.orchestration.orchestrator"}
 WEBHOOKS = {"aiohttp"}
 SMALL_SERVICES = ("risk", "orders", "ledger", "notifications")
-# With a broker in memory these commands end, or only help is wanted, after everything was loaded.
+# With a broker in memory these commands end, or only print help, after everything was loaded.
 LOADED_BY = """
 import atexit, json, sys
 from django.core.management import execute_from_command_line

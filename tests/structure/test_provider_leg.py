@@ -1,4 +1,4 @@
-"""The way of a command to a provider and back is read in one direction, through six files at most."""
+"""A command's way to a provider and back is read in one direction, through at most six files."""
 
 import pytest
 
@@ -18,13 +18,13 @@ LEG = (
 )
 
 MODULES = {module.name: module for module in modules_of("checkout")}
-# A handler that runs in one transaction makes no call while it does.
+# A handler that runs in one transaction makes no provider call in it.
 CALLING = {type: handler for type, handler in service.commands.items() if not handler.transactional}
 HANDLERS = {handler.function.__module__ for handler in CALLING.values()}
 
 
 def reached_from(name):
-    """Return the modules that this one imports, directly or by way of others."""
+    """Return the modules that this one imports, directly or through others."""
     found: set[str] = set()
     left = [name]
     while left:

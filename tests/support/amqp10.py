@@ -1,4 +1,4 @@
-"""A sender that speaks AMQP 1.0 to RabbitMQ, which accepts there what an AMQP 0.9.1 client cannot send."""
+"""A sender that speaks AMQP 1.0 to RabbitMQ, which can send properties that AMQP 0.9.1 cannot."""
 
 import socket
 import struct
@@ -26,7 +26,7 @@ class Refused(Exception):
 
 
 class Amqp10:
-    """A connection with one link for each message. `url` is that of an AMQP 0.9.1 client."""
+    """A connection with one link for each message. `url` is an address for AMQP 0.9.1."""
 
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
@@ -116,13 +116,13 @@ class Amqp10:
         self._socket.sendall(struct.pack(">IBBH", 8 + len(body), 2, kind, 0) + body)
 
     def _await(self, descriptor: int) -> bytes:
-        """Return the next frame with this descriptor, passing over others. Raises Refused."""
+        """Return the next frame with this descriptor, and ignore other frames before it. Raises Refused."""
         while True:
             (size,) = struct.unpack(">I", self._received(4))
             frame = self._received(size - 4)[4:]
             if not frame:
                 continue  # a heartbeat
-            found = frame[2]  # after the mark of a described value, and the kind of its descriptor
+            found = frame[2]  # after the mark of a described value and the type of its descriptor
             if found in (DETACH, CLOSE, 0x17):
                 raise Refused(frame.decode(errors="replace"))
             if found == descriptor:

@@ -1,4 +1,4 @@
-"""A client that calls the whole web application in this process, through every layer but the socket."""
+"""A client that calls the whole web application in this process, through every layer except the socket."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -35,7 +35,7 @@ class Answer:
 
 @dataclass
 class AsgiClient:
-    """A client that keeps cookies. `cross_site` leaves them out, as SameSite=Lax does for a POST."""
+    """A client that keeps cookies. With `cross_site` it omits them, as SameSite=Lax does for a POST."""
 
     host: str = "localhost"
     address: str = "192.0.2.7"
@@ -78,7 +78,7 @@ class AsgiClient:
     ) -> Iterator[ApplicationCommunicator]:
         """Send a request. With `whole=False` its last part is missing, and the client stays connected.
 
-        `notes` are the entries that our own server adds to the scope.
+        `notes` are entries for the scope, as our own server adds them.
         """
         body = data if isinstance(data, bytes) else urlencode(data).encode()
         path, _, query = path.partition("?")

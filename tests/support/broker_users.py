@@ -16,9 +16,9 @@ from tests.support.vhosts import binary, evaluate
 
 # A broker user exists once for all virtual hosts and has rights in each, so all tests share the same users.
 PASSWORD = "of a test and nothing else"
-# Each right is a transaction, which all nodes of a cluster take part in.
+# Each right is a transaction in which all nodes of a cluster take part.
 IMPORT_SECONDS = 150
-# A program of a merchant's that may only read events, as `manage.py broker_users --listener` adds it.
+# A merchant's program that may only read events, as `manage.py broker_users --listener` adds it.
 LISTENER = Participant("warehouse", serves=False, listens=True, is_foreign=True)
 EVERYTHING = Permissions(configure=".*", write=".*", read=".*", topics={})
 
@@ -32,7 +32,7 @@ def make_users(
 ) -> None:
     """Create the users, with the rights that the documentation gives them in this address's virtual host.
 
-    `table` is that of the gateway if None, and `program` the `rabbitmqctl` to use if not that of BROKER_URL.
+    Without `table`, the gateway's table is used, and without `program` the `rabbitmqctl` for BROKER_URL.
     """
     topology, table = Topology(prefix), table or participants()
     passwords = {topology.user(each.name): PASSWORD for each in table}
@@ -66,7 +66,7 @@ def make_memory_users(url: str, *, prefix: str = "checkout", table: Participants
 
 
 def let_do_anything(participant: str, url: str, *, prefix: str = "checkout") -> None:
-    """Give a participant every right, as a careless operator might."""
+    """Give a participant all rights, as a careless operator might."""
     user = Topology(prefix).user(participant)
     if url.startswith("memory:"):
         MemoryServer.at(url).permissions[user] = EVERYTHING

@@ -1,4 +1,4 @@
-"""Both kinds of broker for the contract suites, and ways to make them fail."""
+"""The two kinds of broker for the contract suites, and ways to make them fail."""
 
 import asyncio
 from abc import ABC, abstractmethod
@@ -62,7 +62,7 @@ class Lab(ABC):
 
     @abstractmethod
     async def make_users(self, table: Participants | None = None) -> None:
-        """Create a user for each participant of the table, the gateway's if None, with its rights."""
+        """Create a user with its rights for each participant of the table; by default, of the gateway's."""
 
     def unconnected_broker(self) -> Broker:
         broker = self._make()
@@ -78,7 +78,7 @@ class Lab(ABC):
 
     @abstractmethod
     def hold(self) -> None:
-        """Let no data through from now on, until the connection is lost."""
+        """Pass on no data from now on, until the connection is lost."""
 
     @abstractmethod
     def lose_connections(self) -> None:
@@ -101,7 +101,7 @@ class Lab(ABC):
 
     @abstractmethod
     async def deliveries_counted_for_untried(self) -> int:
-        """Return how many deliveries the queue counts for a message that was given back once."""
+        """Return how many deliveries the queue counts for a message that was given back unhandled once."""
 
     async def nobody_reads(self, queue: str) -> None:
         """Wait until the queue has no consumer."""
@@ -135,7 +135,7 @@ class MemoryLab(Lab):
         make_memory_users(self.url, prefix=self.prefix, table=table)
 
     def hold(self) -> None:
-        """Do nothing: within one iteration of the event loop nothing is confirmed anyway."""
+        """Do nothing: nothing is confirmed within one iteration of the event loop anyway."""
 
     def lose_connections(self) -> None:
         self.server.stop()
@@ -242,13 +242,13 @@ async def raw_channel(rabbitmq: RabbitmqLab) -> AsyncIterator[AmqpChannel]:
 
 
 async def lost(broker: Broker) -> None:
-    """Wait until the broker knows that it is not connected."""
+    """Wait until the broker client knows that it is not connected."""
     while broker.is_connected:  # noqa: ASYNC110 (no event reports it)
         await asyncio.sleep(0.01)
 
 
 async def reconnected(broker: Broker) -> None:
-    """Wait until the broker has lost its connections and is connected again."""
+    """Wait until the broker client has lost its connections and is connected again."""
 
     async def back() -> None:
         while not broker.metrics()["connections_lost"]:  # noqa: ASYNC110 (only a counter shows it)
@@ -259,7 +259,7 @@ async def reconnected(broker: Broker) -> None:
 
 
 class Inbox:
-    """A consumer that keeps what a queue delivers."""
+    """A consumer that stores the deliveries of a queue."""
 
     def __init__(self) -> None:
         self._deliveries: deque[Delivery] = deque()
@@ -296,7 +296,7 @@ def small_queue(broker: Broker, name: str, limit: int) -> Queue:
 
 
 async def a_moment(broker: Broker) -> None:
-    """Publish and consume a message, so that everything sent earlier has had its effect on this broker."""
+    """Publish and consume a message, so that all that was sent earlier has taken effect on this broker."""
     arrived = Inbox()
     queue = Queue(
         f"{broker.topology.prefix}.moment.{uuid4().hex[:8]}", {"x-queue-type": "classic", "x-expires": 60_000}

@@ -8,7 +8,7 @@ from django.utils.safestring import SafeString
 
 
 class Sum:
-    """A CAPTCHA as a merchant might write one: a sum, which needs no JavaScript."""
+    """A CAPTCHA that a merchant might write: a sum, which needs no JavaScript."""
 
     def render(self, request: HttpRequest) -> SafeString:
         return format_html('<label>{} <input name="sum" inputmode="numeric"></label>', "What is 2 + 5?")

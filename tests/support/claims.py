@@ -1,4 +1,4 @@
-"""Settle claims and contradictions as staff would who know the provider's true books."""
+"""Decisions about claims and contradictions, made by staff who know the provider's true books."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -27,8 +27,8 @@ class Truth:
     """The provider's sums of one order, in minor units, and the fate of the authorisation.
 
     ``captured`` and ``refunded`` count accepted movements that have not failed, booked or not.
-    ``charged_back`` is reduced by reversals. ``made`` has the references of refunds that were made, ``taken``
-    those of captures that were taken.
+    ``charged_back`` is net of reversals. ``made`` has the references of refunds that were made, ``taken``
+    those of captures that were made.
     """
 
     captured: int
@@ -42,30 +42,31 @@ class Truth:
 
 
 def net_sums(done: Counter[str]) -> tuple[int, int, int]:
-    """Return what was captured, refunded, and charged back and kept by the issuer, in minor units.
+    """Return the captured, refunded and charged-back sums, in minor units; the last is net of reversals.
 
-    ``done`` has the sum of the operations that are done, by kind.
+    ``done`` has the sum of the done operations by kind.
     """
     return done["capture"], done["refund"], done["charge_back"] - done["charge_back_reversal"]
 
 
 def settle_claim_by(truth: Truth, saga_pk: int, *, by: str) -> None:
-    """Settle a parked question's claim, with the amount our books lack if an issuer moved money."""
+    """Settle the claim of a parked saga. If an issuer moved money, give the amount that our books lack."""
     saga = Saga.objects.select_related("attempt__payment").get(pk=saga_pk)
-    # A decision about another claim may be carried out between these reads: then this one must be refused.
+    # A decision about another claim may be applied between these reads. Then this one must be refused.
     seen = seen_of_saga(saga)
     ours, claim = sums_of_attempt(saga.attempt), saga.data["claim"]
     reason = "It was looked up in the provider's books."
     if claim in BY_ISSUERS:
         missing = truth.charged_back - ours.charged_back
         sign = 1 if kind_by_issuer(claim) == Kind.CHARGE_BACK else -1
-        # If exactly this is missing, the other open notifications tell of what is in our books already.
+        # If exactly this amount is missing, our books have the movements of the other open notifications
+        # already.
         is_all = missing * sign == saga.data["minor"]
         minor = missing * sign if is_all else (missing - _left_to_others(saga)) * sign
         amount = Money(minor, saga.payment.currency) if minor > 0 else None
         is_to_be_entered = saga.payment.state == PaymentState.CONFLICTED
         if amount is not None and is_to_be_entered and left_to_book(claim, saga.attempt) < amount:
-            # As the page advises: it is among the figures with which the payment is settled.
+            # The page advises this: the amount is among the figures with which the payment is settled.
             amount = None
         is_true = amount is not None
         settle_claim(saga_pk, is_true=is_true, amount=amount, by=by, reason=reason, seen=seen)
@@ -75,10 +76,10 @@ def settle_claim_by(truth: Truth, saga_pk: int, *, by: str) -> None:
 
 
 def _left_to_others(saga: Saga) -> int:
-    """Return the sum of what other open claims say that issuers have moved, in minor units.
+    """Return the sum that issuers have moved according to the other open claims, in minor units.
 
-    What staff have said of a claim counts in place of its notification, also before the gateway has carried
-    out their decision.
+    If staff have decided about a claim, their amount counts in place of the notification's, even before the
+    gateway has applied their decision.
     """
     others = Saga.objects.filter(kind=saga.kind, attempt=saga.attempt, status__in=UNFINISHED)
     by_issuers = [each for each in others.exclude(pk=saga.pk) if each.data["claim"] in BY_ISSUERS]
@@ -89,7 +90,7 @@ def _left_to_others(saga: Saga) -> int:
 
 
 def _minor_of(saga: Saga) -> int:
-    """Return how much issuers are said to have moved: by staff, or else by a proven notification."""
+    """Return the sum that issuers have moved: as staff say, or else as a proven notification says."""
     said = saga.attempt.facts.filter(kind=CLAIM_SETTLED, data__saga=saga.pk).order_by("-pk").first()
     if said is None:
         return (saga.data["minor"] or 0) if saga.data["is_proven"] else 0
@@ -113,7 +114,7 @@ def settle_payment_by(
     books = [(each, _books_of(each, truth_of(each.order_code))) for each in attempts_to_settle(payment)]
     if not books:
         raise OperationRejected(NOTHING_TO_SETTLE)
-    # One that agrees with ours already need not be entered.
+    # An attempt whose books agree with ours need not be entered.
     news = [
         (attempt, theirs)
         for attempt, theirs in books
@@ -142,7 +143,8 @@ def _books_of(attempt: Attempt, truth: Truth) -> TheirBooks:
     )
     if not reckon(attempt, theirs).why:
         return theirs
-    # A part of an adopted operation has come back. The provider has none of its whole amount any more.
+    # A part of an adopted operation was returned. The provider no longer has an operation of the whole
+    # amount.
     adopted = set(asked_for.values_list("reference", flat=True)) - references
     return replace(theirs, lacks=theirs.lacks | adopted)
 
@@ -171,9 +173,9 @@ def _is_true(claim: str, truth: Truth, ours: Sums, saga: Saga) -> bool:
 
 
 def _explained(attempt: Attempt, kind: str, arrived: frozenset[str]) -> int:
-    """Return the sum, in minor units, that our operations explain: those that are done or have arrived.
+    """Return the sum that our operations explain, in minor units: of those that are done or have arrived.
 
-    One that is open and has not arrived explains nothing, however large it is.
+    An open operation that has not arrived explains nothing, whatever its amount.
     """
     ours = attempt.operations.filter(kind=kind)
     return sum(each.amount_minor for each in ours if each.state == State.DONE or each.reference in arrived)

@@ -1,4 +1,4 @@
-"""A cluster of RabbitMQ nodes on this machine, whose nodes can be killed, paused, cut off and replaced."""
+"""A cluster of RabbitMQ nodes on this machine, which can be killed, paused, cut off and replaced."""
 
 import os
 import signal
@@ -15,11 +15,11 @@ from scripts.services.rabbitmq import Rabbitmq, port_mapper
 from tests.support.hosts import Host
 
 DISCOVERY = "cluster_formation.peer_discovery_backend = classic_config"
-# The test's user, guest, logs in from other hosts.
+# The test's user, guest, has to log in from other hosts.
 OF_HOSTS = ("loopback_users = none",)
 COOKIE = "of-a-test"
-# Both as docs/database-and-broker.md recommends. Khepri agrees on users, queues and bindings by Raft, so that
-# a node which was away for a while joins the others again by itself.
+# Both settings are recommended by docs/database-and-broker.md. Khepri stores users, queues and bindings by
+# Raft, so that a node that was away for a while joins the others again by itself.
 SILENCE_SECONDS = 10
 METADATA_STORE = ("enable_feature_flag", "--experimental", "khepri_db")
 
@@ -80,7 +80,7 @@ class Cluster:
         return self.url_near()
 
     def url_near(self, near: Rabbitmq | None = None) -> str:
-        """Return the address with all nodes, of which the zone `localhost` has only `near`."""
+        """Return the address of all nodes in which only `near` is in the zone `localhost`."""
         hosts = [f"{'localhost' if node is near else node.address}:{node.port}" for node in self.nodes]
         return f"amqp://guest:guest@{','.join(hosts)}/%2F"
 
@@ -106,13 +106,13 @@ class Cluster:
                 self._epmds.append(spawn(mapper, log, environment))
 
     def start_nodes(self, nodes: Sequence[Rabbitmq]) -> None:
-        """Start these nodes at once, as some may wait for others."""
+        """Start these nodes at the same time, because some may wait for others."""
         with ThreadPoolExecutor() as threads:
             # `list` raises the first error of a node.
             list(threads.map(Rabbitmq.start, nodes))
 
     def stop(self) -> None:
-        """Stop all nodes at once, as none of them can lead the others any more."""
+        """Stop all nodes at once: none of them can get a majority any more."""
         with ThreadPoolExecutor() as threads:
             list(threads.map(Rabbitmq.stop, self.nodes))
         for mapper in self._epmds:
@@ -125,7 +125,7 @@ class Cluster:
             node.kill()
 
     def replace(self, node: Rabbitmq) -> None:
-        """Stop a node as an upgrade does, and start it again, when the queues can do without it."""
+        """Stop a node as an upgrade does, once the queues can do without it, and start it again."""
         node.run("rabbitmq-upgrade", "await_online_quorum_plus_one")
         self.retire(node)
         node.start()
@@ -137,7 +137,7 @@ class Cluster:
 
     @contextmanager
     def cut_off(self, node: Rabbitmq) -> Iterator[None]:
-        """Part a node from all others within the block, at the end of which it may be dead.
+        """Separate a node from all others within the block. It may have stopped by the end.
 
         Clients still reach it.
         """
@@ -155,7 +155,7 @@ class Cluster:
 
     @staticmethod
     def _part(node: Rabbitmq, other: Rabbitmq, cookie: str) -> None:
-        """End a node's link with another, and use this cookie for the next: different ones do not connect."""
+        """End a node's link with another, and set the cookie for the next link: cookies must be equal."""
         node.run(
             "rabbitmqctl",
             "eval",

@@ -13,7 +13,7 @@ from tests.support.proxy import Proxy
 
 @contextmanager
 def connecting_anew() -> Iterator[None]:
-    """Close this thread's connections and the pool, before and afterwards."""
+    """Close this thread's connections and the pool, before and after the block."""
     _close()
     yield
     _close()
@@ -27,9 +27,9 @@ def _close() -> None:
 
 @asynccontextmanager
 async def linked() -> AsyncIterator[Proxy]:
-    """Yield a link through which all connections to the database lead that are made from now on.
+    """Yield a link through which all new connections to the database lead.
 
-    It runs on the test's own event loop, so that only other threads may use the database meanwhile.
+    It runs on the test's own event loop, so only other threads may use the database meanwhile.
     """
     link = Proxy(environment.database_url())
     await link.accept()

@@ -1,4 +1,4 @@
-"""PostgreSQL databases for programs that tests start: migrated once, copied for each."""
+"""PostgreSQL databases for programs that tests start: one is migrated, and copied for each test."""
 
 import os
 import sys
@@ -49,7 +49,7 @@ def _execute(url: str, statement: sql.Composed) -> None:
 
 # The apps that may have a database of their own, and the service that works with its tables.
 OWNERS = {"orders": "orders", "risk": "risk", "ledger": "ledger", "receipts": "notifications"}
-# An address at which there is no database.
+# An address without a database.
 NOWHERE = "postgres://nobody@127.0.0.1:1/none"
 
 
@@ -59,7 +59,7 @@ def variable_of(app: str) -> str:
 
 
 def only_own(urls: Mapping[str, str]) -> dict[str, dict[str, str]]:
-    """Return the environment of each service that has a database of its own: it has no other address."""
+    """Return an environment for each service with a database of its own: all other addresses are empty."""
     none = {"DATABASE_URL": NOWHERE, **{variable_of(app): "" for app in OWNERS}}
     return {
         service: none | {variable_of(app): urls[variable_of(app)]}

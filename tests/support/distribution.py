@@ -1,14 +1,14 @@
 """The distribution of test files among the processes of a test run.
 
 A process takes whole files, since the tests of a file often share a server. Files that share a stack of the
-product's processes, which takes long to start, are taken by one process as well. What takes longest comes
-first, so that in the end no process is busy with it alone.
+product's processes, which takes long to start, go to one process as well. The files that take longest come
+first, so that no process is left alone with them in the end.
 """
 
 import pytest
 from xdist.scheduler import LoadFileScheduling
 
-# Each value has the beginnings of the files that one process takes.
+# Each value lists beginnings of the paths of files that one process takes.
 TOGETHER = {
     "in the back office": ("tests/browser/test_",),
     "in the shop": ("tests/api/clients/", "tests/api/test_on_the_stack.py", "tests/browser/flows/"),
@@ -25,7 +25,7 @@ TOGETHER = {
     ),
     "on a stack that nothing changes": ("tests/flows/stack/test_bad_",),
 }
-# Other files that take long, since their tests start programs, or wait for what a server does by and by.
+# Other files that take long, because their tests start programs, or wait for a server's slow work.
 SLOW = (
     "tests/contracts/",
     "tests/database/",
@@ -39,14 +39,14 @@ SLOW = (
 
 
 class Distribution(LoadFileScheduling):  # type: ignore[misc]  # pytest-xdist has no types
-    """The scheduler of pytest-xdist that gives whole files to a process, and some files together."""
+    """A scheduler of pytest-xdist that gives whole files, and groups of files, to one process."""
 
     def _split_scope(self, nodeid: str) -> str:
         return unit_of(nodeid)
 
 
 def unit_of(nodeid: str) -> str:
-    """Return the name of what one process takes as a whole: the test's file, or those in `TOGETHER`."""
+    """Return the name of the unit that one process takes: the test's file, or its group in `TOGETHER`."""
     file = file_of(nodeid)
     return next((name for name, starts in TOGETHER.items() if file.startswith(starts)), file)
 

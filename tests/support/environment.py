@@ -14,15 +14,15 @@ BROKER_URL = os.environ.get("BROKER_URL", "")
 DATABASE_URL = os.environ.get("DATABASE_URL", "")
 # A program that runs `rabbitmqctl` for the broker of BROKER_URL.
 RABBITMQ_CONTROL = os.environ.get("RABBITMQ_CONTROL", "rabbitmqctl")
-# The first has no windows, which take four fifths of the processor time of a small page.
+# The first one draws no windows, which take four fifths of the processor time of a small page.
 CHROMIUM_NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
-# Published by Worldpay; we may not distribute it.
+# Worldpay publishes it, and we may not distribute it.
 DTD_NAME = "paymentService_v1.dtd"
 DTD_REQUIRED = os.environ.get("WPG_DTD_REQUIRED") == "1"
 
 
 def missing(what: str) -> NoReturn:
-    """Skip the test because something is missing, or fail it in CI, where everything must be present."""
+    """Skip the test because something is missing. In CI, where everything must be present, fail it."""
     if IN_CI:
         pytest.fail(f"missing in CI: {what}")
     pytest.skip(f"missing: {what}")
@@ -60,7 +60,7 @@ def firefox_path() -> str:
 
 
 def display_path() -> str:
-    """Return the path of Xvfb, a display without a screen, for WebKit, whose driver has to be there, too."""
+    """Return the path of Xvfb, a display without a screen, for WebKit. WebKit's driver has to exist, too."""
     path = shutil.which("Xvfb")
     if path is None or shutil.which("WebKitWebDriver") is None:
         missing("WebKit on a display: install Debian's packages webkit2gtk-driver and xvfb")
@@ -68,9 +68,10 @@ def display_path() -> str:
 
 
 def dtd_path() -> Path:
-    """Return the path of Worldpay's DTD: WPG_DTD names it, or it lies in a folder beside the repository.
+    """Return the path of Worldpay's DTD, named by WPG_DTD, or in a folder beside the repository.
 
-    Unlike the rest, it may be missing in CI too, unless WPG_DTD_REQUIRED=1: not everybody may copy it there.
+    Unlike other programs and files, it may be missing in CI unless WPG_DTD_REQUIRED=1, because not everybody
+    may copy it there.
     """
     named = os.environ.get("WPG_DTD")
     candidates = [Path(named)] if named else sorted(ROOT.parent.glob(f"*/worldpay/{DTD_NAME}"))
@@ -83,7 +84,7 @@ def dtd_path() -> Path:
 
 
 def nginx_path() -> str:
-    """Return the path of nginx, which Debian installs in /usr/sbin, a folder in root's PATH only."""
+    """Return the path of nginx, which Debian installs in /usr/sbin, a folder in the PATH of root only."""
     path = shutil.which("nginx", path=f"{os.environ.get('PATH', os.defpath)}{os.pathsep}/usr/sbin")
     if path is None:
         missing("nginx: install Debian's package nginx")

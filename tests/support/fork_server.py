@@ -1,7 +1,7 @@
-"""Processes of the product that are forked from one that has imported the libraries already.
+"""Processes of the product that are forked from a process with the libraries imported already.
 
-Importing them takes half of the processor time of a start, and a stack has ten processes. The processes are
-as real as others: each has its own id, session, environment and log, and reads its settings after the fork.
+Importing them takes half of the processor time of a start, and a stack has ten processes. A forked process is
+as real as any other: it has its own id, session, environment and log, and reads its settings after the fork.
 """
 
 import atexit
@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-# Libraries, and the one module of ours that takes long and needs no settings.
+# The libraries, and the one module of ours that loads slowly and needs no settings.
 IMPORTED = (
     *("aiohttp", "channels.layers", "cryptography.fernet", "django.contrib.admin", "django.core.management"),
     *(
@@ -37,11 +37,11 @@ IMPORTED = (
     *("msgspec", "pika", "psycopg_pool", "requests", "structlog", "uvicorn.main", "uvloop"),
     "payments_gateway.environment",
 )
-# Variables that an interpreter or its linker reads at its start, and which a fork cannot change.
+# Variables that an interpreter or its linker reads at its start, so that a fork cannot change them.
 READ_AT_START = ("PYTHON", "LD_", "FAKETIME")
 # The variable with more folders of modules.
 SEARCHED = "PYTHONPATH"
-# Above all numbers that the descriptors of a program have.
+# Above all numbers that a program's descriptors have.
 SPARE_DESCRIPTOR = 600
 # The option of Linux's prctl(2) that names the signal for the death of the parent.
 SIGNAL_OF_PARENTS_DEATH = 1
@@ -50,13 +50,13 @@ _is_used = False
 
 
 def use() -> None:
-    """Fork the programs that may be forked, from now on."""
+    """From now on, fork the programs that may be forked."""
     global _is_used
     _is_used = True
 
 
 def can_start(command: Sequence[str], environment: Mapping[str, str]) -> bool:
-    """Return True if a fork differs in nothing from a new process with this command and environment."""
+    """Return True if a fork would behave like a new process with this command and environment."""
     return (
         _is_used
         and command[0] == sys.executable
@@ -114,7 +114,7 @@ class Forked:
 
 
 def run(command: Sequence[str], environment: Mapping[str, str]) -> "subprocess.CompletedProcess[str]":
-    """Run a program to its end, and return its exit code and what it wrote."""
+    """Run a program to its end, and return its exit code and its output."""
     with tempfile.TemporaryFile("w+") as output, tempfile.TemporaryFile("w+") as errors:
         process = Forked(command, environment, output=output.fileno(), errors=errors.fileno())
         code = process.wait()
@@ -124,7 +124,7 @@ def run(command: Sequence[str], environment: Mapping[str, str]) -> "subprocess.C
 
 
 class _Server:
-    """The process with the libraries. It ends with this one, and its children end with it."""
+    """The process with the libraries. It ends with this process, and its children end with it."""
 
     def __init__(self) -> None:
         self._orders, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -153,14 +153,14 @@ def _environment() -> dict[str, str]:
 
 def _read_at_start(environment: Mapping[str, str]) -> dict[str, str]:
     found = {name: value for name, value in environment.items() if name.startswith(READ_AT_START)}
-    found.pop("PYTHONUNBUFFERED", "")  # it is set in the server, and changes nothing in what is written
+    found.pop("PYTHONUNBUFFERED", "")  # set in the server, without an effect on the output
     if SEARCHED not in os.environ:
         found.pop(SEARCHED, "")  # the server has none, and a fork adds its own
     return found
 
 
 def _serve(orders: socket.socket) -> list[str]:
-    """Fork a child for each order. Return in the child, with the command that it is to run."""
+    """Fork a child for each request. Return in the child, with the command to run."""
     woken, wakes = socket.socketpair()
     for end in (woken, wakes):
         end.setblocking(False)
@@ -195,7 +195,7 @@ def _tell_of_ended(running: dict[int, socket.socket]) -> None:
         pid, status = os.waitpid(-1, os.WNOHANG)
         if not pid:
             return
-        with running.pop(pid) as news, suppress(OSError):  # the test may have ended
+        with running.pop(pid) as news, suppress(OSError):  # the test process may have ended
             news.send(str(os.waitstatus_to_exitcode(status)).encode())
 
 
@@ -203,14 +203,14 @@ def _become(order: dict[str, Any], received: list[int]) -> list[str]:
     """Take the session, environment and descriptors of the program. Return its command."""
     os.setsid()
     if sys.platform == "linux":
-        # Tests that are killed cannot stop what they have started.
+        # Tests that are killed cannot stop the programs that they started.
         ctypes.CDLL(None).prctl(SIGNAL_OF_PARENTS_DEATH, signal.SIGKILL)
     os.environ.clear()
     os.environ.update(order["environment"])
     if SEARCHED in os.environ:
         # After the program's own folder, as in a new interpreter.
         sys.path[1:1] = os.environ[SEARCHED].split(os.pathsep)
-    # Out of the way first, since the number of one may be the place of another.
+    # First all are moved to high numbers, because the number of one may be the target of another.
     spare = [fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, SPARE_DESCRIPTOR) for descriptor in received]
     for descriptor in received:
         os.close(descriptor)
@@ -222,10 +222,10 @@ def _become(order: dict[str, Any], received: list[int]) -> list[str]:
 
 
 def main() -> None:
-    """Serve, and run a program in each child."""
+    """Answer requests, and run a program in each child."""
     for name in IMPORTED:
         importlib.import_module(name)
-    # Children would copy the memory that a collection writes to.
+    # A garbage collection in a child would write to memory that is shared, and so copy it.
     gc.freeze()
     command = _serve(socket.socket(fileno=int(sys.argv[1])))
     gc.unfreeze()

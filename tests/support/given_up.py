@@ -9,7 +9,7 @@ from messaging.outbox.rows import OutboxRows
 
 
 def give_up(row: OutboxMessage) -> None:
-    """Record that the broker has rejected this row once more, and too often by now."""
+    """Record that the broker has rejected this row once more, which is one time too many."""
     row.published_at, row.available_at = None, timezone.now()
     row.is_suspect, row.rejections, row.last_error = True, MOST_REJECTIONS, "publish_rejected: not allowed"
     row.save()

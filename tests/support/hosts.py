@@ -1,4 +1,4 @@
-"""Hosts of a network of their own on this machine: network namespaces behind one bridge."""
+"""Hosts of a private network on this machine: network namespaces behind one bridge."""
 
 import errno
 import socket
@@ -9,17 +9,17 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-# The number of networks that there can be at a time. Names of interfaces have 15 characters at most.
+# The most networks at a time. Names of interfaces have at most 15 characters.
 NETWORKS = 100
-# A neighbour's address that no interface has, so that the bridge's frames for it reach nobody.
+# A neighbour's address that no interface has, so that frames from the bridge to it are lost.
 NOBODY = "02:00:00:00:00:ff"
-# `ip netns exec` shows the files of this folder as those of /etc.
+# `ip netns exec` shows the files of this folder in place of those of /etc.
 OWN_FILES = Path("/etc/netns")
 
 
 @dataclass(frozen=True)
 class Network:
-    """The names and addresses of a network, all of which contain its number."""
+    """The names and addresses of a network, all of which contain the network's number."""
 
     number: int
 
@@ -45,7 +45,7 @@ class Network:
 
 @dataclass(frozen=True)
 class Host:
-    """One host. Programs run on it when `within` precedes their command, and listen on `address`."""
+    """One host. `within` before a command runs it on the host. Its programs listen on `address`."""
 
     name: str
     address: str
@@ -53,12 +53,12 @@ class Host:
 
     @property
     def within(self) -> tuple[str, ...]:
-        """The words before a command that runs it on this host."""
+        """The beginning of a command that runs the rest of it on this host."""
         return ("ip", "netns", "exec", self._namespace)
 
     @contextmanager
     def cut_off(self) -> Iterator[None]:
-        """Let nothing reach this host or leave it within the block, without an error for anybody."""
+        """Drop all packets from and to this host within the block, without an error for anybody."""
         _ip("link", "set", self._port, "nomaster")
         try:
             yield
@@ -67,7 +67,7 @@ class Host:
 
     @contextmanager
     def deaf_to(self, other: "Host") -> Iterator[None]:
-        """Let nothing that `other` sends reach this host within the block. The other way stays open."""
+        """Drop all packets from `other` to this host within the block. The other direction stays open."""
         neighbour = ("neighbour", self.address, "dev", "eth0")
         lost = ("neighbour", "replace", *neighbour[1:], "lladdr", NOBODY, "nud", "permanent")
         _ip("-n", other._namespace, *lost)
@@ -87,10 +87,10 @@ class Host:
 
 @contextmanager
 def network(names: Sequence[str]) -> Iterator[dict[str, Host]]:
-    """Yield hosts with these names, which reach each other, and this machine at the edge. Needs root.
+    """Yield hosts with these names, which reach each other and this machine at the edge. Needs root.
 
-    No other network has their addresses, also if another process has hosts with the same names. On them the
-    name localhost means this machine: providers are reached by name, and names of tests have no other entry.
+    No other network has their addresses, even if another process has hosts with the same names. On the hosts,
+    localhost means this machine, because providers are reached by that name, and tests have no other.
     """
     with _own_network() as lan:
         hosts = {name: Host(name, lan.address(place), lan) for place, name in enumerate(names, 11)}
@@ -110,7 +110,7 @@ def network(names: Sequence[str]) -> Iterator[dict[str, Host]]:
 def _own_network() -> Iterator[Network]:
     """Yield a network whose number no other process uses within the block.
 
-    An abstract socket stands for the number, since the kernel closes it even if this process is killed.
+    An abstract socket reserves the number, because the kernel closes it even if this process is killed.
     """
     for number in range(NETWORKS):
         with socket.socket(socket.AF_UNIX) as reservation:
@@ -139,7 +139,7 @@ def _add(host: Host) -> None:
 
 
 def _remove(lan: Network, hosts: Iterable[Host]) -> None:
-    """Remove what is there of the network, also after an earlier run that was killed.
+    """Remove the parts of the network that exist, including those of an earlier run that was killed.
 
     The kernel keeps a namespace, and with it the port, until the last connection in it has ended. So the port
     is removed by itself.

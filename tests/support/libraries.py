@@ -1,4 +1,4 @@
-"""Libraries of other versions than those that are installed, as far as the product asks."""
+"""Libraries of other versions than the installed ones, as the product sees them."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,7 +1,7 @@
-"""A machine of its own on this one: systemd on a copy of this machine's files, which is thrown away.
+"""A machine inside this one: systemd on a copy of this machine's files, which is deleted afterwards.
 
-It has its own processes, mounts, devices, network and name, and the same kernel. Nothing that happens on it
-reaches this machine, and it reaches no network but that of the test.
+It has its own processes, mounts, devices, network and name, and the same kernel. Nothing on it affects this
+machine, and it reaches no network but that of the test.
 """
 
 import os
@@ -20,8 +20,8 @@ from tests.support.hosts import Host
 from tests.support.program import ROOT
 from tests.support.waiting import wait_until
 
-# The kernel's settings are those of all machines, so they can only be read here. Units that would change them
-# are masked.
+# All machines share the kernel's settings, so they can only be read here. Units that would change them are
+# masked.
 BOOT = """
 set -eu
 mount -t overlay overlay -o lowerdir=/,upperdir="$1/upper",workdir="$1/work" "$1/root"
@@ -65,16 +65,16 @@ PATIENCE_SECONDS = 120
 
 
 class Machine:
-    """A machine that runs. ``init`` is the id of its first process on this machine."""
+    """A running machine. ``init`` is the id that its first process has on this machine."""
 
     def __init__(self, init: int) -> None:
         self._init = init
         self._within = ("--target", str(init), "--all", "--root", "--wd", "env", "-i", "HOME=/root", PATH)
 
     def run(self, script: str, answers: Sequence[tuple[str, str]] = ()) -> str:
-        """Run a script for bash as root, and return what it printed.
+        """Run a script for bash as root, and return its output.
 
-        ``answers`` are pairs of the end of a prompt and what is typed there.
+        ``answers`` are pairs: the end of a prompt, and the text to type there.
         """
         terminal = pexpect.spawn(
             "nsenter",
@@ -97,7 +97,7 @@ class Machine:
         return printed
 
     def is_up(self) -> bool:
-        """Return True once systemd has started everything."""
+        """Return True once systemd has started all units."""
         if Path(f"/proc/{self._init}/comm").read_text() != "systemd\n":
             return False
         asked = ["nsenter", *self._within, "systemctl", "is-system-running"]
@@ -108,9 +108,9 @@ class Machine:
 def machine(
     name: str = "machine", *, host: Host | None = None, names: str = "127.0.0.1 machine"
 ) -> Iterator[Machine]:
-    """Yield a machine that has started. Needs root; the test is skipped without it, or fails in CI.
+    """Yield a machine that has started. Needs root; without it, the test is skipped, or fails in CI.
 
-    It has the network of ``host``, or else none. ``names`` are further lines of its `/etc/hosts`.
+    It uses the network of ``host``, or none. ``names`` are further lines of its `/etc/hosts`.
     """
     if os.geteuid() != 0:
         environment.missing("a machine of its own needs root")
@@ -120,7 +120,7 @@ def machine(
         for part in ("upper", "work", "root"):
             (folder / part).mkdir()
         _copy_code(folder / "code")
-        # It ends with this process. What it starts ends with its first process.
+        # The machine ends with this process, and its programs end with its first process.
         within = host.within if host else ("unshare", "--net")
         start = ["setpriv", "--pdeathsig", "KILL", *within, "unshare"]
         apart = ["--mount", "--pid", "--fork", "--kill-child", "--uts", "--ipc", "--cgroup"]
@@ -145,13 +145,13 @@ def machine(
 
 
 def _is_over(process: "subprocess.Popen[bytes]", folder: Path) -> bool:
-    """Return False. Raises AssertionError with what was logged if the machine has ended."""
+    """Return False. Raises AssertionError with the machine's log if it has ended."""
     assert process.poll() is None, (folder / "log").read_text()
     return False
 
 
 def _copy_code(folder: Path) -> None:
-    """Make a repository of the files that are under version control here, or will be."""
+    """Make a repository of the files here that are under version control, or would be added to it."""
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
         cwd=ROOT,

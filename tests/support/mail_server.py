@@ -1,4 +1,4 @@
-"""A mail server on this machine that speaks SMTP as a test tells it to, and keeps what it is sent."""
+"""A mail server on this machine that answers as a test tells it to, and keeps the e-mails it is sent."""
 
 import socketserver
 import threading
@@ -10,10 +10,10 @@ from typing import Any
 
 @dataclass
 class MailServer:
-    """The server's answers by command, and the texts of the e-mails that it was sent.
+    """The server's answers by command, and the texts of the e-mails that it has received.
 
-    The answer to ``DATA`` is the one to the text, for which it takes ``seconds_for_text``. An empty answer
-    cuts the connection.
+    The answer to ``DATA`` is given after the text, for which the server takes ``seconds_for_text``. An empty
+    answer cuts the connection.
     """
 
     port: int

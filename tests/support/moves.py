@@ -1,4 +1,4 @@
-"""The moves that a payment may make: from a state, and to the state that its next event tells."""
+"""The moves that a payment may make: from one state to the state in its next event."""
 
 from checkout.states import COUNTED, HOLDING, PAYMENT_EDGES, PaymentState
 
@@ -7,5 +7,5 @@ _HELD = {source for edge in PAYMENT_EDGES if edge.event in HOLDING for source in
 _FROM_HELD = {
     edge.target for edge in PAYMENT_EDGES if edge.event in COUNTED and PaymentState.AUTHORISED in edge.sources
 }
-# A payment whose money is held goes on to the state of its operations' sums in the same move.
+# A payment whose money is held goes on, in the same move, to the state that its operations' sums determine.
 MOVES = _EDGES | {(source, target) for source in _HELD for target in _FROM_HELD}

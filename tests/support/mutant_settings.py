@@ -8,13 +8,13 @@ from payments_gateway.settings import *  # noqa: F403
 
 
 class Mutation(AppConfig):
-    """The app that applies the mutant. It is loaded last, after every module that it changes."""
+    """The app that applies the mutant. It is loaded last, after every module that the mutant changes."""
 
     name = "tests.support"
     label = "mutation"
 
     def ready(self) -> None:
-        from tests.support import mutants  # imports models, which are only ready now
+        from tests.support import mutants  # this imports models, which are ready only now
 
         mutants.apply_for_ever(os.environ["MUTANT"])
 

@@ -1,8 +1,8 @@
 """The product with one of its defences taken away, to prove that a checker notices.
 
-Another process is mutated by DJANGO_SETTINGS_MODULE=tests.support.mutant_settings and MUTANT=<name>, this
-process by ``with applied(name):``. The product has no code for it. Defences overlap, so the error of a mutant
-shows only under the faults named in its docstring.
+DJANGO_SETTINGS_MODULE=tests.support.mutant_settings and MUTANT=<name> mutate another process, ``with
+applied(name):`` mutates this one. The product has no code for that. Defences overlap, so the error of a
+mutant shows only under the faults named in its docstring.
 """
 
 from collections.abc import Callable, Iterator
@@ -188,7 +188,7 @@ def no_outbox() -> Patches:
 
 
 def resend_on_a_guess() -> Patches:
-    """Send an operation again if the last event is another, although a later event may have hidden it.
+    """Send an operation again if the last event is another one, which may hide the operation's event.
 
     The mutant shows when only the answer was lost and the provider does not deduplicate.
     """
@@ -206,7 +206,7 @@ def resend_on_a_guess() -> Patches:
 
 
 def forged_capture_believed() -> Patches:
-    """Treat every notification as proven. The mutant shows when one is forged while its operation is open."""
+    """Treat every notification as proven. The mutant shows when one is forged during its operation."""
     record = actions.record_notification
 
     def believe(account_code: str, body: bytes, **how: Any) -> actions.Recorded:
@@ -250,7 +250,7 @@ def statement_amounts_ignored() -> Patches:
 
 
 def refunds_under_way_ignored() -> Patches:
-    """Count only refunds that are done against the limit. The mutant shows when two are requested at once."""
+    """Subtract only done refunds from the refundable amount. The mutant shows with two requests at once."""
     left: Any = vars(Sums)["left_to_refund"].fget
     under_way = (Operation.State.REQUESTED, Operation.State.PENDING, Operation.State.UNKNOWN)
 
@@ -276,7 +276,7 @@ def expired_token_accepted() -> Patches:
 
 
 def release_takes_all() -> Patches:
-    """Let a release give back a later attempt's reservation. The mutant shows when a release comes late."""
+    """Let a release also undo a later attempt's reservation. The mutant shows when a release comes late."""
     handler = orders.service.commands["orders.release"]
 
     def release(command: ReleaseStock, message: Message) -> Any:
@@ -315,7 +315,7 @@ def every_card_saved() -> Patches:
 
 
 def customers_confused() -> Patches:
-    """Charge a card for whichever customer the order names. The mutant shows when that is another one."""
+    """Charge a card for any customer that the order names. The mutant shows when the card is another's."""
 
     def checked(merchant: Any, card: Any, order: Any) -> dict[str, Any]:
         customer = {"customer_reference": card.customer_reference}
@@ -325,19 +325,19 @@ def customers_confused() -> Patches:
 
 
 def erased_while_under_way() -> Patches:
-    """Erase a payment whose commands are still in a queue. The mutant shows just after staff sent one."""
+    """Erase a payment whose commands are still in a queue. The mutant shows just after staff send one."""
     yield patch.object(erasure_conditions, "require_that_all_is_handled", lambda payment: None)
 
 
 def late_events_passed_over() -> Patches:
-    """Forget the keys of events that are missed. The mutant shows when an event commits after a later one."""
+    """Forget the keys of missing events. The mutant shows when an event commits after a later one."""
     yield patch.object(event_log, "MOST_MISSED", 0)
 
 
 def notifications_left_lying() -> Patches:
-    """Do not look again at a notification at which nobody has looked.
+    """Never repeat the command for a notification that is unhandled.
 
-    The mutant shows when web dies before it has sent the command, and when the broker refuses that.
+    The mutant shows when web dies before it has sent the command, and when the broker refuses the command.
     """
     record = actions.record_notification
 
@@ -354,13 +354,13 @@ def notifications_left_lying() -> Patches:
 def denial_believed() -> Patches:
     """Believe that there is no order although the provider has notified money for it.
 
-    The mutant shows when a search does not show the order yet, and the answer to its authorisation was lost.
+    The mutant shows when a query does not show the order yet, and the answer to its authorisation was lost.
     """
     yield from everywhere(ours.has_told_of_money, lambda attempt: False)
 
 
 def lags_ignored() -> Patches:
-    """Believe that queries show everything that has arrived.
+    """Believe that queries show all requests that have arrived.
 
     The mutant shows when a new order, or a modification, shows late, and the answer to it was lost.
     """
@@ -368,7 +368,7 @@ def lags_ignored() -> Patches:
 
 
 def resent_without_keys() -> Patches:
-    """Send again what no query shows, also if the provider does not recognise repeated requests.
+    """Send a request again that no query shows, even if the provider does not recognise repetitions.
 
     The mutant shows when a capture or refund waits at the provider for long, and the answer to it was lost.
     """
@@ -376,7 +376,7 @@ def resent_without_keys() -> Patches:
 
 
 def send_window_never_over() -> Patches:
-    """Send a request however long ago that was decided. The mutant shows when a process is held up."""
+    """Send a request long after the decision to send it. The mutant shows when a process is held up."""
     yield patch.object(provider_call.SendWindow, "is_over", False)
 
 
@@ -399,7 +399,7 @@ def refusal_of_a_copy_believed() -> Patches:
 
 
 def late_answer_believed() -> Patches:
-    """Believe what an earlier copy was answered, although another copy has left since.
+    """Believe the answer to an earlier copy, although another copy has been sent since.
 
     The mutant shows when a process is held up with the answer that nothing was done.
     """
@@ -417,9 +417,9 @@ def late_answer_believed() -> Patches:
 
 
 def version_of_a_decision_ignored() -> Patches:
-    """Take every decision of staff on an operation, whatever they saw, and however many there are.
+    """Accept every decision of staff on an operation, whatever they saw, and however many there are.
 
-    The mutant shows when two clerks decide, the second by a page from before the first.
+    The mutant shows when two clerks decide, the second by a page from before the first decision.
     """
     record, settle = actions.settle_books, settlement.settle
 
@@ -445,7 +445,7 @@ def not_arrived_at_once() -> Patches:
 
 
 def withdrawn_sent_again() -> Patches:
-    """Send once more what staff have given up. The mutant shows when they give something up."""
+    """Send a withdrawn operation once more. The mutant shows when staff give an operation up."""
     carry_out = OperationMatter.carry_out
 
     def send_again(matter: OperationMatter, by: str, message: Message, *, is_as_seen: bool) -> None:
@@ -466,9 +466,9 @@ def withdrawn_sent_again() -> Patches:
 
 
 def our_amount_wins() -> Patches:
-    """Settle an operation with our amount although a proven event, or an answer, names another one for it.
+    """Settle an operation with our amount, although a proven event or an answer has another amount.
 
-    The mutant shows when the provider books less than it was asked for.
+    The mutant shows when the provider books less than requested.
     """
 
     def settled(ours: object, mine: object, answer: object, row: str) -> Verdict:
@@ -527,14 +527,14 @@ MUTANTS: dict[str, Callable[[], Patches]] = {
 
 @contextmanager
 def applied(name: str) -> Iterator[None]:
-    """Take the defence ``name`` away from this process within the block."""
+    """Remove the defence ``name`` from this process within the block."""
     with ExitStack() as changes:
         _apply(name, changes)
         yield
 
 
 def apply_for_ever(name: str) -> None:
-    """Take the defence ``name`` away until this process ends."""
+    """Remove the defence ``name`` until this process ends."""
     _apply(name, ExitStack())
 
 

@@ -26,7 +26,7 @@ def everywhere(original: Callable[..., Any], replacement: Callable[..., Any]) ->
 def providers_that(
     send: Callable[[Callable[[Any], ProviderResult], Any], ProviderResult], verbs: tuple[str, ...]
 ) -> Patches:
-    """Route these methods of all providers through ``send``."""
+    """Pass calls of these methods of all providers through ``send``."""
 
     class Sender:
         def __init__(self, provider: Provider) -> None:

@@ -1,4 +1,4 @@
-"""The product's settings for a process of a next release, whose open messages have a field more.
+"""The product's settings for a process of the next release, whose open messages have one more field.
 
 The rules of docs/messages.md (Versions) permit that within one version of the contract.
 """

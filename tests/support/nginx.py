@@ -45,8 +45,8 @@ http {{
 class Nginx:
     """An nginx that terminates TLS for the gateway at ``url`` and for the sandbox at ``provider_url``.
 
-    ``replacements`` are further changes to the site: a mapping of regular expressions to their replacements.
-    The provider also listens at ``provider_address``.
+    ``replacements`` are further changes to the site: a mapping of regular expressions to replacements. The
+    provider also listens at ``provider_address``.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class Nginx:
 
     def start(self, *, files: int = 20_000) -> None:
         main = MAIN.format(
-            # Root's workers must not switch to another user, which could not enter a test's folder.
+            # Root's workers must stay root: another user could not enter the test's folder.
             user="user root;" if os.geteuid() == 0 else "",
             folder=self.folder,
             files=files,

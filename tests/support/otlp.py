@@ -34,7 +34,7 @@ class Received:
 
 @dataclass
 class Receiver:
-    """The address of the receiver, and what it has received."""
+    """The address of the receiver, and the spans that it has received."""
 
     url: str = ""
     spans: list[Received] = field(default_factory=list)

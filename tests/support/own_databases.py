@@ -15,7 +15,7 @@ _migrated: dict[str, bytes] = {}
 
 @dataclass(frozen=True, slots=True)
 class OwnDatabases:
-    """A call adds a migrated database with the name of an app, until the test ends."""
+    """A function that adds a migrated database with the name of an app, until the test ends."""
 
     folder: Path
     names: list[str] = field(default_factory=list)
@@ -23,7 +23,7 @@ class OwnDatabases:
     @classmethod
     @contextmanager
     def within(cls, folder: Path) -> Iterator[Self]:
-        """Yield an object for databases in this folder, and forget them afterwards."""
+        """Yield an object that makes databases in this folder, and remove them from Django afterwards."""
         own = cls(folder)
         try:
             yield own
@@ -33,7 +33,7 @@ class OwnDatabases:
                 del connections[name], connections.settings[name]
 
     def __call__(self, app: str) -> None:
-        """Give the app a database of its own, with its tables, as a copy of the first one in this process."""
+        """Give the app a migrated database of its own, copied from the first one in this process."""
         if copied := _migrated.get(app):
             self._file(app).write_bytes(copied)
         self.empty(app)
@@ -42,11 +42,11 @@ class OwnDatabases:
             _migrated[app] = self._file(app).read_bytes()
 
     def empty(self, app: str) -> None:
-        """Give the app a database of its own in which every query fails, as there are no tables."""
+        """Give the app a database of its own without tables, in which every query fails."""
         settings = {"ENGINE": "django.db.backends.sqlite3", "NAME": str(self._file(app))}
         connections.settings[app] = connections.configure_settings({"default": {}, app: settings})[app]
         self.names.append(app)
-        # Django's test case prevents connections that are made later.
+        # Django's test case blocks connections that are made later.
         connections[app].connect()
 
     def _file(self, app: str) -> Path:

@@ -1,4 +1,4 @@
-"""Code that stands in pages of documentation, for the tests that run it."""
+"""Code in pages of the documentation, for the tests that run it."""
 
 import re
 from pathlib import Path
@@ -12,19 +12,19 @@ def text_of(path: str) -> str:
 
 
 def section_of(page: str, heading: str) -> str:
-    """Return the section of this heading of second level, down to the next one."""
+    """Return the section under this heading of the second level, up to the next one."""
     [_, text] = re.split(rf"^## {re.escape(heading)}$", page, flags=re.MULTILINE)
     return str(text.partition("\n## ")[0])
 
 
 def blocks_of(page: str | Path, language: str = r"\w*") -> list[str]:
-    """Return the fenced blocks of a text or of a file, in this language or in any."""
+    """Return the fenced code blocks of a text or a file, in this language or in any."""
     text = page if isinstance(page, str) else page.read_text()
     return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
 
 
 def block_of(page: str, *words: str, language: str = r"\w*", opening: str = "") -> str:
-    """Return the only block that begins with ``opening`` and has all of these words."""
+    """Return the only code block that begins with ``opening`` and contains all of these words."""
     [found] = [
         block
         for block in blocks_of(page, language)

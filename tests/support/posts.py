@@ -1,4 +1,4 @@
-"""A server on loopback for requests of the program under test."""
+"""A server on loopback for requests from the program under test."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,7 +16,7 @@ Answer = Callable[[bytes, Headers], tuple[int, bytes]]
 def answered(answer: Answer, *, content_type: str = "application/json") -> Iterator[str]:
     """Answer each POST within the block. Yield the address of the server, without a slash at its end.
 
-    ``answer`` returns the status and the body for a request with this body and these headers.
+    ``answer`` takes the body and the headers of a request, and returns the status and the body of the answer.
     """
 
     class Handler(BaseHTTPRequestHandler):

@@ -31,7 +31,7 @@ def run(command: Sequence[str], environment: Mapping[str, str]) -> "subprocess.C
 class Program:
     """A process with its log. `start` after `kill` or `terminate` starts it again, and the log goes on.
 
-    With `may_be_forked` it need not be a new interpreter (see `tests.support.fork_server`).
+    With `may_be_forked` it may be a fork instead of a new interpreter (see `tests.support.fork_server`).
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class Program:
         return self._process.poll() if self._process is not None else None
 
     def pause(self) -> None:
-        """Stop the program, which does not notice, until `go_on`."""
+        """Stop the program until `go_on`, without its noticing."""
         if self.is_alive:
             os.kill(self.pid, signal.SIGSTOP)
 

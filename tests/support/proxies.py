@@ -1,4 +1,4 @@
-"""A relay to each host of an address, all of which a test breaks at once."""
+"""A relay for each host of an address. A test breaks all of them at once."""
 
 from urllib.parse import urlsplit, urlunsplit
 

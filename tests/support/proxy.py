@@ -28,7 +28,7 @@ class Proxy:
 
     @property
     def open(self) -> int:
-        """Return the number of open connections."""
+        """The number of open connections."""
         return len(self._pairs)
 
     async def accept(self) -> None:
@@ -73,16 +73,16 @@ class Proxy:
         self.delay_seconds = seconds
 
     def lose_answer_to(self, request: bytes, *, number: int = 1) -> None:
-        """Pass on the n-th piece of data from clients with this text; cut its connection at the answer."""
+        """Pass on the n-th piece of data from clients with this text; cut the connection at its answer."""
         self._unanswered, self._passed_before = request, number - 1
 
     @property
     def has_lost_answer(self) -> bool:
-        """Return True once such data have been passed on."""
+        """Return True once such data was passed on."""
         return not self._unanswered
 
     def is_last_of(self, data: bytes) -> bool:
-        """Return True if the answer to these data of a client is the one to be lost."""
+        """Return True if the answer to this data from a client is the one to be lost."""
         if not self._unanswered or self._unanswered not in data:
             return False
         if self._passed_before:
@@ -92,7 +92,7 @@ class Proxy:
         return True
 
     def lead_to(self, url: str) -> None:
-        """Reset every connection, and lead new ones to another server."""
+        """Reset every connection, and connect new ones to another server."""
         self._target = urlsplit(url)
         self.cut()
 
@@ -150,14 +150,14 @@ class _Pair:
             self.connecting = asyncio.get_running_loop().create_task(self.proxy._connect(self))
 
     def lost(self, end: "_End") -> None:
-        """Handle the end of one side: close the other side once it has received all data."""
+        """Handle the end of one side: close the other side once all data has been sent to it."""
         if self._server_is_forgotten and end is self.server:
             return
         self._end()
         self.other(end).close()
 
     def ends_with(self, end: "_End", data: bytes) -> bool:
-        """Return True, and cut the connection, if these data are the answer that is to be lost."""
+        """If this data is the answer that is to be lost, cut the connection and return True."""
         if end is self.client:
             self._ends_at_answer = self._ends_at_answer or self.proxy.is_last_of(data)
         elif self._ends_at_answer:
@@ -196,7 +196,7 @@ class _Pair:
 
 
 class _End(asyncio.Protocol):
-    """One of the two sockets of a connection. The bytes that it receives are sent by the other."""
+    """One of the two sockets of a connection. The other socket sends the bytes that this one receives."""
 
     def __init__(self, pair: _Pair) -> None:
         self._pair = pair
@@ -259,7 +259,7 @@ class _End(asyncio.Protocol):
             self._pair.other(self).write(data)
 
     def _pass_on_late(self) -> None:
-        """Forward delayed bytes in the order of arrival, even if the delay has been shortened meanwhile."""
+        """Forward delayed bytes in the order of arrival, even if the delay was shortened meanwhile."""
         loop = asyncio.get_running_loop()
         while self._late and self._late[0][0] <= loop.time():
             self._pair.other(self).write(self._late.popleft()[1])

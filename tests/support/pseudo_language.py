@@ -1,4 +1,4 @@
-"""A pseudo-language: each text of the code is longer, and in brackets that show where a text is cut."""
+"""A pseudo-language: each text is longer, and in brackets that show where a page cuts it off."""
 
 import re
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from itertools import cycle, islice
 from django.utils import translation
 from django.utils.translation import trans_real
 
-# A private tag (BCP 47), of which no catalogue can be.
+# A private language tag (BCP 47), which no catalogue can have.
 CODE = "x-pseudo"
 ACCENTS = str.maketrans("aeiounyAEIOU", "áéíóúñýÁÉÍÓÚ")
 KEPT = re.compile(r"(%\(\w+\)s|{\w+}|</?strong>)")
@@ -35,7 +35,7 @@ class _Pseudo(trans_real.DjangoTranslation):
 
 @contextmanager
 def in_place_of(code: str) -> Iterator[None]:
-    """Read the pseudo-language wherever a language is activated."""
+    """Use the pseudo-language in place of every language that is activated."""
     before = trans_real.translation(code)
     trans_real._translations[code] = _Pseudo()  # type: ignore[attr-defined]
     try:

@@ -1,4 +1,4 @@
-"""Rows that are remembered for a second, by a clock that the test moves."""
+"""Cached rows, whose cache lasts for a second by a clock that the test moves."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +9,7 @@ from django.test import override_settings
 
 from checkout.database import remembered
 
-# Later than everything that an earlier test has remembered.
+# Later than the time of everything that an earlier test has cached.
 _LATER = count(10_000_000, 10_000_000)
 
 
@@ -25,7 +25,7 @@ class Clock:
 
 @contextmanager
 def remembering(seconds: float = 1.0) -> Iterator[Clock]:
-    """Remember rows for so many seconds inside this context. Yield the clock by which they are counted."""
+    """Cache rows for so many seconds inside this context. Yield the clock that counts the seconds."""
     clock = Clock()
     with (
         override_settings(CHECKOUT_REMEMBER_SECONDS=seconds),

@@ -71,7 +71,7 @@ class Client:
 
 
 async def until(check: Callable[[], T]) -> T:
-    """Call ``check``, which queries the database, until its result is true. Return the result."""
+    """Call ``check``, which queries the database, until its result is true, and return that result."""
 
     async def holds() -> T:
         while not (answer := await in_thread(check)):  # noqa: ASYNC110 (no event reports it)

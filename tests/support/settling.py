@@ -1,4 +1,4 @@
-"""Decisions of staff in short, for tests."""
+"""Short forms of decisions of staff, for tests."""
 
 from checkout.money import Money
 from checkout.payments import actions
@@ -14,7 +14,7 @@ def fate(*, arrived: bool, gives_up: bool = False) -> Fate:
 
 
 def claim_found(saga: int, *, is_true: bool, amount: Money | None = None) -> ClaimFound:
-    """Return what staff say about a claim."""
+    """Return the decision of staff about a claim."""
     if amount is None:
         return ClaimFound(saga=saga, is_true=is_true)
     return ClaimFound(saga=saga, is_true=is_true, minor=amount.minor, currency=amount.currency)
@@ -42,7 +42,7 @@ def settle_claim(
 def settle_payment(
     reference: str, theirs: TheirBooks, *, attempt: str = "", by: str, reason: str, seen: str | None = None
 ) -> None:
-    """Settle an attempt by figures; without its order code, the one to begin with."""
+    """Settle an attempt by figures; without an order code, the attempt with which to begin."""
     candidates = attempts_to_settle(Payment.objects.get(reference=reference))
     first = candidates[0].order_code if candidates else f"{reference}-1"
     actions.settle_books(theirs.found_for(attempt or first), by=by, reason=reason, seen=seen)

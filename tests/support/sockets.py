@@ -9,7 +9,7 @@ from payments_gateway.asgi import application
 
 
 class Socket:
-    """A WebSocket that `connect` opens. `told` returns the next message of the application, decoded."""
+    """A WebSocket that `connect` opens. `told` returns the application's next message, decoded."""
 
     refused_with: tuple[int, str] | None = None
     """Status and Retry-After of the HTTP response, if the handshake was refused with one."""
@@ -58,7 +58,7 @@ class Socket:
         return json.loads((await self.next())["text"])
 
     async def is_silent(self) -> bool:
-        """Return True if the application has sent nothing more, and sends nothing for a moment."""
+        """Return True if the application has no more messages to send, now or in a moment."""
         is_silent: bool = await self._exchange.receive_nothing()
         return is_silent
 

@@ -52,7 +52,7 @@ def imported_names(tree: ast.Module, package: str) -> Iterator[str]:
 
 
 def part_of(name: str) -> str:
-    """Return the part of `checkout` that a name belongs to, such as `views`; "" for other names."""
+    """Return the part of `checkout` to which a name belongs, such as `views`; "" for other names."""
     package, _, rest = name.partition(".")
     return rest.split(".")[0] if package == "checkout" else ""
 

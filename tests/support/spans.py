@@ -31,7 +31,7 @@ class Recorded:
         return [span for span in self if span.context.trace_id == number]
 
     def line_of(self, span: ReadableSpan) -> Sequence[str]:
-        """Return the names of the span's ancestors, the first one first, and its own."""
+        """Return the names of the span's ancestors, from the first one on, and the span's own name."""
         names, known = [span.name], {each.context.span_id: each for each in self}
         while span.parent is not None:
             span = known[span.parent.span_id]

@@ -1,31 +1,31 @@
-"""Programs that get the processor time which all others leave, as if they ran on another machine."""
+"""Programs that only get processor time that all others leave unused, as if they ran on another machine."""
 
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-# The places of the controller for processor time: of version 1, and of version 2 of Linux's control groups.
+# The folders of the controller for processor time, in version 1 and version 2 of Linux's control groups.
 CONTROLLERS = (Path("/sys/fs/cgroup/cpu"), Path("/sys/fs/cgroup"))
 
 
 class SpareTime:
-    """A control group whose processes give way at once, or, without one, processes of the lowest weight."""
+    """A group of processes that yield the processor at once, or, without groups, have the lowest weight."""
 
     def __init__(self, group: Path | None) -> None:
         self._group = group
 
     def take(self, pid: int) -> None:
-        """Let a process, which leads a session, and those that it starts later have spare time only.
+        """Give only spare time to a process that leads a session, and to the processes that it starts later.
 
         Without a group the weight of its session is lowered. Linux shares processor time among sessions first
-        (sched(7), "The autogroup feature"), and the nice value only counts within one.
+        (sched(7), "The autogroup feature"), and the nice value only counts within a session.
         """
         if self._group is not None:
             (self._group / "cgroup.procs").write_text(str(pid))
             return
         os.setpriority(os.PRIO_PROCESS, pid, 19)
-        with suppress(OSError):  # the feature may be off
+        with suppress(OSError):  # autogroups may be off
             Path(f"/proc/{pid}/autogroup").write_text("19")
 
 
@@ -41,7 +41,7 @@ def spare_time() -> Iterator[SpareTime]:
 
 
 def _idle_group() -> Path | None:
-    """Return a new group of idle processes; None if this user, or this Linux (before 5.15), makes none."""
+    """Return a new group of idle processes; None if the user may not make one, or Linux is before 5.15."""
     for controller in CONTROLLERS:
         group = controller / f"spare-time-{os.getpid()}"
         with suppress(OSError):

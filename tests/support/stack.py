@@ -20,7 +20,7 @@ from tests.support.waiting import wait_until
 
 SERVICES = ("checkout", "payments", "risk", "orders", "ledger", "notifications")
 START_SECONDS = 120
-# In production only the provider knows the secret part of this path. The sandbox's secret is published.
+# In production only the provider knows the secret part of this path. The sandbox's secret is public.
 NOTIFICATIONS = "/notifications/sandbox/sandbox-notification-secret/"
 
 
@@ -33,13 +33,13 @@ class Stack:
     that browsers take them for different sites. `programs` maps names to processes: `web`, `relay`,
     `webhooks`, `sandbox` and the services' names; the name of a second copy ends in 2, as in `payments-2`.
 
-    Each process has a broker user of its own. `broker_url` names a user that may do everything, for the test
-    itself. `control` is the `rabbitmqctl` to use if the broker is not that of BROKER_URL.
+    Each process has a broker user of its own. `broker_url` names a user for the test itself, who may do
+    everything. `control` is the `rabbitmqctl` to use if the broker is not that of BROKER_URL.
 
     A service named in `without` is not started: the test provides it. `copies` gives the number of processes
-    of a service, or of `relay`, if it is not one. `environment` overrides settings of all processes,
+    of a service or of `relay`, if it is not 1. `environment` overrides settings of all processes,
     `web_environment` those of the web processes, and `own` those of single processes by name. `hosts` maps
-    names of processes to the hosts that they run on, if they are not to run on this machine itself.
+    names of processes to the hosts on which they run, if not on this machine itself.
     """
 
     def __init__(
@@ -129,7 +129,7 @@ class Stack:
         self.wait_until_ready()
 
     def stop(self) -> None:
-        """Kill processes that still run. A test of an orderly end calls `terminate` on the program first."""
+        """Kill processes that still run. A test of a graceful end calls `terminate` on the program first."""
         for program in self.programs.values():
             program.kill()
         self._closing.close()
@@ -150,7 +150,7 @@ class Stack:
         wait_until(lambda: self._consumers(queue) > 0, f"a consumer of {queue}", seconds=START_SECONDS)
 
     def manage(self, *arguments: str, environment: Mapping[str, str] | None = None) -> str:
-        """Run a management command as the user of web, plus `environment`. Return its output."""
+        """Run a management command as the user of web, with `environment` in addition. Return its output."""
         own = {"BROKER_URL": url_of("web", self.broker_url), **(environment or {})}
         result = run([sys.executable, "manage.py", *arguments], {**self.environment, **own})
         assert result.returncode == 0, f"manage.py {' '.join(arguments)}: {result.stdout}{result.stderr}"

@@ -23,7 +23,7 @@ SETTINGS = ("synchronous_commit=on", "track_commit_timestamp=on")
 
 
 class Server(Postgresql):
-    """One of the two servers. Without data it starts as a copy, and standby, of ``source``, if it has one."""
+    """One of the two servers. Without data it starts as a copy, and standby, of ``source`` if that is set."""
 
     source: "Server | None" = None
 
@@ -48,23 +48,23 @@ class Server(Postgresql):
             return cursor.fetchall() if cursor.description else []
 
     def carry_out(self, *texts: str) -> list[tuple[Any, ...]]:
-        """Carry out the documented statements that contain these texts, and return the last one's rows."""
+        """Run the documented statements that contain these texts, and return the rows of the last one."""
         rows: list[tuple[Any, ...]] = []
         for text in texts:
             rows = self.run(documented(text)[-1])
         return rows
 
     def kill(self) -> None:
-        """Kill the server, as a machine without power."""
+        """Kill the server, as a power cut would."""
         end(self._server, signal.SIGKILL)
 
     def start_fenced(self) -> None:
-        """Start the server so that it refuses writes, and no client that wants to write stays connected."""
+        """Start the server so that it refuses writes, and clients that want to write disconnect."""
         self.settings = (*self.settings, "default_transaction_read_only=on")
         self.start()
 
     def forget(self) -> None:
-        """Stop the server and throw its data away, so that it starts as a copy of the other one."""
+        """Stop the server and delete its data, so that it starts as a copy of the other one."""
         self.crash()
         self.settings = SETTINGS
         shutil.rmtree(self.data)
@@ -73,7 +73,7 @@ class Server(Postgresql):
 class Pair:
     """A primary and its synchronous standby, which can take its place any number of times.
 
-    In the place of a single `Postgresql`, it stands for the present primary.
+    It can be used like a single `Postgresql`, and then stands for the present primary.
     """
 
     name = "PostgreSQL with a standby"
@@ -107,14 +107,14 @@ class Pair:
         hosts = ",".join(f"127.0.0.1:{server.port}" for server in self.servers)
         alone = f"127.0.0.1:{self.primary.port}"
         url = self.primary.url.replace(alone, hosts)
-        # Ours is the default for the gateway. The libraries that tests connect with need to be told.
+        # For the gateway ours is the default. The libraries with which tests connect have to be told.
         self.environment = {
             "DATABASE_URL": f"{url}?target_session_attrs=read-write",
             "DATABASE_REPLICA_URL": f"{url}?target_session_attrs=prefer-standby",
         }
 
     def stop(self) -> None:
-        """Stop both servers. A standby that is alone could not end its primary's commits."""
+        """Stop both servers. Without a primary, a standby alone cannot confirm commits."""
         for server in self.servers:
             server.crash()
 
@@ -136,7 +136,7 @@ class Pair:
         self.primary.carry_out("default_transaction_read_only", "pg_reload_conf", "pg_terminate_backend")
 
     def promote(self) -> None:
-        """Make the standby the primary. The former primary is ``standby`` until it is made one again."""
+        """Make the standby the primary. The former primary is ``standby``, until it is copied anew."""
         self.standby.carry_out("pg_promote", "SYSTEM RESET synchronous_standby_names", "pg_reload_conf")
         self.primary, self.standby = self.standby, self.primary
 
@@ -158,7 +158,7 @@ def pair(folder: Path) -> Iterator[Pair]:
 
 
 def documented(text: str) -> list[str]:
-    """Return the words of the command in the documentation that contains ``text``, without its user."""
+    """Return the words of the documented command that contains ``text``, without the user that runs it."""
     section = (ROOT / "docs/database-and-broker.md").read_text().partition(SECTION)[2].partition("\n## ")[0]
     lines = [line for line in section.splitlines() if line.startswith(AS_POSTGRES) and text in line]
     # The same command may be documented more than once.

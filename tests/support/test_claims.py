@@ -1,4 +1,4 @@
-"""Tests of the staff of tests, who know the provider's true books."""
+"""Tests of ``claims``, the staff in tests who know the provider's true books."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A forked program is as real as one that a new interpreter runs."""
+"""A forked program behaves like one that a new interpreter runs."""
 
 import os
 import signal
@@ -17,7 +17,7 @@ print("of", os.environ["WHOSE"], os.getpid(), os.getsid(0), sys.argv[1:], os.rea
 time.sleep(60)
 """
 
-# Without the descriptor that listing the folder takes.
+# Without the descriptor that is needed to list the folder.
 LISTS = """
 import os
 folder = "/proc/self/fd"
@@ -57,7 +57,7 @@ def test_it_ends_by_a_signal(program: Program):
 
 
 @pytest.mark.parametrize(("ends", "code"), [("sys.exit(3)", 3), ("1 / 0", 1), ("pass", 0)])
-def test_its_exit_code_and_output_are_those_of_the_program(tmp_path: Path, ends: str, code: int):
+def test_the_exit_code_and_output_are_those_of_the_program(tmp_path: Path, ends: str, code: int):
     script = tmp_path / "ends.py"
     script.write_text(f"import atexit, sys\natexit.register(print, 'last')\nprint('first')\n{ends}\n")
     ended = run([sys.executable, str(script)], os.environ)

@@ -1,4 +1,4 @@
-"""Tests of networks of hosts, of which there may be several at a time."""
+"""Tests of networks of hosts. Several networks may exist at a time."""
 
 import os
 import subprocess
@@ -11,7 +11,7 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces ne
 
 
 def reaches(host: Host, address: str) -> bool:
-    """Return True if a connection to a closed port of this address is refused, and not lost."""
+    """Return True if a connection to a closed port of this address is refused instead of lost."""
     script = f"exec 3<>/dev/tcp/{address}/9"
     tried = subprocess.run(
         [*host.within, "timeout", "5", "bash", "-c", script], capture_output=True, text=True, check=False

@@ -14,7 +14,7 @@ import pytest
 
 from tests.support import environment
 
-# A call of rabbitmqctl takes half a second of processor time, so one makes the hosts of several tests.
+# A call of rabbitmqctl takes half a second of processor time, so one call makes the hosts of several tests.
 BATCH = 10
 _unused: list[str] = []
 _used: list[str] = []
@@ -37,7 +37,7 @@ def fresh_vhost() -> Iterator[str]:
 
 
 def _replace_used(number: int, user: str) -> None:
-    """Delete the hosts of tests that have ended, and make so many others, in which `user` may do anything."""
+    """Delete the virtual hosts of ended tests, and make as many new ones, with all rights for `user`."""
     names = [f"test-{uuid.uuid4().hex[:12]}" for _ in range(number)]
     everything = ", ".join(['<<".*">>'] * 3)
     evaluate(
@@ -57,14 +57,14 @@ def _binaries(texts: Sequence[str]) -> str:
 
 
 def binary(text: str) -> str:
-    """Return the text as a binary of Erlang, whose escapes for ASCII are those of JSON."""
+    """Return the text as an Erlang binary, whose escapes for ASCII are those of JSON."""
     return f"<<{json.dumps(text)}>>"
 
 
 @atexit.register
 def _delete_all() -> None:
     _used.extend(_unused)
-    # A server that was started for this program alone has ended with its virtual hosts.
+    # A server that was started for this program alone has ended, with its virtual hosts.
     with suppress(pytest.skip.Exception):
         if _used:
             _replace_used(0, "")
@@ -83,19 +83,19 @@ def queue_lengths(url: str) -> dict[str, int]:
 
 
 def broker_pid() -> int:
-    """Return the id of the broker's process. The broker may be on another machine."""
+    """Return the id of the broker's process, which may be on another machine."""
     return int(evaluate("os:getpid().").strip('"'))
 
 
 def broker_folder() -> Path:
-    """Return the folder in which the broker keeps its messages. It may be on another machine."""
+    """Return the folder in which the broker, perhaps on another machine, keeps its messages."""
     return Path(evaluate("rabbit:data_dir().").strip('"'))
 
 
 def evaluate(erlang: str, *, program: str | None = None, seconds: float = 50) -> str:
     """Run an expression on the node of `control`, and return its value as Erlang writes it.
 
-    The servers that we start have a script for that, which is a hundred times as quick.
+    The servers that we start have a script for that, which is a hundred times as fast.
     """
     script = Path(program or environment.RABBITMQ_CONTROL).with_name("evaluate")
     if not (script.is_file() and shutil.which("erl_call")):
@@ -109,7 +109,7 @@ def evaluate(erlang: str, *, program: str | None = None, seconds: float = 50) ->
 
 
 def control(*arguments: str, program: str | None = None, seconds: float = 50) -> str:
-    """Run `rabbitmqctl`, or the given `program` in its place, for so long, and return its output."""
+    """Run `rabbitmqctl`, or `program` in its place, for so many seconds at most, and return its output."""
     command = [program or environment.RABBITMQ_CONTROL, *arguments]
     try:
         result = subprocess.run(

@@ -1,11 +1,11 @@
-"""Texts in XML, as anybody may have written them."""
+"""Texts in XML, in any form that somebody may have written."""
 
 from typing import Any
 from xml.sax.saxutils import escape
 
 from hypothesis import strategies as st
 
-# Marks that a scrubber of text may take for the beginning of a secret, beside letters of any kind.
+# Marks that a scrubber of text could take for the beginning of a secret, besides letters of any kind.
 _MARKS = st.sampled_from(
     [
         'pan="',
@@ -29,6 +29,6 @@ def escaped(text: str) -> str:
 
 
 def xml_texts(marks: st.SearchStrategy[str] = _MARKS) -> Any:
-    """Return a strategy of texts that XML can hold, in which the marks are frequent."""
+    """Return a strategy of texts that XML can contain, with many of the marks."""
     letters = st.characters(exclude_categories=["Cc", "Cs", "Cn", "Co"])
     return st.lists(marks | st.text(letters, max_size=8), max_size=8).map("".join)

@@ -39,7 +39,7 @@ def test_leaving_the_block_stops_them(children):
     assert child.process.returncode == -signal.SIGTERM
 
 
-def test_one_that_does_not_listen_is_killed_with_its_own_children(children, monkeypatch):
+def test_a_child_that_ignores_the_signal_is_killed_with_its_own_children(children, monkeypatch):
     monkeypatch.setattr("checkout.tryout.children.STOP_SECONDS", 0.2)
     with children:
         child = children.start("stubborn", STUBBORN)
@@ -61,7 +61,7 @@ def test_a_signal_ends_the_waiting_and_its_handler_is_given_back(children, numbe
     assert signal.getsignal(number) == before
 
 
-def test_one_that_ends_by_itself_is_an_error_with_the_end_of_its_log(children):
+def test_a_child_that_ends_by_itself_is_an_error_with_the_end_of_its_log(children):
     with children:
         other = children.start("sandbox", SLEEPS)
         children.start("web", [sys.executable, "-c", "import sys; print('no luck'); sys.exit(3)"])
@@ -70,7 +70,7 @@ def test_one_that_ends_by_itself_is_an_error_with_the_end_of_its_log(children):
     assert other.process.returncode is not None
 
 
-def test_one_that_never_becomes_ready_is_given_up(children, monkeypatch):
+def test_a_child_that_never_becomes_ready_is_given_up(children, monkeypatch):
     monkeypatch.setattr("checkout.tryout.children.READY_SECONDS", 0.1)
     with pytest.raises(ChildFailed, match="web is not ready"), children:
         children.wait_until_ready(children.start("web", SLEEPS), lambda: False)

@@ -69,7 +69,7 @@ def test_a_running_try_out_is_found_until_it_ends(tmp_path):
     assert running_at(tmp_path) == ""
 
 
-def test_one_that_was_killed_is_not_found(tmp_path):
+def test_a_demonstration_that_was_killed_is_not_found(tmp_path):
     ended = subprocess.Popen(["true"])
     ended.wait()
     (tmp_path / ".local").mkdir()

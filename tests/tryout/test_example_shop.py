@@ -51,7 +51,7 @@ def shop(demo, tmp_path_factory):
     program.start()
     try:
         program.wait_for_line(f"The shop is at {url}/", seconds=60)
-        # The web process may remember the merchant without the origin for a second.
+        # The web process may have cached the merchant without the origin for a second.
         wait_until(lambda: order_at(url, "tea").status_code == 303, "a gateway that knows the shop's origin")
         yield SimpleNamespace(url=url, program=program, database=folder / "shop.sqlite3")
     finally:
@@ -59,12 +59,12 @@ def shop(demo, tmp_path_factory):
 
 
 def order_at(url: str, sku: str) -> requests.Response:
-    """Order something at the shop, and return its answer."""
+    """Order an item at the shop, and return its answer."""
     return requests.post(f"{url}/orders", {"sku": sku}, allow_redirects=False, timeout=20)
 
 
 def ordered(shop, sku: str = "tea") -> str:
-    """Order something, and return the payment to which the shop sends the browser."""
+    """Order an item, and return the payment to which the shop sends the browser."""
     answer = order_at(shop.url, sku)
     assert answer.status_code == 303, answer.text
     (reference,) = re.findall(r"/checkout/(pay_[0-9a-f]{32})/$", answer.headers["location"])
@@ -96,7 +96,7 @@ def state_at(demo, payment: str) -> str:
 
 
 def return_address(demo, payment: str) -> requests.Response:
-    """Follow the way back to the shop: from the result through the gateway, else from the card form."""
+    """Follow the way back to the shop: from the result through the gateway, otherwise from the card form."""
     result = requests.get(f"{demo.url}/checkout/{payment}/result/", timeout=20).text
     (link,) = re.findall(r'href="([^"]*/return(?:/|\?[^"]*))"', result)
     return requests.get(urljoin(demo.url, link), timeout=20)
@@ -296,7 +296,7 @@ def test_the_page_of_the_shop_names_what_there_is():
 
 
 def test_a_payment_that_nobody_can_pay_any_more_is_not_being_confirmed(tmp_path):
-    """If all attempts of a payment were declined, it is not final for a day."""
+    """If all attempts at a payment were declined, the payment is not final for a day."""
     orders = SimpleNamespace(**run_path(str(FOLDER / "orders.py"))).Orders(str(tmp_path / "shop.sqlite3"))
     order = orders.add("Tea", 1250, "GBP")
     payment = {"id": "pay_1", "order_reference": order.number, "amount": 1250, "currency": "GBP"}

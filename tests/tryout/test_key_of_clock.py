@@ -1,4 +1,4 @@
-"""The key with which a program moves a payment's time, on a machine that has passwords for the same host."""
+"""The key with which a program moves a payment's time, on a machine with other passwords for the host."""
 
 from pathlib import Path
 

@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 @contextmanager
 def listening(url: str, folder: Path, *options: str) -> Iterator[Program]:
-    """Run the command, in an environment that has no database of a gateway."""
+    """Run the command in an environment without a gateway's database."""
     command = [sys.executable, "manage.py", "gateway", "listen", "--url", url, *options]
     nowhere = f"sqlite:///{folder / 'none.sqlite3'}"
     environment = {**os.environ, "BROKER_URL": "memory://", "DATABASE_URL": nowhere, "PYTHONUNBUFFERED": "1"}
@@ -60,7 +60,7 @@ def test_a_local_program_gets_each_event_once_as_a_webhook_that_it_can_verify(
 
 
 def types_after_a_purchase(demo: RunningDemo, program: Program) -> list[str]:
-    """Buy something, and return the types on the terminal. The first purchases may precede the listening."""
+    """Buy an item, and return the types on the terminal. The first purchases may precede the listening."""
     play(SCENARIOS["frictionless"], demo.url)
     return re.findall(r"^\S+  (\S+)  pay_", program.text(), re.MULTILINE)
 

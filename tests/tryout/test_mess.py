@@ -1,4 +1,4 @@
-"""``make demo MESS=1`` leaves what the page of the rehearsal tells staff to settle."""
+"""``make demo MESS=1`` leaves the unsettled cases that the page about the rehearsal lists."""
 
 import re
 from pathlib import Path
@@ -51,7 +51,7 @@ def log_in(session, url):
 
 
 def missing(session, url):
-    """Return what does not wait yet, by the page of what needs attention and the lists that it leads to."""
+    """Return the cases that are missing on the page of what needs attention and its lists."""
     page = session.get(f"{url}/admin/payments/payment/attention/", timeout=20).text
     waits = " ".join(re.findall(r'<tr class="waits">.*?</tr>', page, re.DOTALL))
     lists = {

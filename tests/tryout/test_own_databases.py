@@ -54,7 +54,7 @@ def test_a_purchase_passes_through_five_databases(tmp_path: Path, capfd: pytest.
 
 
 def run_retention(demo: Demo) -> None:
-    """Delete all messages that need not be remembered any more, as the relay does after a month."""
+    """Delete all messages that are no longer needed, as the relay does after a month."""
     forget = (
         "from checkout.database.owners import databases;"
         "from checkout.payments.timers.retention import delete_expired_messages;"

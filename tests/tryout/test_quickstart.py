@@ -30,8 +30,8 @@ class Reader:
     """A reader who types the page's commands into a shell, using one of its two receivers."""
 
     def __init__(self, demo, folder: Path, receiver: str, order: str) -> None:
-        # The ports of this demonstration are others, and each reader needs an order of their own. Without an
-        # address, the purchase would be tried at the demonstration that was started last: another test's.
+        # This demonstration has other ports, and each reader needs an order of its own. Without an address,
+        # the purchase would be made at the demonstration that was started last, perhaps another test's.
         self._differs = {
             "http://localhost:8000": demo.url,
             "~/payments-gateway": f"{ROOT}",
@@ -60,9 +60,9 @@ class Reader:
         return self
 
     def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
-        """Stop the receiver as the page says, and see that it has worked."""
+        """Stop the receiver as the page says, and check that it has worked."""
         if error is not None:
-            # The shell may have ended at a command that failed, and its receiver may still run.
+            # The shell may have ended at a command that failed, while its receiver still runs.
             with suppress(ProcessLookupError):
                 os.killpg(self._shell.pid, signal.SIGKILL)
             self._shell.wait()
@@ -76,7 +76,7 @@ class Reader:
             self._type(step)
 
     def sees(self, line: str) -> None:
-        """Wait until a line of the terminal matches a pattern as a whole."""
+        """Wait until a whole line of the terminal matches a pattern."""
         pattern = re.compile(rf"^{line}$", re.MULTILINE)
 
         def is_there() -> bool:
@@ -109,7 +109,7 @@ class Reader:
 def test_the_quickstart_leads_to_a_paid_payment_and_a_verified_webhook(demo, tmp_path, receiver, order):
     with Reader(demo, tmp_path, receiver, order) as reader:
         reader.follow()
-        reader.sees("captured")  # the answer to the question of its state
+        reader.sees("captured")  # the answer to the question about its state
         reader.sees("pending")  # the answer to the refund
         for event in (
             "payment.created",
@@ -165,13 +165,13 @@ def test_a_receiver_takes_genuine_webhooks_only(tmp_path, program, receiver):
         assert answers(keys, timestamp="soon") == 400
         assert answers(keys, signature="") == 400
         assert answers(keys, timestamp="9" * 400) == 400
-        # Anybody may send anything: nothing of it ends the program.
+        # Anybody may send anything, and nothing of that ends the program.
         for request in (b"", b"Content-Length: 100\r\n\r\nabc", b"Content-Length: soon\r\n\r\n"):
             broken_off(port, request)
         with suppress(requests.ConnectionError):
             assert answers(keys, sent=b" " * 100_000) == 400
         assert answers(keys) == 204
-        # Python's server writes about lost connections as well.
+        # Python's server also writes about lost connections.
         wait_until(lambda: seen.read_text().count("verified: ") == 2, "the lines of both test events")
         assert seen.read_text().count("verified: - webhook.test -\n") == 2
     finally:
@@ -180,7 +180,7 @@ def test_a_receiver_takes_genuine_webhooks_only(tmp_path, program, receiver):
 
 
 def test_webhooks_that_arrive_at_once_are_printed_on_a_line_each(tmp_path):
-    """The receiver prints in a thread for each request, here with a change of threads at every chance."""
+    """The receiver prints in a thread for each request, here with as many switches of threads as possible."""
     keys, port, number = Keys.new(), free_port(), 50
     (tmp_path / "receiver.py").write_text(PROGRAMS["receiver.py"].replace("4242", str(port)))
     seen = tmp_path / "seen"
@@ -195,7 +195,7 @@ def test_webhooks_that_arrive_at_once_are_printed_on_a_line_each(tmp_path):
         )
 
     def begun(sequence: int) -> tuple[socket.socket, bytes]:
-        """Send a webhook but for the end of its body, which is returned."""
+        """Send a webhook without the end of its body. Return that end."""
         event = {"sequence": sequence, "type": "payment.captured", "order_reference": "1001"}
         body = json.dumps(event).encode()
         lines = [
@@ -214,7 +214,7 @@ def test_webhooks_that_arrive_at_once_are_printed_on_a_line_each(tmp_path):
         for client, _ in clients:
             with client:
                 assert b" 204 " in client.recv(100)
-        # It answers before it prints.
+        # The receiver answers before it prints.
         wait_until(lambda: seen.read_text().count("\n") >= number, "a line for each of them")
     finally:
         running.terminate()
@@ -231,6 +231,6 @@ def broken_off(port: int, rest: bytes) -> None:
 
 
 def listens(port: int) -> bool:
-    """Return True if something accepts connections there."""
+    """Return True if a program accepts connections there."""
     with socket.socket() as client:
         return client.connect_ex(("127.0.0.1", port)) == 0

@@ -45,7 +45,7 @@ def test_no_card_number_is_in_anything_that_the_demonstration_keeps(demo):
         file for file in demo.folder.iterdir() if file.name.startswith("gateway") or file.suffix == ".log"
     ]
     assert {"gateway.sqlite3", "web.log", "sandbox.log"} <= {file.name for file in kept}
-    # SQLite may write its log into the database meanwhile and remove it, so the database is read last.
+    # SQLite may move its log into the database meanwhile and remove the log, so the database is read last.
     assert not [file.name for file in sorted(kept, reverse=True) if b"4444333322221111" in content_of(file)]
 
 

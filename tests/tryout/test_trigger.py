@@ -1,4 +1,4 @@
-"""Every type of event can be triggered, and really happens in a demonstration."""
+"""Every type of event can be triggered, and then occurs in a demonstration."""
 
 import json
 import os
@@ -13,7 +13,7 @@ from checkout.tryout.events import EVENTS, STORIES, Story
 from tests.support.program import run
 from tests.tryout.running_demo import RunningDemo
 
-# A refund that was made and comes back, which the sandbox does not do.
+# A refund that was made and is returned, which the sandbox does not support.
 NOT_TRIGGERED = {"payment.refund_returned"}
 
 

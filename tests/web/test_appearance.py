@@ -1,4 +1,4 @@
-"""The look of a merchant on shoppers' pages: a colour that can be read, its links, and its contact."""
+"""The look of a merchant on shoppers' pages: a readable colour, its links, and its contact."""
 
 import re
 from functools import partial

@@ -1,4 +1,4 @@
-"""Bad input: it gets a clear page or a problem document with the right status, and changes nothing."""
+"""Bad input gets a clear page or a problem document with the right status, and changes nothing."""
 
 import asyncio
 import encodings
@@ -154,7 +154,7 @@ async def test_a_content_type_is_kept_if_there_is_one_that_is_plain(values, is_k
     kept: list[bytes] = []
 
     async def nothing(*_arguments):
-        """Stand in for what the application receives and sends."""
+        """Stand in for the functions with which an application receives and sends."""
 
     async def inside(scope, _receive, _send):
         kept.extend(value for name, value in scope["headers"] if name == b"content-type")
@@ -262,7 +262,7 @@ async def test_a_body_of_a_byte_now_and_then_is_given_up_on(settings):
 
 
 async def test_a_body_that_keeps_the_pace_is_read_to_its_end(settings):
-    """Each piece extends the deadline by the time of the next one, so a busy machine does no harm."""
+    """Each piece extends the deadline by the time for the next one, so a busy machine does no harm."""
     settings.SERVING_BODY_GRACE_SECONDS = 0.1
     settings.SERVING_BODY_BYTES_PER_SECOND = 100
 

@@ -114,7 +114,7 @@ async def test_after_many_declines_no_card_is_tried_until_they_are_long_enough_a
         await in_thread(tried, **who, ago=timedelta(minutes=minutes))
     with time_machine.travel(NOW, tick=True):
         answer = await checkout.client.post(checkout.path("pay/"), form)
-        # The third newest trial is half an hour old, and leaves the counted hour in half an hour.
+        # The third newest attempt is half an hour old, and leaves the counted hour in half an hour.
         assert (answer.status, answer.headers["retry-after"]) == (429, "1800")
         assert "Nothing was charged. You can try again in 30 minutes." in answer.text
         page = await checkout.get()

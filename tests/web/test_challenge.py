@@ -100,7 +100,7 @@ async def test_a_second_return_gets_the_same_answer(return_path, checkout):
 async def test_a_return_to_an_earlier_challenge_of_the_payment_gets_the_answer_of_the_present_one(
     return_path, checkout
 ):
-    """The provider may want a second challenge, and the browser's history has the first one's return."""
+    """The provider may require a second challenge, and the browser's history has the first one's return."""
     await checkout.client.post(return_path, returned(), cross_site=True)
     second = {"challenge_count": 2, "challenge_token_hash": "that of the second"}
     await in_thread(lambda: Attempt.objects.update(**second))
@@ -190,7 +190,7 @@ async def test_a_return_that_is_refused_before_it_is_read_shows_why_in_the_frame
 async def test_a_return_while_the_database_is_away_is_tried_again_by_its_page(
     return_path, checkout, settings, lose_queries
 ):
-    """The shopper could only go back to the bank, which has nothing more to ask."""
+    """The shopper could only go back to the bank, which has no more questions."""
     settings.CHECKOUT_REPLY_BUDGET_SECONDS = 0
     lose_queries(Payment)
     answer = await checkout.client.post(return_path, returned(), headers=FRAMED, cross_site=True)

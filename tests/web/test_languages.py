@@ -1,4 +1,4 @@
-"""The language of a shopper's pages: who chooses it, the pages on which it holds, and its formats."""
+"""The language of a shopper's pages: how it is chosen, on which pages it is used, and its formats."""
 
 import json
 import re
@@ -146,7 +146,7 @@ SPOKEN = ("title", "alt", "placeholder", "aria-label")
 
 
 class Untranslated(HTMLParser):
-    """The text of a page without what is in brackets of the pseudo-language, or is marked as a name."""
+    """The text of a page without names, and without texts in the brackets of the pseudo-language."""
 
     def __init__(self):
         super().__init__()

@@ -18,7 +18,7 @@ __all__ = ["broker_away"]
 
 
 class LostCommit:
-    """A submission whose COMMIT is carried out, and not answered by a silent server."""
+    """A submission whose COMMIT is carried out by a server that then does not answer."""
 
     def __init__(self, payment: Payment, *, losses: int = 1) -> None:
         self._reference, self._losses = payment.reference, losses
@@ -66,7 +66,7 @@ async def test_a_database_that_was_never_reached_has_committed_nothing(
 async def test_the_time_of_a_kept_card_counts_from_the_first_try(
     broker_away: MemoryServer, payment: Payment, books: Books, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Over since the first try, which may have committed the submission, and not since the second one.
+    # Over since the first attempt, which may have committed the submission, and not since the second.
     monkeypatch.setattr(pending_publishes, "KEPT_SECONDS", held_tier.DATABASE_PAUSE_SECONDS)
     assert await held_tier.commit_and_answer("approve", 0, LostCommit(payment)) is None
     broker_away.resume()

@@ -1,4 +1,4 @@
-"""The logo of a merchant: which files are taken for one, and how it is sent."""
+"""The logo of a merchant: which files are accepted as one, and how it is sent."""
 
 import struct
 import zlib

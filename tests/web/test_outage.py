@@ -1,4 +1,4 @@
-"""The back office, the shop and the pages of payments while the database is down, and after a mistake."""
+"""The back office, the shop and the pages of payments while the database is down, and after an error."""
 
 import pytest
 from django.core.handlers.exception import convert_exception_to_response

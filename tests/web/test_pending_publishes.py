@@ -14,7 +14,7 @@ from messaging.memory.server import MemoryServer
 
 @pytest.fixture
 def broker_away(back_end):
-    """Return the stopped broker."""
+    """Stop the broker, and return it."""
     server = MemoryServer.at(conf.broker_url)
     server.stop()
     yield server

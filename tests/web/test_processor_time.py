@@ -1,6 +1,6 @@
-"""Limits on the processor time of a stranger's request, of the event loop's thread and in all, in seconds.
+"""Limits on the processor time of a request: of the event loop's thread and of all threads, in seconds.
 
-Time spent waiting for the processor is not counted. The least of up to ten attempts counts, since other
+Time spent waiting for the processor is not counted. The least of up to ten attempts counts, because other
 programs on the same machine displace the processor's caches.
 """
 
@@ -18,7 +18,7 @@ from payments_gateway.serving.http.request_head import MAX_BYTES_OF_A_NAME, MAX_
 
 pytestmark = pytest.mark.at_scale
 
-# Twice what a machine needs whose other processor is busy: a search that is not linear takes seconds.
+# Twice the time that a busy machine with two processors needs. A search that is not linear takes seconds.
 LOOP_SECONDS = 0.1
 # The limit for all threads. Bodies are parsed in a single thread; most of the time is Python's form parsing.
 ALL_SECONDS = 0.5

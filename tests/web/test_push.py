@@ -159,7 +159,7 @@ async def test_size_is_counted_in_bytes(shop, payment, socket_of):
 async def test_a_push_that_comes_as_the_connection_is_closed_is_not_sent(
     shop, payment, socket_of, is_closed_by
 ):
-    """A server takes anything after the close for an error, and writes a traceback into its log."""
+    """A server treats any message after the close as an error, and writes a traceback into its log."""
     socket = socket_of()
     await socket.connect()
     await socket.told()
@@ -216,7 +216,7 @@ async def test_a_socket_that_breaks_while_it_is_told_something_leaves_nothing_be
 
     async def send(message):
         if "captured" in message.get("text", ""):
-            raise OSError  # as servers do once the connection is gone
+            raise OSError  # servers do this once the connection is gone
         if message["type"] == "websocket.send":
             asyncio.get_running_loop().create_task(push(payment.reference, "captured"))
 

@@ -1,4 +1,4 @@
-"""The example shop, from the shelf to the checkout, and its memory afterwards."""
+"""The example shop, from the shelf to the checkout, and its state afterwards."""
 
 import re
 

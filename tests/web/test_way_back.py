@@ -1,4 +1,4 @@
-"""The address to which the shopper goes back, by what became of the payment."""
+"""The address to which the shopper goes back, which depends on the outcome of the payment."""
 
 import pytest
 from django.utils import timezone
@@ -18,7 +18,7 @@ PAID, LEFT = "https://shop.example/thanks", "https://shop.example/left"
         (PaymentState.VOIDED, True, LEFT),
         # The shop itself has released the money, for example because the goods are gone.
         (PaymentState.VOIDED, False, PAID),
-        # The money was taken before the cancellation reached the provider.
+        # The money was captured before the cancellation reached the provider.
         (PaymentState.CAPTURED, True, PAID),
     ],
 )

@@ -96,7 +96,7 @@ async def test_the_command_to_apply_it_is_published_at_once_and_without_a_relay(
     await close_brokers()
 
 
-async def test_one_that_comes_while_the_broker_is_away_is_left_to_a_timer(books, client, body):
+async def test_a_notification_that_comes_while_the_broker_is_away_is_left_to_a_timer(books, client, body):
     MemoryServer.at(conf.broker_url).stop()
     assert (await client.post(PATH, body)).status == 200
     await in_thread(ProviderNotification.objects.update, next_try_at=timezone.now())

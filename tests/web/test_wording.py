@@ -1,4 +1,4 @@
-"""Texts on a shopper's pages: sums of what was taken or given back, and names in any direction of writing."""
+"""Texts on a shopper's pages: sums that were taken or given back, and names in any direction of writing."""
 
 import re
 from pathlib import Path
@@ -158,7 +158,7 @@ def test_a_rest_that_is_just_being_taken_is_not_called_released():
 
 
 def without_title(page: Path) -> str:
-    """Return a template without its title, in which there can be no elements."""
+    """Return a template without its title, which cannot contain elements."""
     return re.sub(r"{% block title %}.*?{% endblock %}", "", page.read_text())
 
 

@@ -53,7 +53,7 @@ async def fresh(row: Any) -> Any:
 
 
 async def make_due(*deliveries: Delivery) -> None:
-    """Let the time until the next attempt pass, also that of a pause of the endpoint."""
+    """Let the time until the next attempt pass, even that of a pause of the endpoint."""
 
     def pass_time() -> None:
         rows = Delivery.objects.filter(pk__in=[each.pk for each in deliveries], next_try_at__isnull=False)

@@ -86,7 +86,7 @@ async def hang(exchange: Exchange) -> None:
 
 
 async def drip(exchange: Exchange) -> None:
-    """Answer 200, and then a byte of the body now and then, without an end."""
+    """Answer 200, and then a byte of the body now and then, without end."""
     await exchange.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
     while not exchange.endpoint.released.is_set():
         await exchange.write(b".")
@@ -110,7 +110,7 @@ async def flood(exchange: Exchange) -> None:
 
 
 async def promise(exchange: Exchange) -> None:
-    """Say that the answer is coming, without an end."""
+    """Answer 100 Continue without end, and never with a final status."""
     while not exchange.endpoint.released.is_set():
         await exchange.write(b"HTTP/1.1 100 Continue\r\n\r\n" * 100)
 

@@ -1,4 +1,4 @@
-"""Actions of merchants and staff on endpoints and deliveries, each on its own only."""
+"""Actions of merchants and staff on endpoints and deliveries. Each action affects only its own rows."""
 
 from datetime import timedelta
 
@@ -215,7 +215,7 @@ def test_a_request_to_send_ends_the_pause_of_a_failing_endpoint(made, is_asked):
             actions.resend_since(SHOP, endpoint.reference, now - timedelta(hours=1))
     endpoint.refresh_from_db()
     assert endpoint.paused_until is None
-    # It is as broken as before until an attempt has succeeded.
+    # The endpoint counts as failing until an attempt has succeeded.
     assert endpoint.failures == 12
 
 

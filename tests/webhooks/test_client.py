@@ -1,4 +1,4 @@
-"""One request to an endpoint: every answer, and every way not to answer, is told apart."""
+"""One request to an endpoint: all kinds of answers and failures are told apart."""
 
 import asyncio
 import socket
@@ -18,7 +18,7 @@ NAME = "shop.example"
 
 
 class Names:
-    """A twin of the system's resolver. Each look-up of a name takes the next of its answers."""
+    """A twin of the system's resolver. Each look-up of a name gets its next answer."""
 
     def __init__(self, **answers: list[list[str]]) -> None:
         self.answers = {name.replace("_", "."): list(each) for name, each in answers.items()}
@@ -164,7 +164,7 @@ async def test_a_name_with_a_private_address_is_not_connected_to(addresses):
     answered = await post(f"https://{NAME}/", look_up=Names(shop_example=[addresses]))
     assert answered.error == "address_refused"
     assert "not on the public internet" in answered.detail
-    # The merchant reads it, and must not learn from it what our own name servers say.
+    # The merchant reads it, and must not learn from it the answers of our own name servers.
     assert addresses[-1] not in answered.detail
 
 
@@ -187,7 +187,7 @@ async def test_a_name_is_refused_as_a_whole_if_one_of_its_addresses_is_private()
     ],
 )
 def test_no_socket_is_made_for_an_address_that_was_not_to_be_reached(family, target):
-    """This is the last check, whatever the resolver and the HTTP library have done before."""
+    """The check of the socket is the last one, whatever the resolver and the HTTP library did before."""
     with pytest.raises(AddressRefused):
         checked_socket("https", (family, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", target))
 

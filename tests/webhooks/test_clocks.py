@@ -58,7 +58,7 @@ async def test_an_endpoint_rests_for_as_long_as_it_has_asked_for(shop, make_send
 
 @pytest.mark.parametrize("apart", [timedelta(minutes=10), timedelta(minutes=-10)], ids=["ahead", "behind"])
 async def test_a_receiver_whose_clock_is_right_accepts_what_is_signed(shop, make_sender, apart):
-    """It refuses what is more than five minutes off, as the docs say. The endpoint would be disabled."""
+    """The receiver refuses signatures more than five minutes off, and the endpoint would be disabled."""
     made = await registered(shop.url())
     (delivery,) = await pinged(made)
     with elsewhere(apart):

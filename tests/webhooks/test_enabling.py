@@ -1,4 +1,4 @@
-"""An endpoint that is enabled gets what was pending at once, whenever the next attempts would have been."""
+"""An endpoint that is enabled gets pending webhooks at once, whenever their next attempts would be."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""Endpoints that fail are spared, warned and disabled, in this order; those that are back get everything."""
+"""Failing endpoints are spared, warned and disabled, in this order; later they get everything."""
 
 import asyncio
 import smtplib
@@ -67,7 +67,7 @@ async def test_410_disables_the_endpoint_and_says_so(shop, make_sender, settings
 
 @pytest.mark.parametrize("status", [410, 500])
 async def test_a_failure_after_the_endpoint_was_disabled_says_nothing_about_it(shop, make_sender, status):
-    """Staff who have disabled it are not told that it fails, and it keeps their reason."""
+    """Staff who have disabled the endpoint are not told that it fails, and their reason is kept."""
     going_on = asyncio.Event()
 
     async def fail_later(exchange):
@@ -126,7 +126,7 @@ async def test_nothing_is_sent_to_a_paused_endpoint(shop, make_sender):
     made = await registered(shop.url())
     await pinged(made)
     await make_sender().send_due()
-    later = await pinged(made)  # which ends the pause, for a test
+    later = await pinged(made)  # this ends the pause, for a test
     await age(made.endpoint, paused_until=timezone.now() + timedelta(seconds=60))
     assert await make_sender().send_due() == 0
     await make_due(*later)
@@ -206,7 +206,7 @@ async def test_a_failing_endpoint_is_warned_once_before_it_is_disabled(shop):
 
 
 async def test_an_endpoint_that_fails_no_more_is_neither_warned_nor_disabled(shop):
-    """Nothing was sent to it after its only failure, the last attempt at an event that was given up."""
+    """Nothing was sent to the endpoint after its only failure, the last attempt at an event."""
     made = await registered(shop.url(), contact_email="dev@shop.example")
     (delivery,) = await pinged(made)
     over = {"state": Delivery.State.FAILED, "tries": 11, "next_try_at": None, "ended_at": ago(hours=80)}
@@ -230,7 +230,7 @@ async def test_an_endpoint_is_not_disabled_for_a_problem_of_the_gateway(shop):
 async def test_an_endpoint_is_neither_warned_nor_disabled_for_the_time_in_which_nothing_was_sent(
     shop, make_sender
 ):
-    """The gateway was switched off for months: the endpoint may be back since, and is tried first."""
+    """The gateway was switched off for months: the endpoint may work again, and is tried first."""
     made = await registered(shop.url(), contact_email="dev@shop.example")
     await failing(made, ago(days=91), last=ago(days=90))
     assert await notices.look_after_endpoints() == 0

@@ -1,4 +1,4 @@
-"""Messages about events are hints: they cost nothing without an endpoint, and nothing in them is believed."""
+"""Messages about events are hints: they cost nothing without an endpoint, and are not believed."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""A sender that is slow to fail: what another sender has done since, or is doing, stands."""
+"""A sender that fails late does not undo the results of another sender."""
 
 import asyncio
 
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def fails_late(shop):
-    """Have the endpoint fail once the returned event is set."""
+    """Let the endpoint fail once the returned event is set."""
     going_on = asyncio.Event()
 
     async def wait_and_fail(exchange):

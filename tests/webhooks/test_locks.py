@@ -1,4 +1,4 @@
-"""Actions on many deliveries, beside senders that record what became of some of them."""
+"""Actions on many deliveries, beside senders that record the results of some of them."""
 
 import asyncio
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.postgresql, pytest.mark.django_db(transaction=True)]
 
 
 def test_who_sends_many_again_locks_them_in_the_order_of_a_sender():
-    """Otherwise there would be a deadlock, and PostgreSQL would end one of the two transactions."""
+    """In another order, there would be a deadlock, and PostgreSQL would end one of the transactions."""
     made = endpoint()
     first, second = (actions.ping(SHOP, made.reference).pk for _ in range(2))
     # The first is behind the second in the order of the events, and now in the table as well.
@@ -137,7 +137,7 @@ def test_nothing_is_sent_again_to_an_endpoint_that_is_just_being_disabled(
 def test_who_enables_an_endpoint_does_not_wait_for_a_delivery_that_is_just_being_recorded(
     made: WebhookEndpoint, ping: Delivery
 ):
-    """One holds the endpoint and the other the delivery, so that each would wait for the other."""
+    """One locks the endpoint and the other the delivery, so that each would wait for the other."""
     actions.disable(SHOP, made.reference, "repairs")
     Delivery.objects.update(tries=8, next_try_at=timezone.now() + timedelta(hours=14))
     beside(
@@ -149,7 +149,7 @@ def test_who_enables_an_endpoint_does_not_wait_for_a_delivery_that_is_just_being
 
 
 def test_responses_are_not_forgotten_while_a_sender_is_just_taking_the_delivery(ping: Delivery):
-    """The answer may repeat what is erased."""
+    """The response may repeat data that is erased."""
     Delivery.objects.update(payment="pay_1")
 
     def forget() -> str:

@@ -1,4 +1,4 @@
-"""Webhooks that the gateway cannot send for reasons of its own stay pending, and use up no attempt."""
+"""Webhooks that the gateway cannot send for its own reasons stay pending, and use up no attempt."""
 
 from datetime import timedelta
 
@@ -69,7 +69,7 @@ def test_an_old_delivery_is_looked_at_less_often():
 
 
 async def test_a_new_secret_signs_alone_if_the_old_one_cannot_be_read(shop, make_sender, settings):
-    """Otherwise nothing would be sent until the overlap is over."""
+    """With both secrets, nothing would be sent until the overlap is over."""
     made = await registered(shop.url())
     (delivery,) = await pinged(made)
     settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS = "another key", []

@@ -69,7 +69,7 @@ async def test_a_repeated_attempt_has_the_same_id_and_body_and_its_own_time(shop
     first, second = shop.received
     assert first.headers["webhook-id"] == second.headers["webhook-id"]
     assert first.body == second.body
-    if connection.vendor != "postgresql":  # whose clock a test cannot move
+    if connection.vendor != "postgresql":  # a test cannot move its clock
         assert second.headers["webhook-timestamp"] == str(later)
         assert first.headers["webhook-timestamp"] != second.headers["webhook-timestamp"]
     Webhook(made.secret).verify(second.body, second.headers)

@@ -1,4 +1,4 @@
-"""No merchant takes the look-ups of names, or the places of a sender, that others need."""
+"""No merchant takes all look-ups of names, or all places of a sender."""
 
 import threading
 from collections import Counter
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 async def test_names_that_are_not_answered_delay_no_other_merchant(make_sender, monkeypatch):
-    """The names of two merchants hang, and that of a third is answered."""
+    """The names of two merchants get no answer, and that of a third does."""
     going_on = threading.Event()
     monkeypatch.setattr(resolver, "_addresses_of", lambda host: _hanging(host, going_on))
     slow_of = {}

@@ -16,7 +16,7 @@ BODY = json.dumps({"type": "payment.captured", "order": "1 · ü"}, ensure_ascii
 
 @pytest.fixture
 def now() -> int:
-    """Return the time, since a webhook is verified only within five minutes."""
+    """Return the present time, since a webhook is verified only within five minutes."""
     return int(time.time())
 
 

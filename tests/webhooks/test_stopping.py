@@ -1,4 +1,4 @@
-"""A sender that is told to stop while it records what endpoints have answered."""
+"""A sender that is told to stop while it records endpoints' answers."""
 
 import asyncio
 import threading

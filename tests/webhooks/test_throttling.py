@@ -1,4 +1,4 @@
-"""Endpoints that ask for fewer webhooks while several are under way to them."""
+"""Endpoints that ask for fewer webhooks while several are in flight to them."""
 
 from datetime import timedelta
 
@@ -25,7 +25,7 @@ async def test_webhooks_that_are_turned_away_together_pause_their_endpoint_once(
     assert schedule.FIRST_THROTTLE_SECONDS < await pause_of(made) <= 2 * schedule.FIRST_THROTTLE_SECONDS
 
 
-async def test_of_the_pauses_that_are_asked_for_together_the_longest_counts(shop, make_sender):
+async def test_the_longest_of_the_pauses_that_are_asked_for_together_counts(shop, make_sender):
     made = await registered(shop.url())
     await pinged(made, 2)
     asked = iter(("100", "300"))

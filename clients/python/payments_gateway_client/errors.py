@@ -9,17 +9,17 @@ class GatewayError(Exception):
 
 
 class NotReachable(GatewayError):
-    """No answer has come, or none of the gateway. The call may have been carried out.
+    """There was no answer, or not one of the gateway. The call may have been carried out.
 
     Call again with the same idempotency key.
     """
 
 
 class ApiError(GatewayError):
-    """A problem document (RFC 9457) with which the gateway has refused a call, or not answered it.
+    """A problem document (RFC 9457), with which the gateway refused a call or failed to answer it.
 
     Compare ``code``, or the class: texts may change. ``errors`` names each field, parameter or header that is
-    wrong. ``problem`` is the whole document, and empty if the answer had none.
+    wrong. ``problem`` is the whole document; it is empty if the answer had none.
     """
 
     def __init__(self, status: int, problem: Mapping[str, Any], *, retry_after: float | None = None) -> None:
@@ -40,7 +40,7 @@ def _place(error: Mapping[str, str]) -> str:
 
 
 class InvalidRequest(ApiError):
-    """The request is malformed, or has values that cannot be (400, 413, 415, 422)."""
+    """The request is malformed, or has invalid values (400, 413, 415, 422)."""
 
 
 class NotAuthenticated(ApiError):
@@ -84,6 +84,6 @@ _CLASSES = {
 
 
 def api_error(status: int, problem: Mapping[str, Any], retry_after: float | None) -> ApiError:
-    """Return the error for an answer."""
+    """Return the error for an answer that is not a success."""
     kind = ServerError if status >= 500 else _CLASSES.get(status, ApiError)
     return kind(status, problem, retry_after=retry_after)

@@ -1,8 +1,8 @@
 """Requests and their repetitions, for both kinds of clients.
 
-A call is sent again only if that cannot do anything twice. A repetition has the idempotency key of the first
-try. Reading, changing and deleting are harmless to repeat. Any other call without a key is repeated only if
-the gateway has refused it unread (429), or if no connection was made.
+A call is repeated only if nothing can be done twice by that. A repetition has the idempotency key of the
+first attempt. Reading, changing and deleting are harmless to repeat. Any other call without a key is repeated
+only if the gateway refused it unread (429), or if no connection was made.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ _NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 
 
 def quoted(reference: str) -> str:
-    """Return an id as a part of an address."""
+    """Return an id, quoted for use in an address."""
     return quote(reference, safe="")
 
 
@@ -41,7 +41,7 @@ class Call(Generic[T]):
     prefer: str | None = None
 
     def request(self) -> dict[str, Any]:
-        """Return the arguments for ``httpx``, which are the same at each try."""
+        """Return the arguments for ``httpx``, which are the same at each attempt."""
         headers = {"Idempotency-Key": self.idempotency_key, "Prefer": self.prefer}
         return {
             "method": self.verb,
@@ -57,13 +57,13 @@ class Call(Generic[T]):
 
     @property
     def may_be_repeated(self) -> bool:
-        """Return True if a second request cannot do anything that the first one has not."""
+        """Return True if a repetition cannot do anything that the first request has not done."""
         return self.idempotency_key is not None or self.verb != "POST"
 
 
 @dataclass(frozen=True)
 class _Failure:
-    """A try that has not brought the answer. ``pause`` is None if it must not be repeated by itself."""
+    """A failed attempt. ``pause`` is None if the call must not be repeated automatically."""
 
     error: GatewayError
     pause: float | None
@@ -99,7 +99,7 @@ def _result(call: Call[Any], tried: int, answer: httpx.Response) -> Any:
         call.may_be_repeated
         and (answer.status_code >= 500 or problem.get("code") == "idempotency_key_in_use")
     )
-    # A longer pause is for the caller to make, who knows if somebody is waiting.
+    # The caller decides about a longer pause, because it knows whether somebody is waiting.
     is_repeated = is_repeated and tried < TRIES and (retry_after or 0) <= LONGEST_PAUSE_SECONDS
     return _Failure(error, _pause(tried, retry_after) if is_repeated else None)
 
@@ -110,7 +110,7 @@ def _retry_after(answer: httpx.Response) -> float | None:
 
 
 def _pause(tried: int, retry_after: float | None) -> float:
-    """Return the seconds until the next try. Chance keeps programs that failed together apart."""
+    """Return the seconds until the next attempt, partly random, so that programs do not repeat together."""
     if retry_after is not None:
         return retry_after + random.uniform(0, 0.5)  # noqa: S311
     return random.uniform(0.25, 0.5) * 2.0**tried  # noqa: S311
@@ -120,7 +120,7 @@ class _Settings:
     """The settings of a client.
 
     ``url`` is the gateway's, without a path. ``api_key`` is a secret: keep it on a server.
-    ``timeout_seconds`` is for each part of a request, and longer than the gateway holds one.
+    ``timeout_seconds`` is for each part of a request, and has to be longer than the gateway holds a request.
     """
 
     _api_version: str
@@ -159,7 +159,7 @@ class Transport(_Settings):
         self._http.close()
 
     def send(self, call: Call[T]) -> T:
-        """Send a call, again where that is safe, and return its answer. Raises ``GatewayError``."""
+        """Send a call, repeat it if that is safe, and return its answer. Raises ``GatewayError``."""
         tried = 0
         while True:
             tried += 1
@@ -202,7 +202,7 @@ class AsyncTransport(_Settings):
         await self._http.aclose()
 
     async def send(self, call: Call[T]) -> T:
-        """Send a call, again where that is safe, and return its answer. Raises ``GatewayError``."""
+        """Send a call, repeat it if that is safe, and return its answer. Raises ``GatewayError``."""
         tried = 0
         while True:
             tried += 1

@@ -27,7 +27,7 @@ def verify_webhook(
 
     ``body`` has the bytes as they came, before a framework has parsed them. Give each secret (``whsec_…``)
     that may have signed: the old and the new one while one is being replaced, or those of several endpoints.
-    One valid signature is enough. Raises ``ValueError`` if one of the secrets is none.
+    One valid signature is enough. Raises ``ValueError`` if one of the secrets is malformed.
     """
     given = {name.lower(): value for name, value in headers.items()}
     message, at = given.get("webhook-id", ""), given.get("webhook-timestamp", "")

@@ -1,4 +1,4 @@
-"""The nodes of a broker that its address names, the order in which they are tried, and pika's parameters."""
+"""The nodes that a broker's address names, the order in which they are tried, and pika's parameters."""
 
 import copy
 import random
@@ -38,14 +38,14 @@ class Node:
 
 
 class TlsOptions(pika.SSLOptions):
-    """TLS with one node. The files may be replaced while a process runs, so each connection reads them."""
+    """TLS with one node. Each connection reads the files again, since they may be replaced meanwhile."""
 
     def __init__(self, files: Mapping[str, str], host: str) -> None:
         super().__init__(_tls_context(files), host)
         self._files = files
 
     def renew(self) -> None:
-        """Read the files again. If they cannot be used, go on with what was read before."""
+        """Read the files again. If they cannot be used, keep those that were read before."""
         try:
             self.context = _tls_context(self._files)
         except ValueError as error:
@@ -55,14 +55,15 @@ class TlsOptions(pika.SSLOptions):
 def nodes_of(url: str) -> tuple[Node, ...]:
     """Return the nodes in ``amqp[s]://user:password@a,b:5673/vhost``, in that order.
 
-    A node without a port has the scheme's. Raises ValueError, without any part of the address, if a port is
-    no number, as it may be a part of a password, and if one of several nodes has no host.
+    A node without a port gets the default of the scheme. Raises ValueError if a port is no number, or if one
+    of several nodes has no host. The error contains no part of the address, because a wrong port may be a
+    part of a password.
     """
     parts = split_address(url)
     default = TLS_PORT if parts.scheme == "amqps" else PORT
     hosts = [host.strip() for host in parts.netloc.rpartition("@")[2].split(",")]
-    # A single node without a host is on this machine. Of several it is a mistake, which would send a password
-    # to whatever is there.
+    # A single node without a host is this machine. One of several without a host is a mistake, and a
+    # connection to this machine could reveal the password to another program.
     if len(hosts) > 1 and any(not host or host.startswith(":") for host in hosts):
         raise ValueError("a broker's address names no host beside a comma")
     return tuple(_node(host, default) for host in hosts)
@@ -78,10 +79,10 @@ def _node(text: str, default_port: int) -> Node:
 
 
 def in_order(nodes: Sequence[Node], zone: str = "") -> list[Node]:
-    """Return the nodes as this process tries them: those of its zone first, each group in random order.
+    """Return the nodes in the order in which to try them: those of this zone first, otherwise at random.
 
-    The random order spreads many processes over the nodes. A node is of the zone if its host's name contains
-    the zone's, such as ``rabbit-1.eu-west-1a.internal`` and ``eu-west-1a``.
+    The random order spreads many processes over the nodes. A node is in the zone if the name of its host
+    contains the zone's, for example ``rabbit-1.eu-west-1a.internal`` and ``eu-west-1a``.
     """
     shuffled = random.sample(nodes, len(nodes))
     return sorted(shuffled, key=lambda node: bool(zone) and zone not in node.host)
@@ -92,9 +93,9 @@ def connection_parameters(
 ) -> list[pika.ConnectionParameters]:
     """Return the parameters for each node in ``amqp[s]://user:password@host:port,host:port/vhost``.
 
-    They are in the order in which this process tries them, see ``in_order``. ``amqps`` verifies the
-    broker's certificate and host name; ``?cafile=``, ``?certfile=`` and ``?keyfile=`` name files in PEM
-    format. Raises ValueError for any other scheme, another parameter, and a file that cannot be used.
+    The order is that in which this process tries the nodes, see ``in_order``. ``amqps`` verifies the broker's
+    certificate and host name; ``?cafile=``, ``?certfile=`` and ``?keyfile=`` name files in PEM format. Raises
+    ValueError for any other scheme, another parameter, and a file that cannot be used.
     """
     parts = split_address(url)
     if parts.scheme not in ("amqp", "amqps") or not parts.netloc:
@@ -127,16 +128,16 @@ def connection_parameters(
 
 
 def _shorter_patience() -> float:
-    """Return the seconds after which a silent address is given up if there are other addresses to try."""
+    """Return the seconds after which to give up a silent address, if there are others to try."""
     return CONNECT_TIMEOUT_SECONDS / 2
 
 
 def at_address(
     parameters: pika.ConnectionParameters, address: str, *, is_last: bool
 ) -> pika.ConnectionParameters:
-    """Return the parameters for one of several addresses of their host, whose name TLS still verifies.
+    """Return the parameters for one of several addresses of a host; TLS still verifies the host's name.
 
-    The last address that is tried may take as long to answer as a single one; the others get less time.
+    The last address gets as much time as a single one would; the others get less.
     """
     one = copy.copy(parameters)
     one.host = address
@@ -148,7 +149,7 @@ def at_address(
 
 def _files(query: str) -> dict[str, str]:
     files = {key: values[-1] for key, values in parse_qs(query).items()}
-    # A mistyped name would otherwise be as good as none.
+    # A mistyped name would otherwise be ignored.
     if unknown := sorted(files.keys() - set(FILES)):
         raise ValueError(f"a broker's address has no ?{unknown[0]}=, only {', '.join(FILES)}")
     return files

@@ -32,7 +32,8 @@ _REFUSED = re.compile(r"ConnectionClosedByBroker: \((403|530)\)")
 class Link:
     """An open connection. ``closed`` receives the reason as its result, never as an exception.
 
-    ``on_blocked`` and ``on_unblocked`` are called when the broker blocks publishing, and allows it again.
+    ``on_blocked`` is called when the broker blocks publishing, ``on_unblocked`` when it allows publishing
+    again.
     """
 
     def __init__(
@@ -54,9 +55,9 @@ class Link:
     async def open(cls, parameters: pika.ConnectionParameters, *, turn: int = 0) -> "Link":
         """Connect to one of the host's addresses. Raises AMQPError or OSError.
 
-        They are tried one after the other, beginning with another one at each ``turn``, until one refuses
-        the log-in, as the others would. pika would always begin with the first, and not go on after one that
-        accepts a connection and says nothing.
+        The addresses are tried one after the other, beginning with another one at each ``turn``. If one
+        refuses the log-in, the others are not tried, as they would refuse it, too. pika would always begin
+        with the first address, and stop at one that accepts a connection and does not answer.
         """
         *others, last = await _addresses(parameters, turn)
         for each in others:
@@ -150,9 +151,9 @@ class Link:
 
 
 async def _addresses(parameters: pika.ConnectionParameters, turn: int) -> list[pika.ConnectionParameters]:
-    """Return the parameters for each address of the host, in the order of this turn.
+    """Return the parameters for each address of the host, beginning with the one for this ``turn``.
 
-    Raises OSError if it has none.
+    Raises OSError if the host has no address.
     """
     found = await asyncio.get_running_loop().getaddrinfo(
         parameters.host, parameters.port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP
@@ -172,5 +173,5 @@ async def on_disposable_channel(link: Link, work: Callable[[AmqpChannel], Awaita
     try:
         await work(channel)
     finally:
-        # Not waited for: the broker does not close a channel while it is busy with a question.
+        # The answer is not awaited: while the broker is busy with a request, it does not close a channel.
         channel.close_nowait()

@@ -1,4 +1,4 @@
-"""A connection beside the main one, for queues whose reading may end it."""
+"""A connection beside the main one, for queues that may end the connection on which they are read."""
 
 import asyncio
 import contextlib
@@ -14,9 +14,9 @@ class NoSecondLink(AMQPError):
 
 
 class SecondLink:
-    """A connection to the address of ``main``, opened for its first user and closed after the last one.
+    """A connection to the address of ``main``, opened for its first user and closed after its last one.
 
-    All users share it. Those that may end it take turns, so that it is known which of them has ended it.
+    All users share it. Users that may end it take turns, so that it is known which of them has ended it.
     """
 
     def __init__(self, main: Link) -> None:
@@ -28,7 +28,7 @@ class SecondLink:
 
     @contextlib.asynccontextmanager
     async def used(self) -> AsyncIterator[Link]:
-        """Yield the connection. Raises NoSecondLink if it cannot be opened."""
+        """Yield the second connection. Raises NoSecondLink if it cannot be opened."""
         self._users += 1
         try:
             yield await self._opened()
@@ -45,7 +45,7 @@ class SecondLink:
             return self._link
 
     async def another(self) -> Link:
-        """Open one more connection, for what must not end that of others. Raises NoSecondLink."""
+        """Open a further connection, for work that must not end the shared one. Raises NoSecondLink."""
         try:
             return await self.main.another()
         except (AMQPError, OSError) as error:

@@ -1,4 +1,4 @@
-"""A supervisor of one connection: it reconnects with a new connection object, after a jittered pause."""
+"""A supervisor of one connection: after a loss it makes a new connection object, after a random pause."""
 
 import asyncio
 import contextlib
@@ -17,23 +17,23 @@ log = structlog.get_logger(__name__)
 FIRST_PAUSE_SECONDS = 0.1
 LONGEST_PAUSE_SECONDS = 5.0
 SET_UP_TIMEOUT_SECONDS = 15.0
-# A connection that lasted this long counts as good; a shorter one makes the next pause longer.
+# A connection that lasted this long counts as good. A shorter one makes the next pause longer.
 PROVEN_SECONDS = 30.0
-# A node that is there answers sooner, and with several addresses the own queue is made anew in half of this.
+# A working node answers sooner. With several addresses, this process's queue is made anew in half of this.
 ATTEMPT_SECONDS = 2.0
 
 
 class Supervisor:
     """A loop that connects, prepares the connection, waits for its end, reports the loss, and starts again.
 
-    The nodes in ``parameters`` are tried in turn, with a pause that grows with each round.
-    ``prepare`` sets everything up on a new link. ``on_ready`` is called when that is done, and ``on_lost``
-    once for every link that had become ready. Late callbacks of an earlier link are recognised by that link.
-    If no node can be reached, that is reported to ``outage``.
+    The nodes in ``parameters`` are tried in turn. The pauses between attempts grow with each round.
+    ``prepare`` sets up channels and queues on a new link. ``on_ready`` is called when that is done, and
+    ``on_lost`` once for every link that had become ready. Each callback knows its link, so late ones of an
+    earlier link are ignored. If no node can be reached, that is reported to ``outage``.
 
     ``first_attempt`` is set when the first attempt has ended. It is cleared for the first attempt after a
-    lost connection, for ATTEMPT_SECONDS at most, unless every node has been lost in turn. That is worth
-    waiting for, because another node answers at once where one was lost.
+    lost connection, for ATTEMPT_SECONDS at most, unless every node has been lost in turn. Callers wait for
+    this attempt, because another node usually answers at once.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class Supervisor:
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Begin; does nothing if called again."""
+        """Begin to connect. Further calls do nothing."""
         if self._task is None:
             self._task = asyncio.get_running_loop().create_task(self._run(), name=f"supervise {self.name}")
 
@@ -96,7 +96,7 @@ class Supervisor:
             try:
                 reason = await self._live()
             except Exception as error:
-                # It must not end the supervisor: the process would stay alive without a connection.
+                # An exception must not end the supervisor: the process would stay alive without a connection.
                 log.exception("connection failed by a defect", connection=self.name)
                 reason = repr(error)
             if self._is_stopping:
@@ -116,7 +116,7 @@ class Supervisor:
             self._outage.failed(reason, **about)
 
     async def _live(self) -> str:
-        """Run one connection from beginning to end, and return why it ended."""
+        """Run one connection from its opening to its end, and return why it ended."""
         began = asyncio.get_running_loop().time()
         link: Link | None = None
         try:
@@ -129,14 +129,15 @@ class Supervisor:
             self._on_ready()
             reason = _named(await asyncio.shield(link.closed))
         except (AMQPError, OSError, TimeoutError) as error:
-            # If the broker has closed the connection, that is the reason, and the error its consequence.
+            # If the broker closed the connection, its reason is reported, and not the error that followed
+            # from it.
             reason = _named(link.closed.result() if link is not None and link.closed.done() else error)
         finally:
             was_ready = self.ready.is_set()
             await self._let_go(link)
         self._vain_attempts = 0 if was_ready else self._vain_attempts + 1
         lasted = asyncio.get_running_loop().time() - began
-        # The broker ends a connection at a message that it cannot deliver. The next one is as good.
+        # The broker ends a connection when it cannot deliver a message. The next connection will work.
         is_good = lasted > PROVEN_SECONDS or (was_ready and link is not None and link.has_crashed)
         self._failures = 0 if is_good else self._failures + 1
         if not was_ready or self._failures > len(self._nodes):
@@ -148,7 +149,7 @@ class Supervisor:
         return self._order[0]
 
     def _go_on_to_the_next_node(self, *, had_lasted: bool) -> None:
-        """Move the node that was tried to the end. If its connection had lasted, prefer the others anew."""
+        """Put the node that was tried last. After a good connection, restore the order of the others."""
         last = self._order.pop(0)
         others = [node for node in self._nodes if node is not last] if had_lasted else self._order
         self._order = [*others, last]
@@ -166,7 +167,7 @@ class Supervisor:
 
     @property
     def _rounds(self) -> int:
-        """The number of times that every node has failed since the last good connection."""
+        """The number of rounds in which every node has failed, since the last good connection."""
         return self._failures // len(self._nodes)
 
     def _pause_seconds(self) -> float:

@@ -8,10 +8,10 @@ MISSES = 3
 
 
 class Watchdog:
-    """A loop that sends a message to this process's own queue at every interval, and counts the missing ones.
+    """A loop that sends a message to this process's own queue at every interval, and counts missing ones.
 
-    ``send`` publishes one such message. ``may_judge`` returns False while there is no connection, and while
-    the broker has blocked publishing, which has its own time limit.
+    ``send`` publishes one such message. While ``may_judge`` returns False, a missing message does not count:
+    there is no connection, or the broker has blocked publishing, which has its own time limit.
     """
 
     def __init__(
@@ -28,11 +28,11 @@ class Watchdog:
         self._unheard = 0
 
     def heard(self) -> None:
-        """Record that one of the watchdog's messages has arrived."""
+        """Note that one of the watchdog's messages has arrived."""
         self._unheard = 0
 
     async def run(self) -> None:
-        """Watch until cancelled."""
+        """Send and count until cancelled."""
         while True:
             await asyncio.sleep(self._interval_seconds)
             if not self._may_judge():

@@ -7,7 +7,7 @@ FRAME_HEAD = Struct(">BHI")  # kind, channel, payload size
 FRAME_END = 0xCE
 OVERHEAD = FRAME_HEAD.size + 1
 
-METHOD_ID = Struct(">I")  # class and method
+METHOD_ID = Struct(">I")  # class, method
 BASIC_PUBLISH, BASIC_DELIVER = 0x3C0028, 0x3C003C
 BASIC_ACK, BASIC_REJECT, BASIC_NACK = 0x3C0050, 0x3C005A, 0x3C0078
 

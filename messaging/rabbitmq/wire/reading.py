@@ -1,4 +1,4 @@
-"""Reading of a message from the bytes of its frames."""
+"""Read a message from the bytes of its frames."""
 
 from functools import lru_cache
 from struct import error as struct_error
@@ -33,7 +33,7 @@ from messaging.rabbitmq.wire.layout import (
 
 _REQUIRED = CONTENT_TYPE | MESSAGE_ID | TYPE
 _KNOWN = _REQUIRED | HEADERS | DELIVERY_MODE | CORRELATION_ID | REPLY_TO | TIMESTAMP | USER_ID | APP_ID
-# A frame's head and the method's two numbers precede the consumer tag.
+# The consumer tag comes after the head of the frame and the numbers of class and method.
 _CONSUMER_TAG_AT = FRAME_HEAD.size + 4
 _STRING, _LONG_LONG, _BOOLEAN = STRING[0], LONG_LONG_INT[0], BOOLEAN[0]
 
@@ -44,17 +44,17 @@ _CODES = {name: _ANY if len(kinds) > 1 else _KIND_CODES[kinds[0]] for name, kind
 
 
 class Incomplete(Exception):
-    """The rest of the message has not arrived yet."""
+    """A part of the message has not arrived yet."""
 
 
 class Uncommon(Exception):
-    """The message has an unusual form; pika reads it, and reports its defects."""
+    """The message has an unusual form, so that pika has to read it."""
 
 
 def read_delivery(queue: str, data: bytes, start: int, header_at: int) -> tuple[Delivery, int, int]:
-    """Return the message whose Basic.Deliver frame is ``data[start:header_at]``, its delivery tag and end.
+    """Return the message of a Basic.Deliver frame, its delivery tag, and the end of its bytes in ``data``.
 
-    Raises Incomplete or Uncommon.
+    The Basic.Deliver frame is ``data[start:header_at]``. Raises Incomplete or Uncommon.
     """
     try:
         return _read_delivery(queue, data, start, header_at)
@@ -86,7 +86,7 @@ def _read_delivery(queue: str, data: bytes, start: int, header_at: int) -> tuple
             raise Incomplete
         kind, its_channel, length = FRAME_HEAD.unpack_from(data, body_at)
         if kind != BODY or its_channel != channel or length != size or data[body_at - 1] != FRAME_END:
-            raise Uncommon  # the body has several frames, or another channel's frames come first
+            raise Uncommon  # The body has several frames, or a frame of another channel comes first.
         body_at += FRAME_HEAD.size
         end = body_at + size + 1
     if available < end:
@@ -162,7 +162,7 @@ def _read_table(data: bytes, at: int, end: int) -> dict[str, HeaderValue]:
         elif kind == _LONG_LONG:
             (value,) = LONG_LONG.unpack_from(data, at + 1)
             at += 1 + LONG_LONG.size
-        else:  # _BOOLEAN: no other type is among the codes
+        else:  # the only type left is _BOOLEAN
             value = bool(data[at + 1])
             at += 2
         if name:
@@ -172,7 +172,7 @@ def _read_table(data: bytes, at: int, end: int) -> dict[str, HeaderValue]:
 
 @lru_cache(maxsize=1024)
 def _header_of(raw: bytes) -> tuple[str, frozenset[int]]:
-    """Return a header's name, empty if it is not read, and the codes of the types that it may have."""
+    """Return a header's name, empty if we do not read the header, and the type codes that it may have."""
     name = raw.decode()
     if name in _CODES:
         return name, _CODES[name]

@@ -85,7 +85,7 @@ def _write_publish(
     body = envelope.body
     size = len(body)
     head_size = CONTENT.size - FRAME_HEAD.size
-    if head_size + len(properties) > max_body:  # the broker would close the connection
+    if head_size + len(properties) > max_body:  # The broker would close the connection.
         raise ValueError("the properties and headers do not fit into a frame")
     parts = [
         _publish_method(channel, exchange, routing_key),
@@ -121,7 +121,7 @@ def _short(text: str) -> bytes:
     return bytes((len(raw),)) + raw
 
 
-# Cached, for strings that many messages repeat.
+# Cached, because many messages repeat the same strings.
 _repeated = lru_cache(maxsize=1024)(_short)
 
 

@@ -1,4 +1,4 @@
-"""The limits of connections to one server, altogether and from one address."""
+"""The limits on connections to one server, in total and from one address."""
 
 import asyncio
 import resource
@@ -14,7 +14,7 @@ from payments_gateway.serving.http.writing import LINGER_SECONDS, close_in_time,
 from payments_gateway.serving.problems import FULL, Problem
 from payments_gateway.serving.process.memory import AfterFlood
 
-# Open files other than clients' connections: database, broker, templates, logs.
+# Open files other than connections of clients: database, broker, templates, logs.
 OTHER_FILES = 128
 # How many refused connections may be in their closing phase at the same time. Each uses a file descriptor,
 # and is not counted as a connection.
@@ -24,8 +24,8 @@ MOST_CLOSING = 64
 class ConnectionLimit:
     """A count of the connections to one server.
 
-    A proxy that is trusted to name its clients (``FORWARDED_ALLOW_IPS``) is only bounded by the server's
-    limit. Its clients are counted by their requests (``payments_gateway.serving.concurrency_limit``).
+    A proxy that is trusted to name its clients (``FORWARDED_ALLOW_IPS``) is subject only to the limit of the
+    server. Its clients are counted by their requests (``payments_gateway.serving.concurrency_limit``).
     """
 
     def __init__(self, config: Config) -> None:
@@ -46,7 +46,7 @@ class ConnectionLimit:
         return network_of(address[0])
 
     def enter(self, client: str, connections: int) -> Problem | None:
-        """Count one more than ``connections``, which include WebSockets, or return why it is refused."""
+        """Count a new connection, or return why it is refused. There are ``connections``, with WebSockets."""
         if connections >= self._most:
             return FULL
         if not client:
@@ -56,8 +56,8 @@ class ConnectionLimit:
     def reject(self, transport: asyncio.Transport, answer: bytes) -> None:
         """Answer a connection that was not counted, and close it.
 
-        It is closed slowly, unless too many are closing: a client that connects sends its request at the same
-        moment, and would otherwise find the connection reset instead of the answer.
+        It is closed slowly, unless too many are closing. The client has probably sent its request already, so
+        a connection closed at once would be reset, and the client would not see the answer.
         """
         transport.write(answer)
         if self._closing >= MOST_CLOSING:
@@ -71,7 +71,7 @@ class ConnectionLimit:
         self._closing -= 1
 
     def leave(self, client: str) -> None:
-        """Uncount a connection that was counted. Nothing is kept about a client without connections."""
+        """Uncount a connection. Nothing is kept about a client without connections."""
         if client:
             self._clients.leave(client)
 

@@ -5,17 +5,17 @@ from typing import Protocol
 
 
 class Closable(Protocol):
-    """A connection that can be closed for having been idle too long."""
+    """A connection that can be closed because it has been idle for too long."""
 
     def timeout_keep_alive_handler(self) -> None:
         """Close the connection."""
 
 
 class IdleConnections:
-    """The connections on which nothing has been received. All of them are allowed the same time.
+    """The connections on which nothing has been received. All get the same time.
 
-    They share one timer. Nearly every client sends something at once, and a timer for each connection would
-    be a tenth of its cost.
+    They share one timer: nearly every client sends something at once, and a timer of its own would be a tenth
+    of the cost of a connection.
     """
 
     def __init__(self) -> None:

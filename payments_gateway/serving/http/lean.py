@@ -9,7 +9,7 @@ from messaging.libraries.versions import is_made_for
 
 @cache
 def is_known_uvicorn() -> bool:
-    """Return True if uvicorn is of the release whose internals are used here and in ``whole_response``.
+    """Return True if uvicorn has the release whose internals are used here and in ``whole_response``.
 
     With any other release, requests keep uvicorn's own objects, and responses are sent as ASGI's messages.
     """
@@ -17,7 +17,7 @@ def is_known_uvicorn() -> bool:
 
 
 class LeanEvent(asyncio.Event):
-    """An event without a deque, which takes 600 bytes even if empty. uvicorn has two events per request."""
+    """An event without a deque, which takes 600 bytes even when empty. uvicorn has two for each request."""
 
     def __init__(self, *, is_set: bool = False) -> None:
         self._waiters = []  # type: ignore[assignment]

@@ -37,18 +37,19 @@ from payments_gateway.serving.scope import ANSWER, ARRIVED, WHEN_LEFT, Header, S
 FAREWELL_SECONDS = 1.0
 # Data is parsed in pieces, so that little is kept of a request that turns out to be too large.
 PIECE_BYTES = 16_384
-# Requests that a client may send before the first one is answered.
+# The number of requests that a client may send before the first one is answered.
 MAX_PIPELINED = 32
 
 
 class HardenedHttpProtocol(HttpToolsProtocol):
     """A protocol that limits the size and the pace of requests, and the time in which responses are read.
 
-    A request that cannot be accepted is answered by a problem document, after the answers to earlier ones.
+    A request that cannot be accepted is answered by a problem document, after the answers to earlier
+    requests.
 
     At SIGTERM a request that has begun is answered, and its connection is closed after the answer. uvicorn
     itself would close every connection without a request at once. A client that has just connected, or is
-    sending its next request, would find the connection reset and not know what became of the request.
+    sending its next request, would see a reset connection, and not know whether the request was carried out.
     """
 
     # Slots, because uvicorn's own attributes nearly reach the number (30) above which CPython would keep a
@@ -104,7 +105,7 @@ class HardenedHttpProtocol(HttpToolsProtocol):
         self._limit.idle.add(self, now, min(self.timeout_keep_alive, conf.header_seconds))
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """See asyncio.BaseProtocol. Calls the callbacks of requests that wait for something else."""
+        """See asyncio.BaseProtocol. Notifies requests that wait for something other than the client."""
         super().connection_lost(exc)
         self._unset_keepalive_if_required()
         self._limit.idle.discard(self)
@@ -117,7 +118,8 @@ class HardenedHttpProtocol(HttpToolsProtocol):
             scope = cast(Scope, self.cycle.scope)
             # This breaks a reference cycle, which would otherwise last until the next garbage collection.
             scope.pop(ANSWER, None)
-            # A request that has not begun asks the server for its body, and learns that its client has left.
+            # A request that the application has not begun then asks the server for its body, and learns that
+            # its client has left.
             scope.pop(ARRIVED, None)
 
     def shutdown(self) -> None:
@@ -192,7 +194,7 @@ class HardenedHttpProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """See httptools."""
-        if self._unparsed:  # otherwise it arrived in one piece, which is small
+        if self._unparsed:  # otherwise the body arrived in one piece, which is small
             require_size(self.url, self.headers)
         if len(self.headers) > MAX_FIELDS:
             raise RefusedError(HEADERS_TOO_LARGE)
@@ -228,7 +230,7 @@ class HardenedHttpProtocol(HttpToolsProtocol):
             raise RefusedError(MALFORMED)
 
     def on_chunk_header(self) -> None:
-        """See httptools. Unparsed bytes are counted from here."""
+        """See httptools. From here on, bytes that are not parsed yet are counted."""
         self._unparsed = 0
 
     def on_body(self, body: bytes) -> None:
@@ -237,7 +239,7 @@ class HardenedHttpProtocol(HttpToolsProtocol):
         super().on_body(body)
 
     def _count_trailer(self, name: bytes, value: bytes) -> None:
-        """Count a trailer and drop it: no code reads trailers, and they must not pass for headers."""
+        """Count a trailer and drop it: no code reads trailers, and they must not be taken for headers."""
         self._unparsed = 0
         self._trailers += 1
         self._trailer_bytes += len(name) + len(value) + 4
@@ -245,7 +247,7 @@ class HardenedHttpProtocol(HttpToolsProtocol):
             raise RefusedError(HEADERS_TOO_LARGE)
 
     def on_message_complete(self) -> None:
-        """See httptools. Most bodies arrive with their heads, before the application begins to read."""
+        """See httptools. Most bodies arrive with their heads, before the application begins to read them."""
         if self._phase is Phase.UPGRADE:
             return
         super().on_message_complete()
@@ -254,7 +256,7 @@ class HardenedHttpProtocol(HttpToolsProtocol):
         scope: Any = self.cycle.scope
         scope[ARRIVED] = self.cycle.body
         if not self.pipeline:
-            # Reading was paused for a large body; resume it to notice when the client disconnects.
+            # Reading was paused for a large body. It is resumed, so that a disconnection is noticed.
             self.flow.resume_reading()
 
     # Other protocols
@@ -273,7 +275,7 @@ class HardenedHttpProtocol(HttpToolsProtocol):
         """See uvicorn."""
         self._joined.flush()
         self.flow.resume_reading()
-        self._leave_the_count()  # from now on it is counted as a WebSocket
+        self._leave_the_count()  # from now on the connection is counted as a WebSocket
         self.transport = cast(asyncio.Transport, WebSocketTransport(self._transport))
         super().handle_websocket_upgrade()
         if not getattr(self._transport.get_protocol(), "handshake_initiated", True):
@@ -298,12 +300,13 @@ class HardenedHttpProtocol(HttpToolsProtocol):
     ) -> bool:
         """See Answer.
 
-        In that case the response must go through ``send`` as two messages. uvicorn then checks each header by
-        itself, which takes as long as everything else. Raises ValueError for a header that HTTP cannot carry.
+        If it returns False, the response must go through ``send`` as two messages. uvicorn then checks each
+        header by itself, which takes as long as everything else. Raises ValueError for a header that HTTP
+        cannot carry.
         """
         cycle = self.cycle
         is_possible = (
-            send == cycle.send  # neither another request's, nor wrapped by a middleware to see messages
+            send == cycle.send  # not another request's, and not wrapped by a middleware
             and cycle.transport is self.transport  # unless a WebSocket has taken over
             and not (cycle.response_started or cycle.disconnected or cycle.access_log)
             and not self.flow.write_paused
@@ -345,7 +348,7 @@ class HardenedHttpProtocol(HttpToolsProtocol):
             self._wait_for_head()
 
     def _refuse(self, problem: Problem) -> None:
-        """Stop reading, and answer the unacceptable data after the answers that are due."""
+        """Stop reading. Answer the unacceptable data once all earlier requests are answered."""
         self._refused = problem
         self._is_broken = self._phase is Phase.BODY  # the last request itself is bad, not the data after it
         self._phase = Phase.OVER
@@ -368,7 +371,7 @@ class HardenedHttpProtocol(HttpToolsProtocol):
         self._joined.write_at_once(answer)
         self._unset_keepalive_if_required()
         if problem is TOO_SLOW:
-            self._joined.is_arriving = False  # it has had its time
+            self._joined.is_arriving = False  # the client has had its time
             self.transport.close()
         else:
             close_slowly(self._transport)
@@ -376,7 +379,7 @@ class HardenedHttpProtocol(HttpToolsProtocol):
     # Time
 
     def _wait(self, seconds: float, end: Callable[[], None]) -> None:
-        """Call ``end`` unless something is received first. There is only one timer, which is uvicorn's."""
+        """Call ``end`` in so many seconds, unless data arrives first. uvicorn's timer is the only one."""
         self.timeout_keep_alive_task = self.loop.call_later(seconds, end)
 
     def _wait_for_head(self) -> None:
@@ -390,7 +393,7 @@ class HardenedHttpProtocol(HttpToolsProtocol):
             self._refuse(TOO_SLOW)
 
     def pause_writing(self) -> None:
-        """See asyncio.Protocol. Aborts if the client reads nothing for long, to free the unsent bytes."""
+        """See asyncio.Protocol. Aborts if the client does not read for long, which frees the unsent bytes."""
         super().pause_writing()
         self._unread_timer = self.loop.call_later(conf.send_seconds, self._transport.abort)
 

@@ -1,6 +1,6 @@
 """Answers from the server itself: a problem document with the headers that all our responses have.
 
-The server does not know yet if a program has sent the request, so each answer has the members that programs
+The server does not know yet whether the client is a program, so each answer has the members that programs
 look for.
 """
 
@@ -13,7 +13,7 @@ from payments_gateway.serving.security.headers import strict_headers
 
 
 def refusal(problem: Problem, default_headers: Iterable[tuple[bytes, bytes]]) -> bytes:
-    """Return a whole response, after which the connection is to be closed."""
+    """Return a whole response. The connection has to be closed after it."""
     request_id = new_request_id()
     headers = [
         (b"content-type", b"application/problem+json"),

@@ -5,10 +5,10 @@ from urllib.parse import urlsplit
 
 from payments_gateway.serving.problems import HEADERS_TOO_LARGE, MALFORMED, RefusedError
 
-# The limit of the request line and headers together, of trailers, and of any unfinished part.
+# The limit for the request line and headers together, for trailers, and for any unfinished part.
 MAX_HEAD_BYTES = 65_536
 MAX_FIELDS = 100
-# The limit of all fields with one name: frameworks join them, and some take long to parse.
+# The limit for all fields with one name: frameworks join them, and some take long to parse the result.
 MAX_BYTES_OF_A_NAME = 16_384
 MAX_TARGET_BYTES = 8_192
 
@@ -16,7 +16,7 @@ Headers = list[tuple[bytes, bytes]]
 
 
 def require_size(url: bytes, headers: Headers) -> None:
-    """Raise RefusedError for a head that is too large. Each field counts a colon, a space and a line end."""
+    """Raise RefusedError for too large a head. Each field counts with its colon, space and line end."""
     sizes: Counter[bytes] = Counter()
     for name, value in headers:
         sizes[name] += len(name) + len(value) + 4
@@ -25,10 +25,10 @@ def require_size(url: bytes, headers: Headers) -> None:
 
 
 def origin_form(url: bytes, headers: Headers) -> tuple[bytes, Headers]:
-    """Return the path and query of an absolute target, and the headers with its authority as their host.
+    """Return the path and query of an absolute target, and the headers with its authority as Host.
 
-    RFC 9112, section 3.2.2: the authority replaces the Host header, and so it is checked like one. Raises
-    RefusedError for any other target.
+    RFC 9112, section 3.2.2: the authority replaces the Host header, so it is checked like one. Raises
+    RefusedError for any other kind of target.
     """
     try:
         target = urlsplit(url.decode("ascii"))

@@ -10,16 +10,16 @@ from payments_gateway.serving.scope import Header
 STATUS_LINES = {
     status.value: b"HTTP/1.1 %d %s\r\n" % (status, status.phrase.encode()) for status in HTTPStatus
 }
-# RFC 9110, sections 5.1 and 5.5: characters that cannot be in a header's name and in its value.
+# RFC 9110, sections 5.1 and 5.5: characters that are not allowed in the name and in the value of a header.
 NOT_IN_A_NAME = re.compile(rb'[\x00-\x1f\x7f()<>@,;:\[\]={} \t\\"]')
 NOT_IN_A_VALUE = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
-# Headers that determine where a response ends. If an application sets one of them, it is not overruled.
+# Headers that determine where a response ends. If an application sets one of them, it is left as it is.
 FRAMING = (b"connection", b"content-length", b"transfer-encoding")
 WITHOUT_BODY = (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED)
 
 
 class FramedError(Exception):
-    """The response determines its end itself and needs no Content-Length."""
+    """The response marks its end itself, and needs no Content-Length."""
 
 
 def whole_response(
@@ -33,7 +33,7 @@ def whole_response(
 ) -> bytes:
     """Return a response with its Content-Length.
 
-    The text of the ``usual`` headers is kept, because many responses have the same ones. Raises FramedError
+    The text of the ``usual`` headers is cached, because many responses have the same ones. Raises FramedError
     for a response without a body or with framing of its own, and ValueError for a header that HTTP cannot
     carry.
     """

@@ -1,4 +1,4 @@
-"""Writing to clients: fewer system calls, and a time limit for clients that do not read."""
+"""Writing to clients: few system calls, and a time limit for clients that do not read."""
 
 import asyncio
 import contextlib
@@ -8,14 +8,14 @@ from typing import Any
 from payments_gateway.serving.conf import conf
 
 LARGE_BYTES = 65_536
-# The time for which a client that was answered may keep sending.
+# The time for which a client may go on sending after the answer.
 LINGER_SECONDS = 1.0
 
 
 def close_in_time(transport: asyncio.Transport) -> None:
-    """Close once the outstanding bytes are sent, or without sending them if the client is too slow to read.
+    """Close once the outstanding bytes are sent, or without sending them if the client reads too slowly.
 
-    A transport alone would wait for as long as the client likes, and keep the bytes in memory.
+    A transport alone would wait as long as the client likes, and keep the bytes in memory.
     """
     transport.close()
     if transport.get_write_buffer_size():
@@ -23,9 +23,9 @@ def close_in_time(transport: asyncio.Transport) -> None:
 
 
 def close_slowly(transport: asyncio.Transport) -> None:
-    """Close a moment after the answer to a client that may still be sending, unless it closes first.
+    """Close a moment after the answer to a client that may still be sending, unless the client closes first.
 
-    Closed at once, the client would find the connection reset, and would often miss the answer.
+    If the connection were closed at once, it would be reset, and the client would often miss the answer.
     """
     if transport.is_closing() or not transport.can_write_eof():
         close_in_time(transport)
@@ -37,10 +37,10 @@ def close_slowly(transport: asyncio.Transport) -> None:
 
 
 class JoinedWrites:
-    """A transport that joins the writes of one turn of the loop, a response's head and body, into one.
+    """A transport that joins the writes of one turn of the loop, such as a response's head and body.
 
-    Each write is a system call that wakes the reader, which costs a tenth of a request. While a body
-    ``is_arriving``, the transport closes slowly.
+    Each write is a system call that wakes the reader, which costs a tenth of a request. While the body of a
+    request ``is_arriving``, the transport closes slowly.
     """
 
     def __init__(self, transport: asyncio.Transport) -> None:
@@ -58,7 +58,7 @@ class JoinedWrites:
         self._unwritten.append(data)
         self._bytes += len(data)
         if self._bytes >= LARGE_BYTES:
-            self.flush()  # so that flow control tells the writer when the client does not keep up
+            self.flush()  # lets flow control stop the writer when the client reads too slowly
 
     def write_at_once(self, data: bytes) -> None:
         """Write a whole response at once, after everything written before it."""
@@ -84,13 +84,13 @@ class JoinedWrites:
             self._write(data)
 
     def _write(self, data: bytes) -> None:
-        """Write unless the connection was aborted, of which the protocol is notified a little later."""
+        """Write, unless the connection was aborted. The protocol learns of that a little later."""
         if not self.is_closing():
             self._transport.write(data)
 
 
 class WebSocketTransport:
-    """A transport that closes in time, for uvicorn's WebSockets, which already write whole frames."""
+    """A transport that closes in time, for uvicorn's WebSockets. Those already write whole frames."""
 
     def __init__(self, transport: asyncio.Transport) -> None:
         self._transport = transport
@@ -104,7 +104,7 @@ class WebSocketTransport:
 
 
 def send_at_once(transport: asyncio.Transport) -> None:
-    """Send each packet without waiting for the last one's acknowledgement (``TCP_NODELAY``).
+    """Send each packet without waiting for the acknowledgement of the one before (``TCP_NODELAY``).
 
     Otherwise a head and a later body would be 40 ms apart. The event loop sets the option, too, but not for
     sockets handed over with ``--fd``, which uvicorn takes for UNIX sockets.

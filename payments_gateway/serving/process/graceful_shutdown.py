@@ -1,4 +1,4 @@
-"""The graceful shutdown of this process: when it begins, all waits end, and no new ones start.
+"""The graceful shutdown of this process. When it begins, all waits end, and no new ones start.
 
 Used on the event loop that serves the process.
 """
@@ -24,7 +24,7 @@ class GracefulShutdown:
             end()
 
     def reset(self) -> None:
-        """Prepare for a restart: all starts of the application in a process share this object."""
+        """Prepare for a restart of the application, as all starts in a process share this object."""
         self.has_begun = False
 
     @contextmanager
@@ -40,7 +40,7 @@ class GracefulShutdown:
             del self._waiting[key]
 
     def shortens(self, limit: asyncio.Timeout, *, to_seconds: float) -> AbstractContextManager[None]:
-        """Inside this context, end ``limit`` so long after the shutdown begins, unless it expires earlier."""
+        """Inside this context, end ``limit`` so long after the shutdown begins, if it is not over by then."""
 
         def shorten() -> None:
             if not limit.expired():

@@ -12,11 +12,11 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 @contextmanager
 def announced(begin: Callable[[], None], *, seconds: float) -> Iterator[None]:
-    """Inside this context, make the first signal call ``begin``, and pass it to the server ``seconds`` later.
+    """Inside this context, call ``begin`` at the first signal, and pass the signal to the server later.
 
-    ``begin`` runs on the current event loop. A second signal is passed to the server at once, in place of the
-    first: uvicorn would take both as a request to end without an orderly shutdown. Outside the main thread,
-    where Python handles no signals, this does nothing.
+    The server gets the signal after ``seconds``. ``begin`` runs on the current event loop. A second signal is
+    passed to the server at once, in place of the first: after two signals, uvicorn would end without an
+    orderly shutdown. Outside the main thread, where Python handles no signals, this does nothing.
     """
     if threading.current_thread() is not threading.main_thread():
         yield

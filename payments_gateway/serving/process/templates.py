@@ -9,8 +9,8 @@ from django.template.backends.django import DjangoTemplates
 def load_templates() -> None:
     """Read all templates of all applications, which Django then keeps.
 
-    Otherwise a process would render pages from files of another release if that is installed while the
-    process runs: with names and values that it does not have.
+    Otherwise, if another release is installed while a process runs, it would render the new templates, whose
+    names and values it does not have.
     """
     for engine in engines.all():
         if not isinstance(engine, DjangoTemplates):

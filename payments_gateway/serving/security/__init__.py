@@ -1,1 +1,1 @@
-"""Headers, hosts and origins: the parts of HTTP that keep other sites out."""
+"""Headers, hosts and origins: the parts of HTTP that protect against other sites."""

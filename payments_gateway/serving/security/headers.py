@@ -18,8 +18,8 @@ _SOURCE = re.compile(r"[!-+\--:<-~]+")
 class ContentSecurity:
     """The Content-Security-Policy of one response: strict, unless a page allows more.
 
-    A page that uses the nonce may run the scripts that carry it, and no others. A page that does not (such as
-    the back office) may run our own files.
+    A page with the nonce may run only the scripts that carry it. A page without it, such as one of the back
+    office, may run our own script files.
     """
 
     __slots__ = ("_nonce", "_sources")
@@ -40,7 +40,7 @@ class ContentSecurity:
 
     @property
     def is_strict(self) -> bool:
-        """Return True if the page has not allowed anything."""
+        """Return True if the page has allowed nothing."""
         return self._sources is self._STRICT and not self._nonce
 
     @property
@@ -60,7 +60,7 @@ class ContentSecurity:
 
     @property
     def frame_options(self) -> str:
-        """The equivalent of ``frame-ancestors`` for older browsers."""
+        """The X-Frame-Options for older browsers, equivalent to ``frame-ancestors``."""
         return "DENY" if self._sources["frame-ancestors"] == ["'none'"] else "SAMEORIGIN"
 
     def __str__(self) -> str:
@@ -75,7 +75,7 @@ def content_security(request: HttpRequest) -> ContentSecurity:
 
 
 class SecurityHeadersMiddleware(HybridMiddleware):
-    """A middleware that sets headers to limit what a browser does with our pages. A view may set its own."""
+    """A middleware that sets headers to restrict what browsers do with our pages. A view may set its own."""
 
     def before(self, request: HttpRequest) -> HttpResponseBase | None:
         request.content_security = ContentSecurity()  # type: ignore[attr-defined]
@@ -89,7 +89,7 @@ class SecurityHeadersMiddleware(HybridMiddleware):
 def encoded_headers(policy: ContentSecurity, own: Iterable[str]) -> Collection[tuple[bytes, bytes]]:
     """Return the headers that the middleware would set, encoded, for a response with its ``own`` headers.
 
-    Nearly all responses have the same ones, which are encoded only once.
+    Nearly all responses have the same headers, which are encoded only once.
     """
     encoded = _strict(is_tls=conf.is_tls) if policy.is_strict else _encoded(policy, is_tls=conf.is_tls)
     names = {name.lower() for name in own}

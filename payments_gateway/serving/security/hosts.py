@@ -10,7 +10,7 @@ _LONGEST_HOST = 255 + 6
 
 
 def require_known_host(request: HttpRequest) -> None:
-    """Raise DisallowedHost for a host that is not ours. The result is cached for each name."""
+    """Raise DisallowedHost for a host that is not ours. Names that are ours are cached."""
     host = request.META.get("HTTP_HOST")
     if host is None or len(host) > _LONGEST_HOST or "HTTP_X_FORWARDED_HOST" in request.META:
         request.get_host()
@@ -18,7 +18,7 @@ def require_known_host(request: HttpRequest) -> None:
         require_host(host)
 
 
-# The cache does not keep refused hosts, because they raise.
+# Refused hosts raise, so they are not cached.
 @lru_cache(maxsize=256)
 def require_host(host: str) -> None:
     """Raise DisallowedHost unless the name is one of our hosts."""
@@ -31,5 +31,5 @@ def _invalidate_hosts(**_change: object) -> None:
     require_host.cache_clear()
 
 
-# For tests, which change settings; in a running process they stay the same.
+# For tests, which change settings; in a running process settings stay the same.
 setting_changed.connect(_invalidate_hosts)

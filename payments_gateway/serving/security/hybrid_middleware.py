@@ -1,4 +1,4 @@
-"""A base class of middlewares for requests on the event loop as well as in threads, which blocks neither."""
+"""A base class of middlewares for requests on the event loop and in threads, without blocking either."""
 
 from collections.abc import Awaitable, Callable
 from typing import cast
@@ -10,7 +10,7 @@ GetResponse = Callable[[HttpRequest], HttpResponseBase | Awaitable[HttpResponseB
 
 
 class HybridMiddleware:
-    """A middleware of two plain functions that serves both kinds of handler without a change of thread."""
+    """A middleware of two plain functions that runs in both kinds of handler, without a change of thread."""
 
     sync_capable = async_capable = True
 
@@ -35,11 +35,11 @@ class HybridMiddleware:
         return response
 
     def before(self, request: HttpRequest) -> HttpResponseBase | None:
-        """Return a response to answer the request without calling any inner handler."""
+        """Return a response to answer the request without calling any inner handler, or None."""
         return None
 
     def blocks(self, request: HttpRequest) -> bool:
-        """Return True if ``before`` would block the event loop, so that ``before_on_loop`` is needed."""
+        """Return True if ``before`` would block the event loop, so that ``before_on_loop`` has to be used."""
         return False
 
     async def before_on_loop(self, request: HttpRequest) -> HttpResponseBase | None:

@@ -1,8 +1,8 @@
-"""Multipart forms, with which browsers send files: only those whose parts are as browsers write them.
+"""Multipart forms, with which browsers send files: only forms whose parts look as browsers write them.
 
-Django looks up charsets that the headers of a part name (RFC 2231), and decodes encodings of its own. A form
-with such a part is not read, as if its Content-Type had not been sent. The time to look at a form is in
-proportion to its size.
+In other forms, Django would look up charsets that the headers of a part name (RFC 2231), and decode encodings
+of its own. Such a form is not read, as if its Content-Type had not been sent. The check takes time in
+proportion to the size of the form.
 """
 
 import re
@@ -10,7 +10,7 @@ import re
 MULTIPART = b"multipart/form-data"
 MOST_PARTS = 100
 _TYPE = re.compile(rb"multipart/form-data;[ ]?boundary=([A-Za-z0-9'_-]{1,70})")
-# Neither quotation marks nor backslashes, which could end a value early for Django.
+# Neither quotation marks nor backslashes, at which Django could end a value early.
 _TEXT = rb'"[^"\\\r\n]{0,255}"'
 _HEADERS = re.compile(
     rb"\r\ncontent-disposition: form-data; name=%b(?:; filename=%b)?"

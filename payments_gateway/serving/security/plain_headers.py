@@ -1,8 +1,8 @@
-"""Removal of headers that make Django look up a charset by a name of the client's choice, before any view.
+"""Removal of headers that make Django look up a charset whose name the client chooses, before any view.
 
 Python keeps the name of every codec that was ever looked up, known or not, and some codecs take quadratic
-time. Django looks up the charset of a Content-Type, those in parameters of RFC 2231 in it and in Accept, and
-those in the parts of a multipart form.
+time. Django looks up the charset of a Content-Type, charsets in RFC 2231 parameters of Content-Type and
+Accept, and charsets in the parts of a multipart form.
 """
 
 import re
@@ -15,8 +15,8 @@ from payments_gateway.serving.security.plain_forms import is_plain_multipart
 
 MAX_CONTENT_TYPE_BYTES = 256
 CONTENT_TYPE, ACCEPT = b"content-type", b"accept"
-# A media type and its parameters (RFC 9110, section 8.3.1), with neither a semicolon in quotation marks nor a
-# name that ends with an asterisk, as those of RFC 2231 do.
+# A media type and its parameters (RFC 9110, section 8.3.1), without semicolons in quotation marks, and
+# without names that end with an asterisk, which RFC 2231 uses.
 _PARAMETER = rb"(?:[\w-]+=(?:\"[\w .:'()/=?,+-]*\"|[\w.:+-]*))?"
 _MEDIA_TYPE = re.compile(rb"[\w.+-]+/[\w.+-]+[ \t]*(?:;[ \t]*%b[ \t]*)*" % _PARAMETER)
 _CHARSET = re.compile(rb";[ \t]*charset=\"?([^;\" \t]*)")
@@ -27,12 +27,12 @@ _USUAL = re.compile(
 
 
 class PlainHeaders:
-    """A middleware that leaves out a Content-Type or Accept that is not plain, as if it had not been sent.
+    """A middleware that removes a Content-Type or Accept that is not plain, as if it had not been sent.
 
-    A Content-Type is plain if there is one, which has the usual form, names at most one charset, which is a
-    usual one. That of a multipart form is as browsers write it, and the form is looked at later
-    (``plain_forms``). A view that needs a Content-Type refuses the request without it; the others do not
-    mind.
+    A Content-Type is plain if it is the only one, has the usual form, and names at most one charset, a usual
+    one. That of a multipart form must be as browsers write it; the form itself is checked later
+    (``plain_forms``). A view that needs a Content-Type refuses the request without it; other views ignore its
+    absence.
     """
 
     def __init__(self, application: Application) -> None:
@@ -46,7 +46,7 @@ class PlainHeaders:
 
 
 def _not_plain(headers: Iterable[tuple[bytes, bytes]]) -> Collection[bytes]:
-    """Return the names of the headers that are not plain, or that are there twice and may not be."""
+    """Return the names of the headers that are not plain, or that occur twice and may not."""
     names: tuple[bytes, ...] = ()
     has_content_type = False
     for name, value in headers:
@@ -69,7 +69,7 @@ def is_plain_content_type(value: bytes) -> bool:
     return len(value) <= MAX_CONTENT_TYPE_BYTES and _has_usual_form(value)
 
 
-# Nearly all requests have one of a few values. Longer values are not kept.
+# Nearly all requests have one of a few values, so results are cached. Those for longer values are not.
 @lru_cache(maxsize=256)
 def _has_usual_form(value: bytes) -> bool:
     if value.strip(b" \t").lower().startswith(b"multipart/"):
@@ -81,5 +81,5 @@ def _has_usual_form(value: bytes) -> bool:
 
 
 def is_plain_accept(value: bytes) -> bool:
-    """Return True if all asterisks of an Accept stand for a type or subtype."""
+    """Return True if every asterisk in an Accept stands for a type or subtype."""
     return b"*" not in value.replace(b"*/*", b"").replace(b"/*", b"")

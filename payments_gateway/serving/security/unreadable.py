@@ -1,6 +1,4 @@
-"""Requests that Django cannot make, because it reads the query while it makes them, and forms that it must
-not read.
-"""
+"""Requests that Django fails to construct, because it reads the query early, and forms it must not read."""
 
 from collections.abc import Mapping
 from typing import IO, Any
@@ -17,8 +15,9 @@ from payments_gateway.serving.security.plain_headers import CONTENT_TYPE, withou
 class UnreadableRefused(ASGIHandler):
     """A handler that refuses a request whose query has too many fields, however early Django reads it.
 
-    Django reads the query of a request with a charset in its Content-Type before any middleware could answer
-    what it raises. A multipart form that no browser writes loses its Content-Type (``plain_forms``).
+    If the Content-Type has a charset, Django reads the query while it constructs the request, before any
+    middleware could answer the exception. A multipart form that no browser writes loses its Content-Type
+    (``plain_forms``).
     """
 
     def create_request(self, scope: Mapping[str, Any], body_file: IO[bytes]) -> Any:

@@ -1,4 +1,4 @@
-"""The check that only pages of this application, at one of our hosts, open WebSockets."""
+"""The check that only pages of this application, on one of our hosts, open WebSockets."""
 
 from urllib.parse import urlsplit
 
@@ -15,9 +15,9 @@ Origin = tuple[str, str, int]
 
 
 class OwnPagesOnly:
-    """A middleware that refuses a handshake with 403 unless its page has an origin of ours.
+    """A middleware that refuses a handshake with 403 unless it comes from a page of ours.
 
-    The origin must be that of the request or of ``PUBLIC_URL``. Scheme, host and port have to agree, as in
+    The origin must be that of the request or of ``PUBLIC_URL``. Scheme, host and port must be equal, as in
     CSRF protection. A handshake must have exactly one ``Host``, one of ``ALLOWED_HOSTS``, and exactly one
     ``Origin``.
     """

@@ -1,4 +1,4 @@
-"""A gateway that fails as networks and busy servers do, between a client library and a running gateway."""
+"""A server between a client library and a running gateway, which fails as networks and busy servers do."""
 
 import json
 import threading
@@ -16,10 +16,10 @@ HOP_BY_HOP = {"connection", "transfer-encoding", "content-length", "date", "serv
 
 
 class Between(ThreadingHTTPServer):
-    """A server on a free port which passes requests on, after the ``faults``, to the gateway at ``target``.
+    """A server on a free port that passes requests on to the gateway at ``target``, after the ``faults``.
 
-    Only requests that create something or move money meet the faults: each address meets all of them, one
-    at a try. ``keys`` has the idempotency keys that came to each address.
+    Only requests that create an object or move money get the faults: each address gets all of them, one for
+    each attempt. ``keys`` has the idempotency keys that came to each address.
     """
 
     daemon_threads = True

@@ -1,4 +1,4 @@
-"""A program on a client library, run from its README, whose payment a shopper pays."""
+"""A program with a client library, as in its README, whose payment a shopper pays."""
 
 import os
 import re
@@ -14,21 +14,21 @@ from tests.support.pages import blocks_of, text_of
 from tests.support.program import Program
 from tests.support.stack import Stack
 
-# The gateway of the README.
+# The address of the gateway in the README.
 URL = "http://localhost:8000"
 # Each request that moves money is carried out first, and its answer lost; then it is refused twice.
 FAULTS: tuple[Fault, ...] = ("lost", "limited", "busy")
 
 
 def program_of(library: str, language: str) -> str:
-    """Return the first program of the README of a library, such as ``python``."""
+    """Return the first program in the README of a library, such as ``python``."""
     return blocks_of(text_of(f"clients/{library}/README.md"), language)[0]
 
 
 def assert_pays(
     stack: Stack, folder: Path, source: str, save: Callable[[str], Sequence[str]], **environment: str
 ) -> None:
-    """Run the program on a bad connection, pay its payment as a shopper does, and look at what has happened.
+    """Run the program on a bad connection, pay its payment as a shopper does, and check the result.
 
     ``save`` stores the source, and returns the command that runs it.
     """

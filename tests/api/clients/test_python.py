@@ -1,4 +1,4 @@
-"""The client library in Python, on a running gateway, and on servers that answer as they please."""
+"""The client library in Python, on a running gateway, and on servers with unusual answers."""
 
 import base64
 import json
@@ -53,7 +53,7 @@ def marked(*marks: pytest.MarkDecorator):
 
 @dataclass
 class Scripted:
-    """A server which gives these answers one after the other, and keeps what it was asked."""
+    """A server that gives these answers one after the other, and stores the requests."""
 
     answers: list[Answer]
     url: str = ""

@@ -1,7 +1,7 @@
 """Send generated requests to a running stack and check every answer: ``make fuzz``.
 
-The exit code is 1 if an answer is a server error or is not one that the OpenAPI document has. The program
-needs RabbitMQ and PostgreSQL, as ``python -m scripts.with_services`` starts them.
+The exit code is 1 if an answer is a server error, or is missing in the OpenAPI document. The program needs
+RabbitMQ and PostgreSQL, as ``python -m scripts.with_services`` starts them.
 """
 
 import argparse
@@ -23,7 +23,7 @@ def main() -> int:
     stop_on_signals()
     seed = options.seed or random.SystemRandom().randrange(1, 1_000_000)
     with fresh_stack(environment=ENVIRONMENT) as stack:
-        # Generated endpoints may be anywhere, and nothing must be sent there.
+        # Generated endpoints may have any address, and nothing must be sent there.
         stack.programs["webhooks"].kill()
         result = Fuzz(stack, seconds=60 * options.minutes, seed=seed).run()
     for line in result.lines():

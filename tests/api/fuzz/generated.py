@@ -1,4 +1,4 @@
-"""Requests generated from the OpenAPI document: made more useful, sent, and their answers checked."""
+"""Requests generated from the OpenAPI document: made more useful, then sent, and their answers checked."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,7 +13,7 @@ from schemathesis.specs.openapi.checks import negative_data_rejection, positive_
 
 from scripts.openapi import PAGE
 
-# Values that pass the checks of meaning, which no schema can express.
+# Values that also pass the checks of meaning, which no schema can express.
 MEANINGFUL: Mapping[str, Any] = {
     "amount": 1,
     "currency": "EUR",
@@ -26,7 +26,7 @@ MEANINGFUL: Mapping[str, Any] = {
     # Nothing listens there.
     "url": "http://localhost:9/webhooks",
 }
-# A field whose right value depends on what other requests have done, and which may be left out.
+# An optional field whose right value depends on the effects of other requests.
 LEFT_OUT = "expected_refundable"
 
 # Ids of existing objects by their prefix, such as "pay".
@@ -39,9 +39,9 @@ def loaded() -> BaseSchema:
 
 
 def aim(case: Case, known: Known) -> None:
-    """Have the request name objects that exist, and give half of the correct bodies a meaning.
+    """Let the request name objects that exist, and give half of the correct bodies meaningful values.
 
-    The changes depend on the case alone, so that a failure can be repeated.
+    The changes depend only on the case, so that a failure can be repeated.
     """
     for name, value in (case.path_parameters or {}).items():
         prefix = str(value).partition("_")[0]
@@ -61,8 +61,8 @@ def is_correct(case: Case, location: ParameterLocation) -> bool:
 def call(case: Case, headers: Mapping[str, str], **options: Any) -> None:
     """Send the request and run all checks but two on the answer. Raises an ``AssertionError``.
 
-    A valid currency, order or cursor is one that is known, which no schema can express. The values of headers
-    are texts, and a number in place of a text is a text as well.
+    Two checks are left out: a valid currency, order or cursor is a known one, which no schema can express;
+    and headers are texts, so a number in place of a text is a text, too.
     """
     not_checked: list[CheckFunction] = [positive_data_acceptance]
     if not is_correct(case, ParameterLocation.HEADER):

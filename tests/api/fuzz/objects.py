@@ -1,4 +1,4 @@
-"""Objects of a running stack that requests can name: payments in several states, and their objects."""
+"""Objects of a running stack for generated requests: payments in several states, and their objects."""
 
 from collections import defaultdict
 from itertools import count
@@ -15,7 +15,7 @@ MOST_KNOWN = 12
 
 
 class Objects:
-    """The objects of a merchant. ``renew`` makes some, since generated requests use them up."""
+    """The objects of a merchant. ``renew`` makes new ones, because generated requests use them up."""
 
     def __init__(self, stack: Stack, session: requests.Session) -> None:
         self.known: Known = {}

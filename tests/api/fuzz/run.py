@@ -19,7 +19,7 @@ from tests.api.fuzz.generated import aim, call, loaded
 from tests.api.fuzz.objects import Objects
 from tests.support.stack import Stack
 
-# Each operation's requests in a round, beside those that try each limit of the document once.
+# Each operation's requests in a round, beside those that test each limit of the document once.
 EXAMPLES = 25
 # The longest wait for one answer. Requests are held for 30 seconds at most.
 TIMEOUT_SECONDS = 60
@@ -75,7 +75,7 @@ class Fuzz:
         self.result = Result(len(self._operations), seed)
 
     def run(self) -> Result:
-        """Run rounds until the time is over, which begins with the first. Each has new objects."""
+        """Run rounds until the time is over, which begins with the first round. Each has new objects."""
         self._objects.renew()
         self._deadline = time.monotonic() + self._seconds
         while not self._is_over:
@@ -101,7 +101,7 @@ class Fuzz:
         _test_of(operation, send, seed)()
 
     def _send(self, case: Case) -> None:
-        """Send a request. A failure is noted, and further requests find others."""
+        """Send a request. A failure is noted, and the run goes on."""
         self.result.requests[case.operation.label] += 1
         aim(case, self._objects.known)
         try:

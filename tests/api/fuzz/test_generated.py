@@ -13,7 +13,7 @@ schema = loaded()
 
 
 def generated(path, mode):
-    """Return a generated case, of which at least one part has this mode."""
+    """Return a generated case with at least one part of this mode."""
     operation = schema[path]["POST"]
     case = operation.as_strategy(generation_mode=mode).example()
     assert case.meta is not None

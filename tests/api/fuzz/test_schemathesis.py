@@ -1,4 +1,4 @@
-"""Requests that are generated from the OpenAPI document: each answer is one that the document has.
+"""Requests that are generated from the OpenAPI document: the document has each of the answers.
 
 ``make fuzz`` sends many more of them to a running stack.
 """
@@ -11,12 +11,12 @@ from checkout.payments.models import Attempt, Payment
 from payments_gateway.asgi import application
 from tests.api.fuzz.generated import aim, call, loaded
 
-# Each run has the same. Some 60 more of each operation are derived from its schema, not drawn.
+# Each run has the same requests. Some 60 more of each operation are derived from its schema, not drawn.
 EXAMPLES = 5
 
 
 async def without_back_end(scope, receive, send):
-    """Serve requests only, because the client would start and stop the back end for each of them."""
+    """Serve requests without the back end, because the client would start and stop it for each request."""
     if scope["type"] != "lifespan":
         await application(scope, receive, send)
         return
@@ -44,7 +44,7 @@ def authorised(manual, settings):
 
 @pytest.fixture
 def headers(authorised):
-    """Return the headers of all requests of an operation. A key of its own for each would cost as much."""
+    """Return the headers for all requests of an operation. A key for each would cost as much again."""
     secret = make_key(authorised.merchant, name="fuzz", by="ada")[1]
     return {"Authorization": f"Bearer {secret}", "Host": "localhost"}
 

@@ -1,4 +1,4 @@
-"""The number of guesses of strangers does not grow with the number of their networks."""
+"""The number of guesses by attackers does not grow with the number of their networks."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""A browser in which a user has logged in is never locked out by strangers' guesses, wherever it is."""
+"""A browser in which a user has logged in is never locked out by others' guesses, wherever it is."""
 
 from datetime import timedelta
 

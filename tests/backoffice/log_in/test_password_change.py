@@ -1,4 +1,4 @@
-"""The page on which users change their passwords checks as many guesses as the log-in does."""
+"""The page on which users change their passwords limits guesses as the log-in does."""
 
 import pytest
 from axes.models import AccessAttempt
@@ -50,7 +50,7 @@ def test_what_is_typed_is_kept_nowhere(browser):
     assert not [each for each in ("nearly the right one", NEW) if each.partition(" ")[0] in kept]
 
 
-def test_its_user_is_not_locked_out_elsewhere(browser, at):
+def test_the_user_of_the_page_is_not_locked_out_elsewhere(browser, at):
     elsewhere = at("198.51.100.8")
     assert log_in(elsewhere) == 302
     assert [change(browser, f"guess {number}") for number in range(5)][-1] == 429

@@ -1,4 +1,4 @@
-"""The second factor of staff: set up, asked for at each log-in, lost, and reset."""
+"""The second factor of staff: set up, required at each log-in, lost, and reset."""
 
 import re
 import time
@@ -45,7 +45,7 @@ def browser(ada):
 
 
 def set_up(browser, **old):
-    """Set a second factor up, and return the recovery codes; none if the code of the old one is wrong."""
+    """Set up a second factor, and return the recovery codes; none if the code of the old one is wrong."""
     page = browser.post(SET_UP, {"code": code_shown(browser.get(SET_UP)), **old})
     return re.findall(r"<li><code>(\w+)</code></li>", page.content.decode())
 

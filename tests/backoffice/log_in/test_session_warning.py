@@ -1,4 +1,4 @@
-"""The page and the address by which a browser warns staff before their session ends, and lengthens it."""
+"""A browser warns staff before their session ends, and can lengthen it: the page and the address for that."""
 
 import re
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""Users who leave keep their names in the audit log."""
+"""The names of users who leave stay in the audit log."""
 
 import pytest
 from django.contrib.auth.models import User

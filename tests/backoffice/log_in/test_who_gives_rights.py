@@ -1,4 +1,4 @@
-"""Only superusers give rights: a user or group that others may change could be given every right."""
+"""Only superusers give rights: others could give a user or group every right."""
 
 import pytest
 from django.contrib.auth.models import Group, Permission, User

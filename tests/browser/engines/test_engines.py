@@ -1,4 +1,4 @@
-"""Shoppers and staff with Firefox, and with WebKit, the engine of Safari. All other tests use Chromium."""
+"""Shoppers and staff with Firefox, and with WebKit, the engine of Safari. Other tests use Chromium."""
 
 import json
 import os
@@ -25,7 +25,7 @@ pytestmark = [
 
 PROGRAM = Path(__file__).parent / "program" / "story.py"
 STORY_SECONDS = 170
-# They return a payment's reference and the texts that the pages showed.
+# Each story returns a payment's reference and the texts that the pages showed.
 Tells = Callable[..., tuple[str, list[str]]]
 
 
@@ -45,7 +45,7 @@ def display() -> Iterator[str]:
 
 @pytest.fixture(params=["firefox", "webkit"])
 def story(request: pytest.FixtureRequest, tmp_path: Path) -> Tells:
-    """Return a function that has a person do something in the engine's window."""
+    """Return a function that acts as a person in the engine's window."""
     python = environment.clients_python()
     if request.param == "webkit":
         engine, display = "webkit", request.getfixturevalue("display")
@@ -61,7 +61,7 @@ def story(request: pytest.FixtureRequest, tmp_path: Path) -> Tells:
         try:
             wait_until(lambda: not program.is_alive, "the end of the story", seconds=STORY_SECONDS)
         finally:
-            # Killed, it would leave its browser behind.
+            # If it were killed, its browser would remain.
             program.terminate()
         assert program.exit_code == 0, program.text()
         last = json.loads(program.text().splitlines()[-1])

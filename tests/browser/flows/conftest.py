@@ -15,7 +15,7 @@ expect.set_options(timeout=40_000)
 
 @pytest.fixture
 def shopper(request: pytest.FixtureRequest, browser: Browser, shared_stack: Stack) -> Iterator[Shopper]:
-    """Yield a shopper whose challenges take the whole window, which has the test's ``width``, if any."""
+    """Yield a shopper with challenges in the whole window, which has the test's ``width`` if there is one."""
     is_sized = "width" in request.fixturenames
     options = {"viewport": sized(request.getfixturevalue("width"))} if is_sized else {}
     with shopping(browser, shared_stack, **options) as shopper:

@@ -11,7 +11,7 @@ from tests.support.stack import Stack
 
 
 def call(stack: Stack, method: str, path: str, **body: Any) -> dict[str, Any]:
-    """Return the document with which the API answers a request, which must succeed."""
+    """Return the document with which the API answers a request. The request must succeed."""
     headers = {"Authorization": f"Bearer {TRY_OUT_API_KEY}", "Idempotency-Key": uuid4().hex}
     answer = requests.request(
         method, f"{stack.web_url}{ROOT}{path}", json=body or None, headers=headers, timeout=60

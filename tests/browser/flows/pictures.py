@@ -11,7 +11,7 @@ HEIGHT = 800
 WIDTHS = [320, 1280]
 pictures = [
     pytest.mark.browser,
-    # Each test takes many screenshots, and the first of a module starts a whole stack.
+    # Each test takes many screenshots, and the first one of a module starts a whole stack.
     pytest.mark.timeout(240),
     pytest.mark.skipif(not FOLDER, reason="SCREENSHOTS names no folder for pictures"),
 ]
@@ -23,6 +23,6 @@ def sized(width: int) -> dict[str, int]:
 
 
 def picture(page: Page, name: str, width: int, *, full_page: bool = True) -> None:
-    """Save a screenshot, and check that nothing sticks out of the page sideways."""
+    """Save a screenshot, and check that the page does not scroll sideways."""
     page.screenshot(path=Path(FOLDER) / f"{name}-{width}.png", full_page=full_page)
     assert page.evaluate("document.documentElement.scrollWidth") <= width, name

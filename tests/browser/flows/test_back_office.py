@@ -14,7 +14,7 @@ from tests.support.waiting import wait_until
 pytestmark = pytest.mark.browser
 
 PASSWORD = "checkout-admin"
-# A second superuser, and a limit of £10.00 for what one of them may refund.
+# A second superuser, and a limit of £10.00 for the refunds of one of them.
 MAKE_SECOND = """
 from django.contrib.auth.models import User
 from checkout.payments.models import ApprovalRule, Merchant
@@ -109,7 +109,7 @@ def test_a_refund_above_the_limit_is_done_once_another_member_of_staff_has_appro
 
 
 def dispute(shopper: Shopper, reference: str, event: str) -> None:
-    """Have the shopper's bank dispute the payment at the provider, which notifies the gateway."""
+    """Let the shopper's bank dispute the payment at the provider, which notifies the gateway."""
     step = {"dispute": {"order": f"{reference}-1", "event": event}}
     requests.post(f"{shopper.stack.sandbox_url}/scenarios/", json=step, timeout=10).raise_for_status()
 

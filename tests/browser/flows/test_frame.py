@@ -1,4 +1,4 @@
-"""The bank's challenge in a frame of our page, from which the shopper must return to the whole window."""
+"""The bank's challenge in a frame of our page, after which the shopper must be in the whole window again."""
 
 import re
 from contextlib import suppress
@@ -94,7 +94,7 @@ def in_a_frame_of_its_own(route: Route) -> None:
 
 
 def test_a_shopper_can_leave_a_frame_that_the_bank_has_opened(shopper: Shopper) -> None:
-    """Chromium leaves a frame of another site when somebody presses a button in it, and complains before.
+    """Chromium leaves a frame of another site when somebody presses a button in it, after a complaint.
 
     The press of the bank's own button may still count.
     """
@@ -125,7 +125,7 @@ def test_a_frame_that_the_bank_has_opened_in_ours_leads_the_whole_window_on(fram
     framed_shopper.decide("Approve", frame_of(framed_shopper).frame_locator('iframe[name="inner"]'))
     framed_shopper.is_told_paid()
     assert_paid_once(framed_shopper.stack, reference, *TEA_PRICE)
-    framed_shopper.traffic.complaints.clear()  # of the questions that were given up
+    framed_shopper.traffic.complaints.clear()  # of the queries that were given up
 
 
 def test_only_the_way_back_may_be_framed(framed_shopper: Shopper) -> None:

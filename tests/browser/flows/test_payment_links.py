@@ -27,7 +27,7 @@ def is_at_checkout(shopper: Shopper, total: str) -> str:
 
 
 def is_told(shopper: Shopper, field: str, error: str) -> None:
-    """Check that an error is named in the title, in the summary, which leads to the field, and beside it."""
+    """Check that an error is in the title, in the summary with a link to its field, and beside the field."""
     expect(shopper.page).to_have_title("Error: Example Shop")
     shopper.page.get_by_role("alert").get_by_role("link", name=error).click()
     expect(shopper.page.get_by_label(field)).to_be_focused()

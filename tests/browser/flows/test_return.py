@@ -61,7 +61,7 @@ def test_the_return_needs_no_cookie_sets_none_and_the_shopper_keeps_the_orders(s
     (posted,) = wire.returns
     sent, answer = wire.sent[posted], wire.received[posted][0]
     assert "cookie" not in {name.lower() for name in sent["headers"]}
-    # The check above means something only if the browser has our cookies and withholds them.
+    # The check above is meaningful only if the browser has our cookies and withholds them.
     kept_back = {cookie["cookie"]["name"] for cookie in sent["associatedCookies"] if cookie["blockedReasons"]}
     assert kept_back == {"orders", "csrftoken", "checkout_language"}
     assert answer["statusCode"] == 303

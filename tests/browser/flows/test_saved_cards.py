@@ -1,4 +1,4 @@
-"""A customer with saved cards: pays with one, with another card, and removes one."""
+"""A customer with saved cards: pays with one, pays with another card, and removes one."""
 
 from typing import Any
 from uuid import uuid4
@@ -26,7 +26,7 @@ def customer() -> str:
 
 
 def come_to_pay(shopper: Shopper, customer: str, *, identified: bool = True) -> str:
-    """Open the payment of a new order, with or without a customer session."""
+    """Open the payment page of a new order, with or without a customer session."""
     made = order(shopper.stack, customer_reference=customer)
     shopper.reference = made["id"]
     address = made["checkout_url"]

@@ -136,7 +136,7 @@ def test_pictures_of_a_failure_of_ours(shopper: Shopper, width: int) -> None:
 
 @contextmanager
 def no_state(stack: Stack, reference: str) -> Iterator[None]:
-    """Give a payment a state that no page knows within the block."""
+    """Within the block, give a payment a state that no page knows."""
     set_state(stack, reference, "none")
     try:
         yield

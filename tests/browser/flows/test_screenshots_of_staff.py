@@ -74,7 +74,7 @@ print("KEYS", payment.pk)
 """
 
 
-# A webhook endpoint that is disabled, and is owed a delivery, and a colleague.
+# A disabled webhook endpoint with a pending delivery, and a colleague.
 MAKE_DISABLED = """
 from django.contrib.auth.models import User
 from checkout.webhooks import actions

@@ -22,7 +22,7 @@ LEFT = re.compile(r"/orders/left/\?")
 
 @pytest.fixture
 def secret(shared_stack: Stack) -> Iterator[str]:
-    """Yield the secret of an endpoint of the merchant, to which none of the test's events is sent."""
+    """Yield the secret of an endpoint of the merchant, which receives none of the test's events."""
     wanted = {"url": "http://localhost:9/hooks", "event_types": ["dispute.opened"]}
     endpoint = call(shared_stack, "POST", "/webhook-endpoints", **wanted)
     yield str(endpoint["secret"])
@@ -46,7 +46,7 @@ def signed_result(address: str, secret: str) -> dict[str, Any]:
 
 
 def arrived(shopper: Shopper) -> None:
-    """Forget that the address of the test's shop shows an error page."""
+    """Ignore that the address of the test's shop shows an error page."""
     shopper.traffic.complaints.clear()
 
 

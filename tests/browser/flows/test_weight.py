@@ -44,7 +44,8 @@ def test_every_page_brings_its_icon(shopper: Shopper) -> None:
     for url in urls:
         shopper.page.goto(url)
         address = shopper.page.locator("link[rel=icon]").get_attribute("href")
-        # Headless browsers load no icons by themselves. Loaded as an image, the page's policy applies to it.
+        # Headless browsers load no icons by themselves. If it is loaded as an image, the page's policy
+        # applies to it.
         size = shopper.page.evaluate(
             """async (src) => { const icon = Object.assign(new Image(), {src}); await icon.decode();
             return icon.naturalWidth; }""",

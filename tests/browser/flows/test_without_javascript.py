@@ -32,7 +32,8 @@ def test_buttons_lead_through_a_challenge_in_a_frame(framed_shopper: Shopper) ->
     page = framed_shopper.page
     framed_shopper.lose_javascript_when_paying()
     reference = framed_shopper.order_and_pay(CHALLENGED)
-    # Chromium disables scripts in the window only. Frames of another site keep theirs, so they arrive empty.
+    # Chromium disables scripts only in the window. Frames of another site keep theirs, so they are loaded
+    # empty.
     page.route("**/*.js", _answer_with_nothing)
     framed_shopper.is_at("challenge", "Your bank wants to check that it is you")
     page.get_by_role("button", name="Show the check above").click()
@@ -44,7 +45,7 @@ def test_buttons_lead_through_a_challenge_in_a_frame(framed_shopper: Shopper) ->
         form = frame.locator(f'form[action^="{site}"]')
         click_in_frame(form.get_by_role("button", name="Return to the shop"))
     click_in_frame(frame.get_by_role("button", name="Continue", exact=True))
-    # `is_told_paid` would fail, as a form without fields adds a question mark to the address.
+    # `is_told_paid` would fail, because a form without fields adds a question mark to the address.
     expect(page.get_by_role("heading", level=1)).to_have_text("Payment complete")
     assert_paid_once(framed_shopper.stack, reference, *TEA_PRICE)
 

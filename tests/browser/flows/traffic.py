@@ -27,7 +27,7 @@ class Traffic:
         assert self._hosts <= self._sites
 
     def tell(self) -> None:
-        """Print requests and answers in order, which pytest shows if the test fails."""
+        """Print requests and answers in order. pytest shows them if the test fails."""
         print("What the browser saw:", *self._story, sep="\n    ")
 
     def _watch(self, page: Page) -> None:

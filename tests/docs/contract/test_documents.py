@@ -39,7 +39,7 @@ def test_there_is_no_schema_of_a_message_that_does_not_exist() -> None:
 
 @pytest.fixture(scope="module")
 def specification(node: str) -> Draft7Validator:
-    """Return the JSON Schema of AsyncAPI 3.0, of the project that publishes AsyncAPI."""
+    """Return the JSON Schema of AsyncAPI 3.0, from the project that publishes AsyncAPI."""
     folder = installed(SPECS, "@asyncapi/specs") / "node_modules" / "@asyncapi" / "specs" / "schemas"
     return Draft7Validator(json.loads((folder / "3.0.0-without-$id.json").read_text()))
 

@@ -25,15 +25,15 @@ T = TypeVar("T")
 STOP_SECONDS = 15
 SILENCE_SECONDS = 8
 ALARM_SECONDS = 6
-# Long enough for a shopper to try another card while the release of the first one's stock is kept.
+# Long enough for a shopper to try another card while the release of the first card's stock is delayed.
 KEPT_SECONDS = 25
 RELEASE, RESERVE = "orders.release", "orders.reserve"
 ORDERS = "checkout.commands.orders"
 DETOUR = "campaign.detour"
-# A queue has only one policy, and the gateway has one itself.
+# A queue can have only one policy, and the gateway's own is one.
 HIGH = ("--priority", "1")
-# The commands in these queues are repeated: as others when the deadlines of their sagas' steps pass, or, for
-# which no saga waits, as the same until they are handled.
+# The commands in these queues are repeated: as new ones when the deadlines of their sagas' steps pass, or, if
+# no saga waits for them, as the same ones until they are handled.
 QUEUES_TO_DELETE = ("risk", "orders", "ledger")
 REPEATED_AS_THE_SAME = ("ledger",)
 SERVICES = ("checkout", "payments", "risk", "orders", "ledger", "notifications")
@@ -42,13 +42,13 @@ PERHAPS_LOST = """
     SELECT message_id FROM payments_outboxmessage
     WHERE exchange = 'checkout.commands' AND routing_key = %s
       AND created_at > now() - interval '10 minutes'"""
-# Replies that a service wrote and may not have published: it handled their commands at about that time. If
-# it ended then, the broker had no command any more to deliver again (docs/decisions/0038).
+# Replies that a service wrote and may not have published: it handled their commands at about that time. If it
+# ended then, the broker had no command left to deliver again (docs/decisions/0038).
 PERHAPS_NOT_PUBLISHED = """
     SELECT sent.message_id FROM payments_outboxmessage sent
     JOIN payments_inboxmessage handled ON handled.message_id = sent.causation_id AND handled.consumer = %s
     WHERE sent.published_at = sent.created_at AND handled.handled_at > now() - interval '30 seconds'"""
-# The time after which no command is handled any more that was delivered from a deleted queue.
+# After this time, no command is handled any more that was delivered from a deleted queue.
 HANDLED_SECONDS = 10
 
 
@@ -68,7 +68,7 @@ async def stop(storm: Storm) -> str:
 
 
 async def silence(storm: Storm) -> str:
-    """Hold all data for a while. Afterwards it is delivered or lost, each with a probability of one half."""
+    """Hold all data for a while, then deliver or lose it, with equal probability."""
     link = storm.site.broker_link
     link.hold()
     try:
@@ -131,14 +131,14 @@ async def memory_alarm(storm: Storm) -> str:
 async def poison(storm: Storm) -> str:
     """Send three messages: one that is no envelope, one of an unknown type, and one with a wrong body."""
     if await storm.keeper.send_to("relay", "dead_letters.stored"):
-        # While a queue is idle, RabbitMQ delivers to the consumer that subscribed first. Restarting the
-        # second relay makes the first one, which is to die, the earlier subscriber.
+        # While a queue is idle, RabbitMQ delivers to the consumer that subscribed first. The second relay is
+        # restarted, so that the first one, which is to be killed, subscribed earlier.
         await storm.pause(3)
         await storm.keeper.terminate("relay-2")
     service = storm.random.choice(SERVICES)
     # The orchestrator's user may not publish to its own service.
     user = "web" if service == "checkout" else "checkout"
-    # All bodies differ, since two equal messages would be stored as one dead letter.
+    # All bodies differ, because two equal messages would be stored as one dead letter.
     for kind, body in (
         ("", b"\xff" + uuid.uuid4().bytes),
         ("payments.launch", b"{}"),
@@ -171,7 +171,7 @@ async def delete_queue(storm: Storm) -> str:
 
 
 async def _despite_outages(read: Callable[[], set[str]]) -> set[str]:
-    """Read from the databases, again until they are there."""
+    """Read from the databases, again and again until they answer."""
     while True:
         with contextlib.suppress(psycopg.Error):
             return await asyncio.to_thread(read)
@@ -206,13 +206,13 @@ async def take_and_keep(storm: Storm) -> str:
 
 
 async def keep_releases(storm: Storm) -> str:
-    """Keep releases of stock back until a later attempt has reserved it, as a slow link would.
+    """Delay releases of stock until a later attempt has reserved it, as a slow link would.
 
-    The commands of the orders service take a detour over another queue. A release is sent on right behind the
-    reservation of a later attempt, or at the end. An interruption may duplicate a message.
+    The commands of the orders service take a detour through another queue. A release is sent on directly
+    after the reservation of a later attempt, or at the end. An interruption may duplicate a message.
     """
     user = urlsplit(storm.site.stack.broker_url).username or "guest"
-    # An impersonator may publish what other users have sent.
+    # An impersonator may publish messages that other users have sent.
     await storm.site.rabbitmqctl("set_user_tags", user, "administrator", "impersonator")
     kept: dict[str, list[tuple[Basic.Deliver, pika.BasicProperties, bytes]]] = defaultdict(list)
     total = 0
@@ -270,7 +270,7 @@ def _send_on(
 
 
 def _payment_in(body: bytes) -> str:
-    """Return the payment of a command; empty if another fault has sent a body that is none."""
+    """Return the payment of a command; empty for the malformed body of another fault."""
     try:
         command = json.loads(body)
     except ValueError:
@@ -279,7 +279,7 @@ def _payment_in(body: bytes) -> str:
 
 
 async def lose_replies(storm: Storm) -> str:
-    """Purge the reply queues of web processes, and send them replies to no command."""
+    """Purge the reply queues of web processes, and send them replies that belong to no command."""
     queues = [
         name
         for (name,) in await asyncio.to_thread(

@@ -39,7 +39,8 @@ async def send_hostile_notifications(storm: Storm) -> str:
                 async with storm.session.post(url, data=body, headers=headers) as response:
                     statuses.append(response.status)
             except aiohttp.ClientOSError:
-                # The server refuses a body that is too large while it is still being sent, and hangs up.
+                # The server refuses a body that is too large while it is still being sent, and closes the
+                # connection.
                 statuses.append("cut")
     if 500 in statuses:
         storm.diary.mishaps.append(f"hostile notifications were answered by {statuses}")

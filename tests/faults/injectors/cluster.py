@@ -8,7 +8,7 @@ from tests.faults.injectors.storm import Storm
 from tests.support.cluster import Cluster, paused
 
 AWAY_SECONDS = 10
-# Once shorter and once longer than the time after which the nodes take each other for lost.
+# Once shorter and once longer than the time after which silent nodes count as lost.
 PAUSES_SECONDS = (5, 20)
 ALARM_SECONDS = 6
 
@@ -52,14 +52,14 @@ async def pause_node(storm: Storm) -> str:
 
 
 async def pause_majority(storm: Storm) -> str:
-    """Stop two nodes for so short a time that the third still takes them for alive, and waits for them."""
+    """Stop two nodes so briefly that the third still takes them for alive, and waits for them."""
     with paused(*storm.random.sample(_cluster(storm).nodes, 2)):
         await storm.last(min(PAUSES_SECONDS))
     return "two nodes stopped and continued"
 
 
 async def cut_off_node(storm: Storm) -> str:
-    """Part one node from the others. Clients reach both sides, of which one has no majority."""
+    """Separate one node from the others. Clients reach both sides, only one of which has a majority."""
     cluster, node = _cluster(storm), _any_node(storm)
     async with contextlib.AsyncExitStack() as joining:
         parted = cluster.cut_off(node)

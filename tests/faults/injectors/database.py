@@ -62,7 +62,7 @@ async def migrate(storm: Storm) -> str:
         "ALTER TABLE payments_payment ADD COLUMN IF NOT EXISTS of_the_next_version text NULL",
         "ALTER TABLE payments_payment DROP COLUMN of_the_next_version",
     ):
-        # Wait for the lock only briefly and try again, since other queries queue up behind a waiting ALTER.
+        # Wait for the lock only briefly, and try again: other queries queue up behind a waiting ALTER.
         for _ in range(50):
             with contextlib.suppress(psycopg.errors.LockNotAvailable):
                 await asyncio.to_thread(_alter, storm, statement)

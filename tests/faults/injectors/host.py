@@ -6,9 +6,9 @@ LONGEST_SECONDS = 30.0
 
 
 async def cut_off(storm: Storm) -> str:
-    """Let nothing pass between the processes behind the links and broker or database for a while.
+    """Cut all processes behind the links off from broker and database for a while.
 
-    Afterwards what they sent arrives late or is lost, each with a probability of one half.
+    Afterwards the data that they sent arrives late or is lost, with equal probability.
     """
     links = storm.site.broker_link, storm.site.database_link
     seconds = storm.random.uniform(3, LONGEST_SECONDS)

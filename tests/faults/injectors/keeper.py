@@ -1,4 +1,4 @@
-"""Restart every process of the stack that ends, and make some die at one crash point after another."""
+"""Restart every process of the stack that ends, and kill some processes at one crash point after another."""
 
 import asyncio
 import os
@@ -19,16 +19,17 @@ LOOK_SECONDS = 0.1
 END_SECONDS = 30
 # The exit codes of our own programs and of uvicorn after SIGTERM.
 ORDERLY = (0, -signal.SIGTERM)
-# A process dies at a crash point after up to this many passes of it, in the short form.
+# In the short campaign, a process dies within so many passes of a crash point.
 LONGEST_WAY = 25
-# These processes pass their points seldom, and any other death resets their count, so they get fewer passes.
+# These processes seldom pass their points, and any other death resets their count, so they die after fewer
+# passes.
 SHORTER_WAYS = {"web": LONGEST_WAY, "rpc": LONGEST_WAY, "relay": 8}
 # Points that are passed so seldom that the process dies at the first pass.
 SELDOM = ("timers.", "dead_letters.")
 # The probability that a process dies again at the next pass, when the redelivered message is handled.
 AT_ONCE_AGAIN = 0.4
 
-# The processes that die at crash points. Where there are two copies, the second one is spared.
+# The processes that die at crash points. If there are two copies, the second one is spared.
 POINTS = {
     **{name: [point for point in crash_points.defined() if point.startswith("worker.")] for name in SERVICES},
     "web": [point for point in crash_points.defined() if point.startswith(("web.", "rpc."))],
@@ -41,7 +42,7 @@ POINTS["payments"] += [point for point in crash_points.defined() if point.starts
 
 @dataclass
 class Tour:
-    """The crash points at which one process has still to die, and those at which it has died."""
+    """The crash points at which a process has yet to die, and those at which it has died."""
 
     left: deque[str]
     hit: Counter[str] = field(default_factory=Counter)
@@ -54,7 +55,8 @@ class Tour:
             self.hit[point] += 1
             self.left.remove(self.armed)
         elif self.armed:
-            # The process died elsewhere first, perhaps because it seldom reaches this point. Try another one.
+            # The process died elsewhere first, perhaps because it seldom reaches this point. Another point is
+            # tried.
             self.left.rotate(-1)
         self.armed = self.left[0] if self.left else ""
         return self.armed
@@ -108,13 +110,13 @@ class Keeper:
                     await self._restart(name, program.exit_code)
 
     async def start_tours(self) -> None:
-        """Make processes die at crash points from now on, after restarting each of them."""
+        """Let processes die at crash points from now on, after restarting each of them."""
         self._is_touring = True
         for name in POINTS:
             await self.terminate(name)
 
     async def end_tours(self) -> None:
-        """Stop the deaths at crash points, by restarting the processes that would still die."""
+        """Stop the deaths at crash points: restart the processes that would still die."""
         self._is_touring = False
         for name, tour in self._tours.items():
             if tour.armed:
@@ -144,7 +146,7 @@ class Keeper:
             await asyncio.sleep(LOOK_SECONDS)
 
     async def send_to(self, name: str, point: str) -> bool:
-        """Make a process die at this point next. Return False if it has died there often enough."""
+        """Let a process die at this point next. Return False if it has died there often enough."""
         tour = self._tours[name]
         visit = next((each for each in tour.left if each.startswith(point)), None)
         if visit is not None and self._is_touring:
@@ -173,7 +175,8 @@ class Keeper:
     async def _restart(self, name: str, exit_code: int) -> None:
         tour = self._tours.get(name)
         is_crash = tour is not None and exit_code == crash_points.KILLED
-        # `armed` is empty if the process died while `send_to` redirected it, which is no visit of a point.
+        # `armed` is empty if the process died while `send_to` chose another point for it; that reaches no
+        # point.
         died_at_point = bool(tour and tour.armed and is_crash)
         is_ours = name in self._expected and exit_code in (*ORDERLY, -signal.SIGKILL)
         if not (is_crash or is_ours):
@@ -190,7 +193,7 @@ class Keeper:
 def _visits(points: list[str], random: Random, rounds: int, longest_way: int) -> deque[str]:
     visits: list[str] = []
     for _ in range(rounds):
-        # Points that are passed seldom come last, since the tour stands still until the process reaches them.
+        # Points that are seldom passed come last, because the tour waits until the process reaches them.
         for point in sorted(random.sample(points, len(points)), key=lambda point: point.startswith(SELDOM)):
             is_seldom = point.startswith(SELDOM)
             passes = 1 if is_seldom else random.randint(2, longest_way)

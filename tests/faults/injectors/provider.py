@@ -50,8 +50,8 @@ REPLY_FAULTS = {
     "error_occurred_after": 3,
     "another_merchant": 3,
 }
-# Answers to captures and refunds are lost more often than others: these cases test that the product inquires,
-# and does not send the request again on a guess.
+# Answers to captures and refunds are lost more often than others. These cases test that the product inquires,
+# and does not guess and send the request again.
 LOST_ANSWERS = {"hang_after": 20, "reset_after": 40, "503_after": 20, "empty": 20, "truncated": 20}
 NOTIFICATION_FAULTS = {
     "duplicate": 20,
@@ -59,7 +59,7 @@ NOTIFICATION_FAULTS = {
     "overtaken": 10,
     "lost_once": 10,
 }
-# Faults for notifications other than of disputes. A dispute has no request of ours, so that its notification
+# Faults for all notifications except those of disputes. A dispute has no request of ours, so its notification
 # is the only source.
 UNDISPUTED_FAULTS = {
     "lost": 10,
@@ -79,10 +79,10 @@ UNDISPUTED_FAULTS = {
 UNDISPUTED = [journal for journal in JOURNALS if journal not in get_args(Dispute)]
 # The number of faults per thousand replies or notifications, for each unit of weight above.
 PER_MILLE = 0.6
-# The spread of a reply's log-normal delay, which exceeds the settling time once in a million times. A
-# provider that acts even later contradicts its answer to the inquiry, and staff have to decide.
+# The spread of a reply's log-normal delay, which exceeds the settling time once in a million times. If a
+# provider acts even later, it contradicts its answer to the inquiry, and staff have to decide.
 SPREAD = 0.7
-# Calmness makes the sandbox's faults rarer. They show the most, so they are reduced by this factor less.
+# Calmness makes the sandbox's faults rarer, but less than others by this factor, because they find the most.
 PERSISTENCE = 2
 
 
@@ -98,7 +98,7 @@ async def hold_and_cut(storm: Storm) -> str:
 
 
 async def hold_and_let_go(storm: Storm) -> str:
-    """Hold requests until the product has timed out, then deliver them to the provider."""
+    """Hold requests until the product's time-out has passed, then deliver them to the provider."""
     link = storm.site.provider_link
     link.hold()
     try:

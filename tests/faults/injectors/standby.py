@@ -7,7 +7,7 @@ from tests.faults.injectors.storm import Storm
 from tests.support.standby import Pair, Server
 
 ALONE_SECONDS = 6
-# The tables to which every part of the gateway writes; each transaction writes to one of them.
+# The tables to which the parts of the gateway write: each transaction writes to one of them.
 WRITTEN = ("payments_payment", "payments_fact", "payments_outboxmessage", "payments_inboxmessage")
 
 
@@ -37,7 +37,7 @@ def clock_of(server: Server) -> str:
 
 
 def strays(former: Server, fenced_at: str) -> list[str]:
-    """Return what was committed at a former primary after it was fenced, which nobody else has."""
+    """Return the rows that a former primary committed after it was fenced. No other server has them."""
     found = []
     for table in WRITTEN:
         [(count,)] = former.run(

@@ -15,20 +15,20 @@ from tests.faults.injectors.keeper import Keeper
 from tests.faults.recorder import Recorder, now
 from tests.faults.site import Site
 
-# The longest pause between two faults, however few purchases end in it. If calmness exceeds CALM, the limit
+# The longest pause between two faults, even if few purchases end in it. If calmness exceeds CALM, the limit
 # grows in proportion.
 LONGEST_BREATH_SECONDS = 30
 CALM = 5
-# The exceptions that an injector itself may get because of other faults.
+# The exceptions that an injector itself may raise because of other faults.
 IN_THE_WAY = (OSError, TimeoutError, aiohttp.ClientError, psycopg.Error, AMQPError, RuntimeError)
 
 
 @dataclass(frozen=True)
 class Storm:
-    """The means that an injector works with.
+    """The means with which an injector works.
 
-    `patience` multiplies the duration of lasting faults; it is 1 in the short form. `purchases` returns the
-    number of purchases that have ended. `calmness` multiplies the number of them between two faults.
+    `patience` multiplies the duration of lasting faults; it is 1 in the short campaign. `purchases` returns
+    the number of ended purchases. `calmness` multiplies the number of purchases between two faults.
     """
 
     site: Site
@@ -43,11 +43,11 @@ class Storm:
     calmness: float = 1
 
     async def last(self, seconds: float) -> None:
-        """Let a fault last about so long, multiplied by `patience`, or until the storm ends."""
+        """Let a fault last for about so many seconds, multiplied by `patience`, or until the storm ends."""
         await self.pause(seconds * self.patience)
 
     async def breathe(self, purchases: int) -> None:
-        """Wait until so many more purchases have ended, so that a slow machine has slower faults as well."""
+        """Wait until so many more purchases have ended, so that a slow machine has fewer faults a minute."""
         enough = self.purchases() + purchases * self.calmness * self.random.uniform(0.5, 1.5)
         until = now() + LONGEST_BREATH_SECONDS * max(1, self.calmness / CALM)
         while self.purchases() < enough and now() < until and not self.over.is_set():
@@ -66,7 +66,7 @@ Injector = Callable[[Storm], Awaitable[str]]
 class Fault:
     """A kind of fault. Faults of the same `lane` never coincide. `weight` is the relative frequency.
 
-    Those that come `early` are the first of their lane, so that a short campaign has them.
+    Those with `early` are the first of their lane, so that a short campaign has them.
     """
 
     number: str

@@ -42,7 +42,7 @@ FAULTS = (
     Fault("F25", "slow clients", OUTSIDE, clients.connect_slowly),
     Fault("F31", "host cut off", BROKER, host.cut_off),
 )
-# Those of a broker with several nodes. One at a time, like all faults of the broker.
+# The faults of a broker with several nodes. One at a time, like all faults of the broker.
 FAULTS_OF_A_CLUSTER = (
     Fault("F26", "node killed", BROKER, cluster.kill_node, weight=3, early=True),
     Fault("F26", "two of three nodes killed", BROKER, cluster.kill_majority, early=True),
@@ -52,11 +52,12 @@ FAULTS_OF_A_CLUSTER = (
     Fault("F29", "disk of a node full", BROKER, cluster.fill_disk, early=True),
     Fault("F32", "nodes replaced", BROKER, cluster.upgrade, early=True),
 )
-# Those of a database with a standby.
+# The faults of a database with a standby.
 FAULTS_OF_A_STANDBY = (Fault("F30", "standby promoted", DATABASE, standby.promote, weight=2),)
-# Injected alone before all others, so that any effect on shoppers is caused by it.
+# Injected alone before all others, so that this fault causes any effect on shoppers.
 ROLLING_RESTART = Fault("F21", "rolling restart", PROCESSES, processes.roll)
-# The faults that the sandbox causes all the time, as set by `provider.misbehaviour`. It counts them by name.
+# The faults that the sandbox causes all the time, as set by `provider.misbehaviour`. The sandbox counts them
+# by name.
 BY_THE_SANDBOX = {
     "F10": tuple(provider.REPLY_FAULTS),
     "F11": ("duplicate", "replayed", "overtaken", "lost", "lost_once", "delay"),

@@ -1,4 +1,4 @@
-"""The merchant's back office, whose requests call the operations that the admin calls."""
+"""The merchant's back office, whose requests call the same operations as the admin."""
 
 import asyncio
 import contextlib
@@ -25,7 +25,7 @@ BY = "campaign"
 
 
 class BackOffice:
-    """Staff at the merchant's desk. They repeat what the database could not answer."""
+    """Staff at the merchant's desk. They repeat a request when the database could not answer."""
 
     def __init__(self, patience: Patience) -> None:
         self._patience = patience
@@ -74,7 +74,7 @@ class BackOffice:
         return None if view is None else view.state
 
     async def erase(self, payment: str) -> bool:
-        """Erase the personal data of a payment. Return False if it has not come to rest."""
+        """Erase the personal data of a payment. Return False if its processing has not ended."""
 
         def erase() -> bool:
             with contextlib.suppress(CommandError), open(os.devnull, "w") as nowhere:
@@ -85,7 +85,7 @@ class BackOffice:
         return bool(await self._answer(erase))
 
     async def change_ways_of_capturing(self, seconds: float) -> None:
-        """Let the provider capture with the authorisation, and then not, in turn, until cancelled."""
+        """Switch the provider between capturing with the authorisation and not, in turn, until cancelled."""
         for way in cycle(("yes", "no")):
             with contextlib.suppress(DatabaseError, InterfaceError):
                 await in_thread(_set_way_of_capturing, way)

@@ -12,7 +12,7 @@ from tests.faults.merchant.errands import PRICES, Order
 from tests.faults.merchant.program import Program
 from tests.faults.recorder import Asked, Recorder
 
-# Few, so that the same customer comes again with the same card, whose token is then known.
+# Few customers, so that the same one comes again with the same card, whose token is then known.
 CUSTOMERS = tuple(f"customer-{number}" for number in range(1, 21))
 ERRANDS = {
     "charge": 30,
@@ -22,7 +22,7 @@ ERRANDS = {
     "leave it": 15,
 }
 REASONS = ("unscheduled", "recurring", "instalment")
-# The share of a customer's purchases that are erased in the end, if they have come to rest.
+# The share of a customer's purchases that are erased at the end, if their processing has ended.
 ERASED = 0.3
 
 
@@ -42,7 +42,7 @@ class CardKeeper:
     async def run_errand(
         self, order: Order, random: Random, then: Callable[[Order, Random], Awaitable[None]]
     ) -> None:
-        """Deal with a card of the customer who has paid. ``then`` is done with a payment charged to it."""
+        """Do something with a card of the customer who has paid. ``then`` handles a payment charged to it."""
         gone = set(self._recorder.removed)
         cards = await self._program.cards_of(order.customer)
         for card in gone.intersection(cards):
@@ -70,7 +70,7 @@ class CardKeeper:
             await then(Order(charged, order.amount, is_manual=False, through=self._program), random)
 
     async def _charge(self, card: str, order: Order, random: Random, times: int = 1) -> str | None:
-        """Charge a card for a new order. Return the payment's reference, or None if there is none."""
+        """Charge a card for a new order. Return the payment's reference, or None if there is no payment."""
         name = f"{order.reference}-{next(self._numbers)}"
         sku, minor, currency = random.choice(PRICES)
         amount, reason = Money(minor, currency), random.choice(REASONS)

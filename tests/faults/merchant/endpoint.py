@@ -1,4 +1,4 @@
-"""The merchant's webhook endpoint, which verifies what it gets and fails for a share of it."""
+"""The merchant's webhook endpoint, which verifies webhooks and fails for a share of them."""
 
 import asyncio
 import json
@@ -12,7 +12,8 @@ from aiohttp import web
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 SLOW_SECONDS = 3.0
-# The endpoint's behaviours and their weights. After the last two the event is kept, and sent once more.
+# The endpoint's behaviours and their weights. After the last two it has stored the event, and gets it once
+# more.
 BEHAVIOURS = {
     "accepts": 940,
     "is slow": 10,
@@ -28,7 +29,7 @@ BEHAVIOURS = {
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """An event as a webhook told it. `state` is that of its object, and empty if it has none."""
+    """An event as a webhook reported it. `state` is that of its object, and empty if it has none."""
 
     event: str
     payment: str
@@ -39,9 +40,9 @@ class Told:
 
 @dataclass
 class Endpoint:
-    """The endpoint and what it was told: the events by id, and the faults that it found.
+    """The endpoint and the events it received, by id, and the faults that it found.
 
-    It has no `secret` until it is registered. After `is_well` has been set it accepts everything.
+    It has no `secret` until it is registered. After `is_well` is set it accepts everything.
     """
 
     random: Random

@@ -1,7 +1,7 @@
-"""The merchant's errands: payments are created, captured, voided and refunded, also as nobody should.
+"""The merchant's errands: payments are created, captured, voided and refunded, in right and wrong ways.
 
-Half of the payments are the business of the merchant's program, the others that of its back office. Both have
-an idempotency key for every movement of money.
+The merchant's program handles half of the payments, and its back office the others. Both use an idempotency
+key for every movement of money.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ SETTLED = frozenset(
         PaymentState.CHARGED_BACK,
     }
 )
-# The provider may cancel by itself what was to be captured.
+# The provider may cancel an order by itself that was to be captured.
 ENDED = frozenset({PaymentState.VOIDED, PaymentState.EXPIRED})
 
 # The errands for paid payments, and for authorised ones with manual capture, with their weights.
@@ -51,13 +51,13 @@ MANUAL_ERRANDS = {
 }
 # The share of payments with manual capture.
 MANUAL = 0.2
-# The longest pause before the next part: long enough that some parts are booked by the provider in between.
+# The longest pause before the next part: long enough for the provider to book some parts in between.
 BETWEEN_PARTS_SECONDS = 4.0
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """A payment that was created, and the way in which it was and is to be dealt with."""
+    """A payment that was created, how it is captured, and the requester that handles it."""
 
     reference: str
     amount: Money
@@ -67,7 +67,7 @@ class Order:
 
 
 class Merchant:
-    """The merchant. Its requests go through one of its `requesters`, which are drawn for each payment."""
+    """The merchant. Its requests go through one of its `requesters`, which is drawn for each payment."""
 
     def __init__(self, requesters: tuple[Requester, ...], recorder: Recorder, patience: Patience) -> None:
         self._requesters = requesters
@@ -137,7 +137,7 @@ class Merchant:
                 await self._ask_from_two_desks(order, "refund")
 
     async def _ask_in_parts(self, order: Order, kind: str, random: Random) -> None:
-        """Request two parts and then the rest. The second part leaves the provider's last event the same."""
+        """Request two parts and then the rest. The provider's last event is the same after both parts."""
         for percentage in (random.randint(10, 40), random.randint(10, 40)):
             await self._ask(order, kind, _share(order.amount, percentage))
             await self._patience.pause(random.uniform(0, BETWEEN_PARTS_SECONDS))
@@ -157,7 +157,7 @@ class Merchant:
         self._recorder.asked.append(Asked(order.reference, kind, minor, key, answer or ""))
 
     async def _until_settled(self, order: Order) -> bool:
-        """Return True once it is captured, and False if it cannot be any more or the campaign is over."""
+        """Return True once the payment is captured; False if that is impossible, or the campaign is over."""
         while (state := await order.through.state_of(order.reference)) is not None:
             if state in SETTLED:
                 return True

@@ -11,16 +11,17 @@ from tests.faults.merchant.requester import LOOK_SECONDS, Patience
 from tests.faults.provider_books import Order as Booked, read_orders
 from tests.faults.recorder import Recorder
 
-# The share of paid payments with which this person does something, if the provider lets them.
+# The share of paid payments with which this person does something, if the provider permits that.
 WORKS = 0.3
-# The trait of orders of which the provider takes and gives back more than there is, which would be a mistake.
+# The trait of orders whose provider accepts larger sums than there are, which would be a mistake of the
+# person.
 BOUNDLESS = "no_ceiling"
 MOST_ATTEMPTS = 4
 LOOKS = 20
 
 
 class PortalUser:
-    """A person with the provider's portal, which the sandbox's scenarios stand for."""
+    """A person with access to the provider's portal, for which the sandbox's scenarios stand."""
 
     def __init__(
         self, session: aiohttp.ClientSession, sandbox_url: str, recorder: Recorder, patience: Patience
@@ -31,7 +32,7 @@ class PortalUser:
         self._patience = patience
 
     async def run_errand(self, order: Order, random: Random) -> None:
-        """Do one thing with a payment that was paid, whatever others do with it at the same time."""
+        """Make one movement of a paid payment, whatever others do with it at the same time."""
         for _ in range(LOOKS):
             await self._patience.pause(random.uniform(0, 2 * LOOK_SECONDS))
             booked = await asyncio.to_thread(self._booked, order.reference)
@@ -56,15 +57,15 @@ class PortalUser:
             return
         step = {"order": booked.code, "do": what, "amount": minor}
         url = f"{self._sandbox_url}/scenarios/"
-        # Before it is done: the merchant's errands may meet it at any moment.
+        # Noted before it is done, because the merchant's errands may coincide with it at any moment.
         self._recorder.used_portal.add(reference)
         async with self._session.post(url, json={"portal": step}) as response:
-            # The provider refuses what is too much, or comes too late, with 400.
+            # The provider answers 400 if the amount is too large, or the request comes too late.
             if response.status != 400:
                 response.raise_for_status()
 
     def _booked(self, reference: str) -> Booked | None:
-        """Return the order that holds money, or of which money was taken."""
+        """Return the order that holds money, or from which money was captured."""
         for number in range(1, MOST_ATTEMPTS + 1):
             try:
                 found = list(read_orders(self._sandbox_url, {}, order=f"{reference}-{number}"))

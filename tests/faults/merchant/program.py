@@ -1,4 +1,4 @@
-"""The merchant's program, which uses the API as `docs/api.md` tells its programmer to."""
+"""The merchant's program, which uses the API as `docs/api.md` tells programmers."""
 
 import asyncio
 import json
@@ -25,10 +25,10 @@ AT_ONCE = 16
 LONGEST_WAIT_SECONDS = 10
 # The share of answers after which the same request is sent again with its key.
 ASKED_AGAIN = 0.25
-# The statuses and the problem that ask for patience; see docs/errors.md.
+# The statuses and the problem that ask to try again; see docs/errors.md.
 LATER = frozenset({429, 500, 502, 503, 504})
 STILL_RUNNING = "idempotency_key_in_use"
-# `unknown` stands for two states of ours, so it tells nothing that a check could use.
+# `unknown` stands for two of our states, so the checks cannot use it.
 OURS = {shown: PaymentState(state) for state, shown in STATUSES.items() if shown is not PaymentStatus.UNKNOWN}
 
 
@@ -46,7 +46,7 @@ class Answer:
 
 
 class Program:
-    """A program with an API key. It repeats with the same key what was not answered, or not finally."""
+    """A program with an API key. It repeats a request with the same key until there is a final answer."""
 
     def __init__(
         self,
@@ -125,7 +125,7 @@ class Program:
         return None if answer is None else _named(answer)
 
     async def state_of(self, payment: str) -> PaymentState | None:
-        """Return the state of a payment; `confirming` stands for all that is not known yet."""
+        """Return the state of a payment; `confirming` if the state is not known yet."""
         answer = await self.get(f"/payments/{payment}", payment, Prefer=self._preference())
         return None if answer is None else OURS.get(answer.value["state"], PaymentState.CONFIRMING)
 
@@ -136,16 +136,16 @@ class Program:
         return str(answer.value["secret"])
 
     async def undelivered(self) -> list[str]:
-        """Return the ids of some events that the gateway owes the merchant's endpoint."""
+        """Return the ids of some events whose webhooks are still to be delivered."""
         answer = await self.get("/events?delivered=false&limit=100")
         return [] if answer is None else [event["id"] for event in answer.value["data"]]
 
     async def have_sent_again(self, event: str) -> None:
-        """Ask for the deliveries of an event to be sent again now, as after an outage of ours."""
+        """Request the deliveries of an event again now, as after an outage of the merchant's."""
         listed = await self.get(f"/events/{event}/deliveries")
         for delivery in listed.value["data"] if listed else ():
             path = f"/deliveries/{delivery['id']}/resend"
-            # Without a key: it moves no money, and the answer tells of the delivery as it is at the time.
+            # Without a key: it moves no money, and the answer shows the present state of the delivery.
             await self._patience.until_answered(
                 partial(self._send, "POST", path, "", {}, {}), (NoAnswer, TryAgain)
             )
@@ -157,7 +157,7 @@ class Program:
         )
 
     async def _post(self, payment: str, path: str, key: str, body: Mapping[str, Any]) -> Answer | None:
-        """Send a request until its answer is final: a 202 is no answer yet."""
+        """Send a request until its answer is final. A 202 is not final."""
 
         async def send() -> Answer:
             headers = {"Idempotency-Key": key, "Prefer": self._preference()}
@@ -181,7 +181,7 @@ class Program:
     async def _send(
         self, method: str, path: str, payment: str, body: Mapping[str, Any] | None, headers: Mapping[str, str]
     ) -> Answer:
-        """Send one request. Raises NoAnswer, and TryAgain if the gateway asks for patience."""
+        """Send one request. Raises NoAnswer, and TryAgain if the gateway asks to try again."""
         sent = {"Authorization": f"Bearer {TRY_OUT_API_KEY}", "Accept": "application/json", **headers}
         async with self._gate:
             began = now()
@@ -212,7 +212,7 @@ class Program:
 
     def _record_payment(self, began: float, method: str, path: str, answer: Answer) -> None:
         payment = answer.value
-        # A repeated answer tells of an earlier moment, so that only what was read counts as told.
+        # A repeated answer shows an earlier state, so only answers to reads are recorded.
         state = OURS.get(payment["state"], "") if method == "GET" else ""
         self._record(
             began,

@@ -16,7 +16,7 @@ LOOK_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """The payment that is to be created for the order `name`, perhaps of a `customer`."""
+    """The payment to create for the order `name`, perhaps of a `customer`."""
 
     name: str
     sku: str
@@ -26,7 +26,7 @@ class Wish:
 
 
 class Requester(Protocol):
-    """A way to make requests, which repeats each until there is an answer.
+    """A way to make requests, which repeats each request until there is an answer.
 
     Every method returns None when the campaign is over.
     """
@@ -45,7 +45,7 @@ class Requester(Protocol):
 
 
 class Patience:
-    """The patience of those who ask: until the campaign is over, which sets `stop`."""
+    """The patience of a client, which lasts until the campaign is over and sets `stop`."""
 
     def __init__(self, stop: asyncio.Event) -> None:
         self._stop = stop
@@ -61,6 +61,6 @@ class Patience:
         return None
 
     async def pause(self, seconds: float) -> None:
-        """Wait so many seconds, or until the campaign is over."""
+        """Wait for so many seconds, or until the campaign is over."""
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._stop.wait(), seconds)

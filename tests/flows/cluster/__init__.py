@@ -1,1 +1,1 @@
-"""Purchases on a cluster of RabbitMQ, whose nodes are lost."""
+"""Purchases on a RabbitMQ cluster whose nodes fail."""

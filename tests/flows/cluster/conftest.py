@@ -15,7 +15,7 @@ from tests.flows.stack.site import Site, running
 from tests.support.cluster import Cluster
 from tests.support.stack import Stack
 
-# The most seconds for which a shopper may be held beyond the budget, an allowance for a busy machine.
+# The most seconds beyond the budget for which a shopper may be held, an allowance for a busy machine.
 SLACK_SECONDS = 8
 BUDGET_SECONDS = 4
 # An answer that took longer shows that the outage was not over.
@@ -40,7 +40,7 @@ class ClusterSite:
         return self.cluster.nodes[0]
 
     def readiness(self, web: int) -> tuple[int, str]:
-        """Return the status of a web process's /readyz, and what it says is missing."""
+        """Return the status of a web process's /readyz, and the parts that it names as missing."""
         answer = requests.get(f"http://localhost:{self.web_ports[web]}/readyz", timeout=10)
         return answer.status_code, ",".join(answer.json()["missing"])
 

@@ -16,7 +16,7 @@ from tests.flows.stack.crowd import Crowd, assert_settled
 from tests.support.cluster import paused
 from tests.support.waiting import wait_until
 
-# For so long a process may be not ready while an operator stops a node.
+# The time for which a process may be not ready while an operator stops a node.
 LONGEST_SECONDS = 1.0
 
 pytestmark = [
@@ -29,7 +29,7 @@ pytestmark = [
 
 @contextmanager
 def watched(look: Callable[[], object]) -> Iterator[list[object]]:
-    """Yield the results of a look that is repeated while the block runs."""
+    """Call a function repeatedly while the block runs. Yield its results."""
     results: list[object] = []
     over = threading.Event()
 
@@ -51,7 +51,7 @@ def looked_at(site: ClusterSite, web: int) -> Callable[[], object]:
 
 
 def longest(looks: list[object]) -> float:
-    """Return the longest time between two looks at which a process was ready, with another one in between."""
+    """Return the longest time between two looks, with others between, at which a process was ready."""
     seconds, since = 0.0, None
     for look in looks:
         at, is_ready = cast("tuple[float, bool]", look)
@@ -63,7 +63,7 @@ def longest(looks: list[object]) -> float:
 
 
 def test_a_node_is_killed_and_only_the_processes_that_it_served_notice(site: ClusterSite):
-    # After an earlier loss, a process stays with the node to which it went.
+    # After an earlier loss, a process stays with the node to which it switched.
     site.site.restart_one_after_the_other()
     with Crowd(site.stack) as crowd, watched(lambda: site.readiness(1)) as elsewhere:
         calm = crowd.until_more_have_paid(12)

@@ -36,7 +36,7 @@ async def around(
                 "CHECKOUT_DATABASE_THREADS": "2",
             },
         )
-        # In a thread, since the stack connects through relays that run on this loop.
+        # In a thread, because the stack connects through relays that run on this loop.
         await asyncio.to_thread(stack.__enter__)
         try:
             yield Surroundings(stack, *relays)

@@ -29,7 +29,7 @@ WHERE_THEY_STAND = """
     FROM payments_payment payment JOIN payments_saga saga ON saga.payment_id = payment.id
     WHERE state IN ('processing', 'confirming', 'authorised', 'capture_pending')
 """
-# The pause between two purchases of a shopper. It limits the purchases in an outage, where each ends fast.
+# The pause between two purchases of a shopper. It limits their number in an outage, where each ends fast.
 PAUSE_SECONDS = 1.0
 # After an outage a payment may still wait for a card that never came, and then be paid.
 SETTLED_SECONDS = 120
@@ -65,13 +65,13 @@ class Crowd:
                 buying.result()
 
     def until_more_have_paid(self, count: int = 6, *, seconds: float = 60) -> float:
-        """Wait until so many more shoppers were told that they have paid. Return the seconds."""
+        """Wait until so many more shoppers have seen that they have paid. Return the seconds."""
         enough, began = len(self.told_paid) + count, time.monotonic()
         wait_until(lambda: len(self.told_paid) >= enough, f"{count} purchases more", seconds=seconds)
         return time.monotonic() - began
 
     def when_the_patient_come_back(self) -> dict[str, int]:
-        """Let shoppers return who were told to wait. Return the number of purchases by ending."""
+        """Let shoppers return who were asked to wait. Return the number of purchases by ending."""
         with ThreadPoolExecutor(self.size) as windows:
             ends = list(windows.map(self._come_back, self.patient))
         return {end: ends.count(end) for end in sorted(set(ends))}
@@ -132,7 +132,7 @@ class Crowd:
         if CARD_MISSING in page.text:
             return "card to be entered again"
         if NOT_SENT in page.text:
-            # The outage came between committing the intent and sending the request, so nothing was sent.
+            # The outage came between committing the intent and sending the request, so no request was sent.
             return "to be tried again"
         if not is_paid(page):
             raise UnexpectedPage(f"{page.url} answered {page.status}: {page.text}")

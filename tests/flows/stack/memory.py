@@ -19,7 +19,7 @@ def resident_mb(program: Program) -> float:
 
 
 def resident_mb_of_all(program: Program) -> float:
-    """Return the resident sets of the program and its children. Shared memory counts several times."""
+    """Return the resident sets of the program and its children. Shared memory is counted several times."""
     children = Path(f"/proc/{program.pid}/task/{program.pid}/children").read_text().split()
     texts = [Path(f"/proc/{pid}/status").read_text() for pid in (str(program.pid), *children)]
     return sum(int(found[1]) for text in texts if (found := RESIDENT.search(text))) / 1024

@@ -1,7 +1,7 @@
 """The stack as in production: secrets of its own, TLS everywhere, nginx in front, no try-out mode.
 
-Only the provider is simulated, as in staging: an allowed host with a certificate, in a private network that
-the settings allow.
+Only the provider is simulated, as in staging: it is an allowed host with a certificate, in a private network
+that the settings allow.
 """
 
 import json

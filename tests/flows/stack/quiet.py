@@ -1,4 +1,4 @@
-"""An idle stack, in which every change of rows is caused by the test's own request, or by a timer."""
+"""An idle stack, in which only the test's own requests, and timers, change rows."""
 
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -56,7 +56,7 @@ class QuietStack:
     def unchanged(self, *, but_for: Collection[str] = (), alarm: str = "no alarm") -> Iterator[Wire]:
         """Assert that the block changes no row, logs no error, and leaves the web process healthy.
 
-        Rows of the tables ``but_for`` may change, and lines with ``alarm`` in them may be logged.
+        Rows of the tables ``but_for`` may change, and lines that contain ``alarm`` may be logged.
         """
         web = self.stack.programs["web"]
         before, logged = self._content, len(web.text())
@@ -80,7 +80,7 @@ class QuietStack:
             }
 
     def _challenged(self) -> tuple[str, str]:
-        """Return a payment whose shopper has approved at the issuer, and the path to return on."""
+        """Return a payment whose shopper has approved at the issuer, and the path for the return."""
         shopper = shopper_at(self.stack, CHALLENGE)
         form = approved(self.stack, shopper).form(to="/challenge/return/")
         return shopper.reference, urlsplit(form.action).path

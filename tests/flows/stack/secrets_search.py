@@ -1,4 +1,4 @@
-"""Search everything that a stack has stored, logged or published for card data."""
+"""A search for card data in everything that a stack has stored, logged or published."""
 
 import os
 import re
@@ -26,7 +26,7 @@ DEAD = "checkout.dead"
 PIECE = 32
 
 
-# The second seal cannot be opened without a key, but only messages towards the payments service may have it.
+# The second seal cannot be opened without a key, but only messages to the payments service may have it.
 SECOND_SEAL = "a card under its second seal"
 
 
@@ -47,7 +47,7 @@ class Secrets:
         named = rf"(?i)(cvc|cvv|csc|security.?code)\W{{0,8}}{card.cvc}\b"
         self.patterns[f"security code {card.cvc}"] = re.compile(named)
         for sealed in card.made:
-            # The first part is left out, since it is the same for every card.
+            # Without the first part, which is the same for every card.
             for part in sealed.split(".")[1:]:
                 for start in range(0, max(len(part) - PIECE, 1), PIECE):
                     self.pieces[part[start : start + PIECE]] = f"sealed card …{part[start : start + 8]}…"
@@ -58,7 +58,7 @@ class Secrets:
 
 
 def eavesdrop(stack: Stack) -> None:
-    """Copy every event, and every command and reply between services, to two queues from now on."""
+    """From now on, copy every event, and every command and reply between services, to two queues."""
     with pika.BlockingConnection(pika.URLParameters(stack.broker_url)) as connection:
         channel = connection.channel()
         channel.queue_declare(EVENTS, durable=True)

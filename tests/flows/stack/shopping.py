@@ -45,7 +45,7 @@ class Customer(Shopper):
 
 
 def shopper_at(stack: Stack, holder: str = FRICTIONLESS, **card: Any) -> Customer:
-    """Return a shopper with a new browser. The holder's name on the card chooses the outcome."""
+    """Return a shopper with a new browser. The holder's name on the card determines the outcome."""
     return Customer(Browser(), stack.web_url, NotedCard(holder, **card))
 
 

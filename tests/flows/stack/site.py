@@ -15,7 +15,7 @@ from tests.support.stack import SERVICES, Stack
 from tests.support.waiting import wait_until
 
 SETTINGS = {
-    # If the database stops just as an intent is committed, nobody knows if the request was sent. The
+    # If the database stops just as an intent is committed, it is unknown whether the request was sent. The
     # provider's denial counts only after the settling time.
     "CHECKOUT_SETTLING_SECONDS": "20",
     "CHECKOUT_ORDER_LAG_SECONDS": "3",
@@ -59,7 +59,7 @@ class Site:
 
 @contextmanager
 def opened(make: Callable[..., Any] = Postgresql) -> Iterator[Site]:
-    """Yield a stack on a database server that ``make`` makes in a folder, with its replica, if it has one."""
+    """Yield a stack on a database server, which ``make`` creates in a folder, perhaps with a replica."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         with running(folder, Rabbitmq(folder / "rabbitmq"), make, webs=2) as site:
@@ -70,7 +70,7 @@ def opened(make: Callable[..., Any] = Postgresql) -> Iterator[Site]:
 def running(
     folder: Path, rabbitmq: Service, make: Callable[..., Any] = Postgresql, **options: Any
 ) -> Iterator[Site]:
-    """Yield a site on this broker, which is not started yet. `options` are those of `Stack`."""
+    """Yield a site on this broker. The site is not started yet. `options` are those of `Stack`."""
     with ExitStack() as closing:
         folder.chmod(0o711)  # if we are root, PostgreSQL runs as another user
         postgresql = make(folder / "postgresql", durable=True)

@@ -22,11 +22,11 @@ from tests.support.program import Program
 from tests.support.waiting import wait_until
 
 HEAD = b"Host: localhost\r\nX: "
-# A response that is larger than all buffers on the way together.
+# A response that is larger than all buffers on its way together.
 LARGE = b"GET /static/admin/js/vendor/jquery/jquery.js HTTP/1.1\r\nHost: localhost\r\n\r\n"
 RECEIVE_BYTES = 4_096
 PAUSE_SECONDS = 1.0
-# Every slow client must be dropped within this time. One that is not counts as "never".
+# Every slow client must be dropped within this time. A client that is not dropped counts as "never".
 PATIENCE_SECONDS = 120
 # The clients use so many addresses of this machine, none of which is the shoppers'.
 ADDRESSES = 20

@@ -16,7 +16,7 @@ HANDSHAKE = [
 ]
 
 
-# A page that is let in marks its payment as watched.
+# An accepted page marks its payment as watched.
 MARKED = ("payments_payment",)
 
 

@@ -79,7 +79,7 @@ async def test_a_card_that_is_lost_with_its_process_is_asked_for_again(around):
     around.stack.programs["web"].start()
     await around.back_to_normal()
 
-    # The card is stored nowhere. As it might still arrive, its command stays in the outbox for a minute.
+    # The card is stored nowhere. Because it may still arrive, its command stays in the outbox for a minute.
     time_is_up = "UPDATE payments_outboxmessage SET available_at = now() WHERE subject = %s"
     await in_thread(rows, around.stack, time_is_up, shopper.reference)
     result = await in_thread(shopper.follow, waiting)
@@ -141,7 +141,7 @@ async def test_a_database_that_falls_silent_holds_nobody_for_long(around):
 
 
 async def pay_in_vain(around):
-    """Pay while the broker is down. Return the shopper and the page that asks for patience."""
+    """Pay while the broker is down. Return the shopper and the page that asks to wait."""
     shopper = shopper_at(around.stack)
     checkout = await in_thread(shopper.order)
     form, values = await in_thread(shopper.fill_in, checkout)

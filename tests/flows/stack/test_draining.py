@@ -55,7 +55,7 @@ def test_everybody_who_waits_is_answered_and_the_process_ends(start_stack):
         assert (page.status, page.url.endswith("/status/")) == (200, True)
         assert "Please do not pay again" in page.text
         assert polling.result(timeout=30).status_code == 202
-        # Until the load balancer has had time to notice, connections are accepted, but requests do not wait.
+        # Until the load balancer has had time to notice, connections are accepted, but requests are not held.
         late = requests.get(status, headers={"Prefer": "wait=60"}, timeout=10)
         assert late.status_code == 202
         web.wait(seconds=20)

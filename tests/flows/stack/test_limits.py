@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.rabbitmq, pytest.mark.postgresql, pytest.mark.timeout(
 
 MOST = 2
 JSON = ("Accept", "application/json")
-# Anybody can send it; only that of a proxy which the setting names is believed.
+# Anybody can send this header. It is believed only from a proxy that the setting names.
 FROM_ELSEWHERE = ("X-Forwarded-For", "203.0.113.9")
 ENVIRONMENT = {
     "CHECKOUT_MAX_HELD_PER_ADDRESS": str(MOST),
@@ -32,7 +32,7 @@ def test_one_address_holds_so_many_requests_and_websockets_and_no_more(start_sta
     wire = Wire(stack.web_url)
     with ExitStack() as held:
         for _ in range(MOST):
-            # The body never comes, so the request is held for as long as the client likes.
+            # The body never comes, so the request lasts as long as the client likes.
             held.enter_context(wire.opened()).sendall(wire.head("POST", page, [("Content-Length", "9")]))
         wait_until(lambda: wire.request("GET", page).status == 429, "the requests to be held")
         refused = wire.request("GET", page, headers=[JSON])

@@ -32,7 +32,7 @@ pytestmark = [
 
 
 def loud_lines(site: Site, before: dict[str, int]) -> dict[str, list[str]]:
-    """Return the events of warnings and errors that each process has logged since."""
+    """Return the events of warnings and errors that each process has logged since then."""
     pattern = r'level=(?:warning|error) event=(".*?(?<!\\)"|\S+)'
     programs = site.stack.programs.values()
     return {each.name: re.findall(pattern, each.text()[before[each.name] :]) for each in programs}
@@ -60,7 +60,7 @@ def test_while_rabbitmq_is_away_shoppers_are_asked_for_patience_and_all_ends_wel
             threading.Event().wait(OUTAGE_SECONDS)
             site.rabbitmq.start()
         site.until_ready()
-        # The submissions from the outage are handled first.
+        # The submissions from the outage are handled before this one.
         seconds = crowd.until_more_have_paid(seconds=60 + 3 * OUTAGE_SECONDS)
     lines = loud_lines(site, logged_before)
     longest = crowd.longest_seconds

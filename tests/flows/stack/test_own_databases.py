@@ -25,7 +25,7 @@ SENT_REPLY = """
     SELECT 1 FROM payments_outboxmessage reply
     JOIN payments_inboxmessage cause ON cause.message_id = causation_id
     WHERE cause.type = 'orders.confirm' AND reply.subject = %s AND published_at IS NOT NULL"""
-# As a worker does with a message that the broker refuses (messaging/outbox/cause.py).
+# A worker does the same with a message that the broker refuses (messaging/outbox/cause.py).
 LEAVE_REPLY_TO_RELAY = """
     UPDATE payments_outboxmessage reply SET published_at = NULL, available_at = now()
     FROM payments_inboxmessage cause WHERE cause.message_id = causation_id
@@ -108,7 +108,7 @@ def test_what_a_service_that_died_has_left_in_its_outbox_is_sent_at_the_redelive
 
 
 def test_what_a_service_has_left_to_the_relay_is_sent_while_the_service_is_away(stack: Stack) -> None:
-    """The orchestrator cannot look the reply up, and believes it because of its proof."""
+    """The orchestrator cannot look for the reply in that outbox, and believes it because of its proof."""
     shopper = confirmed_by_a_service_that_died(stack)
     assert len(read(stack, "orders", LEAVE_REPLY_TO_RELAY, shopper.reference)) == 1
     wait_until(lambda: read(stack, "orders", SENT_REPLY, shopper.reference), "the relay to send its reply")

@@ -35,7 +35,7 @@ pytestmark = [pytest.mark.rabbitmq, pytest.mark.postgresql, pytest.mark.long, py
 
 @dataclass
 class Look:
-    """Answers of one page while the database was away: their times, and what each lacked."""
+    """Answers of one page while the database was away: their times, and the parts that each lacked."""
 
     at: list[float] = field(default_factory=list)
     texts: set[str] = field(default_factory=set)
@@ -132,7 +132,7 @@ def test_while_a_standby_is_promoted_shoppers_wait_and_no_committed_payment_is_l
     assert any('"database"' in text for text in ready.texts)
     came_back = crowd.when_the_patient_come_back()
     ends = assert_settled(crowd)
-    # The lost primary had each transaction that was acknowledged, and perhaps some that were not.
+    # The lost primary had every transaction that was acknowledged, and perhaps some that were not.
     pair.standby.start_fenced()
     lost, kept = pair.standby, pair.primary
     told = {(reference,) for reference in crowd.told_paid}
@@ -146,7 +146,7 @@ def test_while_a_standby_is_promoted_shoppers_wait_and_no_committed_payment_is_l
     )
     assert told <= rows_of(kept, PAYMENTS)
     assert not only_there & {(shopper.reference,) for shopper in crowd.patient} | (only_there & told)
-    # The next purchases go on with a standby again.
+    # From here on, purchases have a standby again.
     pair.make_anew()
     with Crowd(site.stack) as crowd:
         crowd.until_more_have_paid()

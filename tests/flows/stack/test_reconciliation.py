@@ -32,7 +32,7 @@ def test_books_agree_after_a_purchase_and_a_refund_behind_our_back_is_found(star
 
 
 def reported(stack):
-    """Return the differences that the command prints: none until everything must show."""
+    """Return the differences that the command prints: none until the provider must show all movements."""
     try:
         stack.manage("reconcile", "--since", "2020-01-01")
     except AssertionError as ended:

@@ -56,7 +56,7 @@ def test_when_one_of_two_relays_dies_the_other_does_all_the_work(start_stack):
 
 
 def asks_for_a_refund(stack):
-    """Return a shopper who has paid and whose refund was requested by staff, for the relay to publish."""
+    """Return a shopper who has paid, and whose refund staff have requested for the relay to publish."""
     shopper = pays(stack)
     paid_once(stack, shopper)
     wait_until(lambda: is_told(stack, shopper), "the provider's word of the capture")

@@ -42,7 +42,7 @@ ARCHIVED = """
 
 
 class Backups:
-    """The page's commands and settings, in a folder of the test."""
+    """The commands and settings of the page, in a folder of the test."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -59,7 +59,7 @@ class Backups:
         return [f"{name}={value.strip(QUOTE)}" for name, value in pairs]
 
     def run(self, opening: str, url: str, *, moment: str = OF_THE_PAGE, base: Path | None = None) -> None:
-        """Run the page's block that begins so, as the user postgres, with this moment and base backup."""
+        """Run the block of the page with this beginning, as the user postgres, for this moment and backup."""
         parts = psycopg.conninfo.conninfo_to_dict(url)
         text = self._block(opening).replace(OF_THE_PAGE, moment)
         if base is not None:
@@ -89,7 +89,7 @@ class Backups:
 
 @pytest.fixture
 def backups() -> Iterator[Backups]:
-    # pytest's folders are closed to the user that PostgreSQL runs as.
+    # The user as which PostgreSQL runs cannot enter pytest's folders.
     with tempfile.TemporaryDirectory() as folder:
         yield Backups(Path(folder))
 

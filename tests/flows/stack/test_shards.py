@@ -36,7 +36,7 @@ def shards(tmp_path_factory: pytest.TempPathFactory, migrated_template: str) -> 
 
 @contextmanager
 def away(stack: Stack) -> Iterator[None]:
-    """Let no client reach the stack's database, without harm to those of the same server."""
+    """Let no client reach the stack's database. Other databases of the server are not affected."""
     name = urlsplit(stack.database_url).path.removeprefix("/")
     server = urlsplit(stack.database_url)._replace(path="/postgres").geturl()
     allow = sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS {}")

@@ -25,7 +25,7 @@ SLOW_CLIENTS = int(os.environ.get("SLOW_CLIENTS", "1000"))
 PURCHASES = 12
 KINDS = {"silent", "byte_by_byte", "slow_header", "slow_body", "not_reading"}
 MORE_MEMORY_MB = 48
-# After the keep-alive time and the time to send a request, all connections but the shoppers' are closed.
+# After the keep-alive time and the time for sending a request, all connections but the shoppers' are closed.
 GONE_SECONDS = 60
 
 pytestmark = [
@@ -149,6 +149,7 @@ def test_nginx_keeps_most_slow_clients_from_the_gateway_and_shoppers_go_on_payin
     assert crowd.failures == []
     assert max(crowd.answers) < 400, crowd.answers
     assert "never" not in dropped
-    # nginx handles incomplete heads and clients that do not read. Only the fifth with slow bodies reaches us.
+    # nginx handles incomplete heads and clients that do not read. Only slow bodies, a fifth of the clients,
+    # reach us.
     assert most < sockets + SLOW_CLIENTS / 3
     assert after[1] < before[1] + MORE_MEMORY_MB

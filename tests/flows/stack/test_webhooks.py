@@ -1,4 +1,4 @@
-"""The webhooks process in the whole product: a purchase is told, whatever happens to the process."""
+"""The webhooks process in the whole product: webhooks report a purchase, whatever happens to the process."""
 
 import json
 import threading

@@ -33,7 +33,7 @@ class Answer:
             assert self.headers["content-type"] == "application/problem+json"
             problem = json.loads(self.body)
             assert problem["status"] == status
-            # Answers to programs have a code and the id of the request as well.
+            # Answers to programs also have a code and the id of the request.
             assert problem.keys() - {"code", "request_id"} == {"type", "title", "status", "detail"}
         else:
             assert self.headers["content-type"] == "text/html; charset=utf-8"

@@ -1,4 +1,4 @@
-"""The doctor names bindings that can never match an event, with the one that was meant."""
+"""The doctor names bindings that can never match an event, and the binding that was meant."""
 
 import pytest
 

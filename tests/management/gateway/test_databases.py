@@ -1,4 +1,4 @@
-"""The doctor's lines about databases: the right one, with its tables; and nothing makes an empty file."""
+"""The doctor's lines about databases: the right one, with its tables; and no empty file is made."""
 
 import os
 import subprocess
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.slow
 
 
 def manage(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    """Run a command in a folder, in which the file of no address would be."""
+    """Run a command in a folder in which a database without an address would be a file."""
     environment = {name: value for name, value in os.environ.items() if not name.endswith("DATABASE_URL")}
     environment |= {
         "DJANGO_SETTINGS_MODULE": "payments_gateway.settings",
@@ -48,7 +48,7 @@ def test_tables_that_were_made_in_another_database_are_named_with_its_variable(t
     [(text, advice)] = wrong(tmp_path, **without).items()
     assert text == "default: tables of ledger are missing: ledger_dailytotal, ledger_ledgerentry"
     assert advice.startswith("Set LEDGER_DATABASE_URL as the gateway's processes have it")
-    # The other way round, everything else is missing, and what needs it is not looked at.
+    # In the other order, all else would be missing, and its lines would not be examined.
     found = wrong(tmp_path, DATABASE_URL=both["LEDGER_DATABASE_URL"])
     [advice] = [advice for text, advice in found.items() if text.startswith("default: tables of webhooks")]
     assert advice.startswith("Set DATABASE_URL as")

@@ -24,7 +24,7 @@ def letter(ada: str) -> DeadLetter:
     )
 
 
-def test_those_that_wait_are_listed(gateway: Gateway, letter: DeadLetter):
+def test_dead_letters_that_wait_are_listed(gateway: Gateway, letter: DeadLetter):
     _, output = gateway("dead-letters", "list")
     assert output.splitlines()[1].split()[0] == str(letter.pk)
     assert "risk.assess  pay_1  10 attempts failed" in output
@@ -32,7 +32,7 @@ def test_those_that_wait_are_listed(gateway: Gateway, letter: DeadLetter):
     assert as_json(gateway("dead-letters", "list", "--json")[1])["dead_letters"][0]["number"] == letter.pk
 
 
-def test_those_that_are_left_out_are_counted(gateway: Gateway, letter: DeadLetter):
+def test_dead_letters_that_are_left_out_are_counted(gateway: Gateway, letter: DeadLetter):
     for number in range(51):
         letter.pk, letter.fingerprint = None, f"another {number}"
         letter.save(force_insert=True)

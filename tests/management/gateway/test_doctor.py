@@ -1,4 +1,4 @@
-"""The doctor finds what is wrong, and tells what to do."""
+"""The doctor finds faults, and says how to mend them."""
 
 import os
 import sys
@@ -41,7 +41,7 @@ def _account(settings: Any, db: None) -> None:
 
 
 def wrong(output: str) -> dict[str, str]:
-    """Return the advice about all that is wrong, by what was found."""
+    """Return the advice for each fault that was found."""
     return {each["text"]: each["advice"] for each in as_json(output)["findings"] if not each["ok"]}
 
 
@@ -444,7 +444,7 @@ def test_connections_that_are_nearly_used_up_are_wrong(postgresql_url: str):
 
 
 def doctor_of(database_url: str, **more: str) -> dict[str, str]:
-    """Return the advice about everything that the doctor sees at this database, by what was found."""
+    """Return the advice for all lines that the doctor prints about this database."""
     environment = {**os.environ, "DATABASE_URL": database_url, "BROKER_URL": "memory://", **more}
     environment["DJANGO_SETTINGS_MODULE"] = "payments_gateway.settings"
     done = run([sys.executable, "manage.py", "gateway", "doctor", "--json"], environment)

@@ -1,4 +1,4 @@
-"""Flows that have not ended, on the command line, and another try for those that have stopped."""
+"""Sagas that have not ended, on the command line, and resuming those that have stopped."""
 
 from datetime import timedelta
 from typing import Any
@@ -116,7 +116,7 @@ def test_no_more_than_a_screen_is_listed_unless_all_are_wanted(
     assert len(listed(gateway, "--all")) == 2
 
 
-def test_those_that_have_stopped_are_tried_again_after_a_question(
+def test_flows_that_have_stopped_are_tried_again_after_a_question(
     gateway: Gateway, running: Saga, parked: Saga, ada: str, monkeypatch: pytest.MonkeyPatch
 ):
     resumed = OutboxMessage.objects.filter(type="checkout.resume_saga")

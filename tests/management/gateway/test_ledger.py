@@ -1,4 +1,4 @@
-"""The ledger of a time: sums that add up, and each posting with its payment."""
+"""The ledger of a period: sums that add up, and each posting with its payment."""
 
 import csv
 from datetime import UTC, datetime, timedelta
@@ -37,7 +37,7 @@ def booked(
     currency: str = "GBP",
     again: str = "",
 ) -> Operation:
-    """Book an operation that is done, in the tables of both services."""
+    """Book a done operation in the tables of both services."""
     operation = Operation.objects.create(
         payment=attempt.payment,
         attempt=attempt,
@@ -105,7 +105,7 @@ def test_each_currency_and_kind_is_added_up_within_the_time(gateway: Gateway, at
     assert ["captured", "1", "0.01", "GBP"] in [line.split() for line in output.splitlines()]
 
 
-def test_of_a_time_that_is_not_over_it_says_so(gateway: Gateway, attempt: Attempt):
+def test_the_ledger_of_a_time_that_is_not_over_says_so(gateway: Gateway, attempt: Attempt):
     over, not_over = (
         ("--since", "2026-10-01", "--until", "2026-11-01"),
         ("--since", "2026-10-01", "--until", "2999-01-01"),
@@ -212,7 +212,7 @@ def test_the_ledger_may_have_a_database_of_its_own(attempt: Attempt, own_databas
 
 
 def test_a_posting_that_does_not_add_up_is_named(gateway: Gateway, own_database: Any, attempt: Attempt):
-    own_database("ledger")  # in SQLite: PostgreSQL refuses such entries
+    own_database("ledger")  # in SQLite only: PostgreSQL refuses such entries
     operation = booked(attempt, "capture", 700, "capture_requested", "captured")
     LedgerEntry.objects.filter(posting__startswith="captured", amount_minor__lt=0).delete()
     with pytest.raises(CommandError, match=f"captured:{operation.reference}"):

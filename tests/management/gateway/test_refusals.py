@@ -1,4 +1,4 @@
-"""Commands say in a line that the database is away, or an argument wrong, without a traceback."""
+"""A line, and no traceback, says that the database is away or an argument wrong."""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-"""Differences between the broker and our topology are told, and mended by one command."""
+"""Differences between the broker and our topology are reported, and mended by one command."""
 
 import json
 import os
@@ -24,7 +24,7 @@ RISK = "checkout.commands.risk"
 
 
 def there(**changes: Any) -> There:
-    """Return what a virtual host has if all is well, with a process and a listener, but for the changes."""
+    """Return a virtual host without differences, with a process and a listener, and then these changes."""
     bindings = {Bound(each.exchange, each.key, queue.name) for queue in QUEUES for each in queue.bindings}
     process = "checkout.node.web-1"
     bindings |= {Bound("checkout.replies", process, process), Bound("checkout.groups", "payment.1", process)}
@@ -95,7 +95,7 @@ def test_what_is_missing_is_told():
 
 
 def test_an_exchange_that_takes_what_no_queue_takes_is_told():
-    """Its sender would not hear that a message is undeliverable."""
+    """The sender would not learn that a message is undeliverable."""
     kind = "topic alternate-exchange=checkout.hole"
     (text, remedy), *bindings = told(exchanges=lambda every: every | {"checkout.commands": kind})
     assert text == f"the exchange checkout.commands is {kind}, and should be topic"
@@ -119,7 +119,7 @@ def test_a_queue_gets_no_message_any_more_before_it_is_deleted():
     assert [remedy.partition(" it")[0] for _, remedy in found[3:]] == ["make", "delete"]
 
 
-def test_of_two_bindings_that_differ_in_their_arguments_both_are_kept():
+def test_both_of_two_bindings_that_differ_in_their_arguments_are_kept():
     kind = "topic alternate-exchange=checkout.hole"
     bound = Bound("checkout.events", "payment.#", "checkout.events.warehouse", arguments={"for": "reports"})
     found = told(

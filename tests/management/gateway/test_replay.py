@@ -1,4 +1,4 @@
-"""A message is sent again only if nothing shows that it was handled, by somebody who may."""
+"""A message is sent again only if nothing shows that it was handled, and only by permitted staff."""
 
 from datetime import timedelta
 from typing import Any

@@ -1,4 +1,4 @@
-"""The tail shows what is recorded, once, in the order of time, and takes no lock."""
+"""The tail shows each record once, in the order of time, and takes no lock."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""The topology: what exists against what should."""
+"""The topology: existing exchanges and queues, beside those that should exist."""
 
 from typing import Any
 
@@ -78,7 +78,7 @@ def test_a_program_that_cannot_be_read_is_said(gateway: Gateway):
 
 
 def test_what_is_expected_is_what_each_service_declares():
-    """Different arguments would be reported as a fault of the broker."""
+    """Other arguments than declared would be reported as a fault of the broker."""
     declared = [queue for service in (*SERVICES.values(), webhooks) for queue in service.queues(topology())]
     expected = [each.queue for each in expected_queues()]
     assert [queue for queue in declared if queue not in expected] == []

@@ -1,4 +1,4 @@
-"""Names of events that can be triggered, and places where they cannot. tests/tryout has events that are."""
+"""Names of events that can be triggered, and where they cannot. Events are triggered in tests/tryout."""
 
 from typing import Any
 

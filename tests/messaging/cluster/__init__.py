@@ -1,1 +1,1 @@
-"""Tests with a cluster of RabbitMQ, whose nodes die."""
+"""Tests with a RabbitMQ cluster whose nodes fail."""

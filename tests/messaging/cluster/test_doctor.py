@@ -1,4 +1,4 @@
-"""The doctor names what is wrong with the nodes of a cluster, and the command that mends it."""
+"""The doctor names faults of a cluster's nodes, and the command that mends each."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,7 +30,7 @@ def declare(cluster: Cluster, copies: int) -> None:
 
 
 def found(cluster: Cluster) -> dict[str, str]:
-    """Return the advice about all that is wrong, by what was found."""
+    """Return the advice for each fault that was found."""
     told = findings(cluster.environment["RABBITMQ_CONTROL"], [QUEUE])
     return {each.text: each.advice for each in told if not each.is_ok}
 

@@ -1,4 +1,4 @@
-"""A process goes on when a node of the broker is lost, also the one that has the process's own queue."""
+"""A process goes on when a node of the broker is lost, even the one with the process's own queue."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -86,7 +86,7 @@ async def test_a_process_whose_own_queue_was_on_a_lost_node_is_reached_at_its_ad
 async def test_a_process_whose_own_queue_is_on_a_node_that_stops_is_back_at_the_first_attempt(
     cluster: Cluster, processes: list[RabbitmqBroker], is_drained: bool
 ):
-    """Its queue, which can be neither declared nor deleted then, is not waited for."""
+    """The process does not wait for its queue, which can be neither declared nor deleted at that time."""
     here, elsewhere = processes
     received = Inbox()
     here.reply_queue.deliver = received  # type: ignore[method-assign]
@@ -102,7 +102,7 @@ async def test_a_process_whose_own_queue_is_on_a_node_that_stops_is_back_at_the_
             await within(until_published(elsewhere, here))
             assert (await received.next()).envelope is not None
             await stopping
-            # The queue that was left refuses no copy of what is sent, or it would be sent again.
+            # The abandoned queue must not refuse a copy of each message, or senders would repeat it.
             assert await is_published(elsewhere, here)
             await received.next()
             await elsewhere.publish(here.topology.groups, "group", command(), timeout_seconds=10)
@@ -121,7 +121,7 @@ def address_of(node: Rabbitmq) -> str:
 async def test_a_process_that_knows_one_address_for_all_nodes_goes_on_at_another_node(
     cluster: Cluster, processes: list[RabbitmqBroker]
 ):
-    """A load balancer in front of the nodes has one address, as that of a broker that somebody else runs."""
+    """A load balancer in front of the nodes has one address, like a broker that is run by somebody else."""
     elsewhere, lost, received = processes[1], cluster.nodes[1], Inbox()
     balancer = Proxy(address_of(lost))
     await balancer.accept()

@@ -23,14 +23,14 @@ TRIES = 5
 
 @pytest.fixture
 def cluster(tmp_path: Path) -> Iterator[Cluster]:
-    """Yield a cluster, in which a node without a majority goes on serving clients, the hardest case."""
+    """Yield a cluster in which a node without a majority goes on serving clients, the hardest case."""
     with Cluster(tmp_path) as cluster:
         yield cluster
 
 
 @pytest.fixture
 async def broker(cluster: Cluster) -> AsyncIterator[RabbitmqBroker]:
-    """Yield a broker that is connected to the last node, and to others if that is lost."""
+    """Yield a broker that is connected to the last node, and to others if that one is lost."""
     broker = RabbitmqBroker(cluster.url_near(cluster.nodes[2]), "checkout", zone="localhost")
     broker.open()
     await within(broker.wait_connected())
@@ -40,7 +40,7 @@ async def broker(cluster: Cluster) -> AsyncIterator[RabbitmqBroker]:
 
 @contextmanager
 def believing() -> Iterator[None]:
-    """Take every message that was sent for confirmed: the sabotage that the test must catch."""
+    """Count every sent message as confirmed: the fault that the test must detect."""
     publish = Publisher.publish_nowait
 
     def believe(
@@ -54,7 +54,7 @@ def believing() -> Iterator[None]:
 
 
 async def published_without_a_majority(cluster: Cluster, broker: RabbitmqBroker) -> list[str]:
-    """Publish at a node that is cut off, which then dies. Return the ids of the confirmed messages."""
+    """Publish at a node that is cut off and then killed. Return the ids of the confirmed messages."""
     confirmed = []
     cutting = cluster.cut_off(cluster.nodes[2])
     await asyncio.to_thread(cutting.__enter__)
@@ -73,7 +73,7 @@ async def published_without_a_majority(cluster: Cluster, broker: RabbitmqBroker)
 
 
 async def lost(cluster: Cluster, broker: RabbitmqBroker) -> set[str]:
-    """Return the ids of messages that were confirmed without a majority, and are gone."""
+    """Return the ids of messages that were confirmed without a majority, and are lost."""
     queue = broker.topology.service_queue("risk")
     await broker.declare(queue)
     confirmed = await published_without_a_majority(cluster, broker)

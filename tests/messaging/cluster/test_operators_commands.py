@@ -27,7 +27,7 @@ def cluster(tmp_path: Path) -> Iterator[Cluster]:
 
 
 def from_the_page(cluster: Cluster, beginning: str) -> None:
-    """Run the only command on the page that begins so, about the last node where it is about one."""
+    """Run the only command on the page with this beginning, for the last node if it names a node."""
     (command,) = set(re.findall(rf"`({re.escape(beginning)}[^`]*)`", PAGE))
     tool, *arguments = shlex.split(command.replace("rabbit@rabbit-3", cluster.nodes[2].node))
     cluster.nodes[0].run(tool, *arguments)

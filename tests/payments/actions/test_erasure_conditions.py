@@ -1,4 +1,4 @@
-"""A payment is not erased while a service has still to do something for it."""
+"""A payment is not erased while a service still has work to do for it."""
 
 import json
 from datetime import timedelta
@@ -44,7 +44,7 @@ def payment(attempt: Attempt) -> Payment:
 
 
 def sent(payment: Payment, command: Command[Any], **about: Any) -> OutboxMessage:
-    """Write a command that was published, as far as its row says."""
+    """Write a command whose row says that it was published."""
     written = enqueue(OutboxMessage, *command.address, command, subject=payment.reference)
     row = OutboxMessage.objects.filter(message_id=written.message_id)
     row.update(published_at=timezone.now(), **about)
@@ -101,7 +101,7 @@ def test_an_operation_has_to_begin_before_it(payment, kind, state):
 
 
 def test_a_saga_that_begins_while_the_others_are_looked_at_is_waited_for(payment):
-    """The look at the sagas that run came before this one was committed."""
+    """The query for running sagas ran before the new saga was committed."""
     begun = operation(payment, state="done")
     begin(begun)
     Saga.objects.filter(key=begun.reference).update(status=Saga.Status.RUNNING)

@@ -1,4 +1,4 @@
-"""Marking rows that wait for staff as dealt with, once, with the person, time and note."""
+"""Rows that wait for staff are marked as dealt with once, with the person, time and note."""
 
 import pytest
 from django.utils import timezone

@@ -1,4 +1,4 @@
-"""A page of what was created in a time takes few statements, however many rows there are."""
+"""A page of the rows created in a period takes few statements, however many rows there are."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.django_db
 MANY = 6_000
 MINUTE = timedelta(minutes=1)
 BEGIN = timezone.now() - MANY * MINUTE
-# Without times: the rows, and for payments their operations and attempts.
+# Without a period: the rows and, for payments, their operations and attempts.
 OF_A_PAGE: dict[Callable[..., Any], int] = {list_payments: 3, list_events: 1}
 
 
@@ -64,7 +64,7 @@ def between(first: int, last: int) -> dict[str, Any]:
 
 
 def read(lister: Callable[..., Any], shop: Merchant, **filters: Any) -> tuple[Any, int]:
-    """Return a page, and the number of statements beside those that it takes without times."""
+    """Read a page. Return it, and the number of statements that it takes more than without a period."""
     with CaptureQueriesContext(connection) as captured:
         page = lister(shop, **filters)
     return page, len(captured) - OF_A_PAGE[lister]
@@ -88,7 +88,7 @@ def test_few_statements_find_the_time_and_none_are_made_with_a_cursor(shop):
 
 
 def test_a_cursor_of_another_time_does_not_bound_this_one(shop):
-    """The rows are right, and the search is made, so that nobody can have a long history read."""
+    """The period is searched, whatever the cursor is, so that no request reads a long history."""
     cursor = list_payments(shop, limit=10, **between(5_000, 5_100)).next_cursor
     page, statements = read(list_payments, shop, limit=10, cursor=cursor, **between(4_000, 4_005))
     assert [each.order_reference for each in page.items] == ["4004", "4003", "4002", "4001", "4000"]

@@ -87,7 +87,7 @@ def test_it_is_sent_again_although_its_account_cannot_be_opened_any_more(account
 
 
 def recorded_a_while_ago() -> Recorded:
-    """Record a notification so long ago that web should have sent the command itself."""
+    """Record a notification that is so old that web should have sent its command already."""
     with time_machine.travel(timezone.now() - timedelta(seconds=conf.outbox_grace_seconds)):
         return record_notification("twin", BODY)
 
@@ -97,7 +97,7 @@ def is_of_this_month(message_id: str) -> bool:
     return month.first_id <= message_id < month.next.first_id and UUID(message_id).version == 7
 
 
-def test_its_account_is_not_read_again_within_a_second(account: ProviderAccount, django_assert_num_queries):
+def test_an_account_is_not_read_again_within_a_second(account: ProviderAccount, django_assert_num_queries):
     with remembering() as clock:
         with django_assert_num_queries(2):
             record_notification("twin", BODY)
@@ -111,7 +111,7 @@ def test_its_account_is_not_read_again_within_a_second(account: ProviderAccount,
 
 @pytest.fixture
 def parser(account: ProviderAccount, monkeypatch: pytest.MonkeyPatch):
-    """Give the account a provider of its own. Return a function that chooses its adapter for it."""
+    """Give the account a provider of its own. Return a function that sets the provider's adapter."""
     ProviderAccount.objects.update(provider="parser")
 
     def use(adapter: type[MemoryProvider]) -> None:
@@ -139,7 +139,7 @@ def test_what_cannot_be_read_is_stored_for_staff_and_acknowledged(account: Provi
     assert len(caplog.records) == 1, "the provider sends it again: that is no news"
 
 
-def test_of_a_hint_that_cannot_be_read_an_excerpt_is_kept_and_nobody_is_alarmed(
+def test_an_excerpt_of_a_hint_that_cannot_be_read_is_kept_and_nobody_is_alarmed(
     account: ProviderAccount, caplog
 ):
     body = b"{" * 10_000
@@ -151,7 +151,7 @@ def test_of_a_hint_that_cannot_be_read_an_excerpt_is_kept_and_nobody_is_alarmed(
     assert [record.levelname for record in caplog.records] == ["WARNING", "ERROR"]
 
 
-def test_of_a_hint_that_can_be_read_little_is_kept_and_all_of_it_once_it_is_proven(account: ProviderAccount):
+def test_little_of_a_hint_that_can_be_read_is_kept_and_all_of_it_once_it_is_proven(account: ProviderAccount):
     body = json.dumps(json.loads(BODY) | {"unused": "x" * 60_000}).encode()
     record_notification("twin", body)
     row = ProviderNotification.objects.get()
@@ -169,7 +169,7 @@ def test_a_provider_at_a_new_address_is_no_stranger_and_all_that_it_says_is_kept
     assert (row.body, row.is_proven) == (body.decode(), False)
 
 
-def test_of_what_is_too_large_to_be_read_the_beginning_is_kept(account: ProviderAccount):
+def test_the_beginning_of_a_notification_that_is_too_large_to_be_read_is_kept(account: ProviderAccount):
     body = b" " * 65_536 + BODY
     assert record_notification("twin", body).owed is None
     row = ProviderNotification.objects.get()
@@ -204,7 +204,9 @@ def test_the_format_of_another_product_blocks_nothing_that_the_provider_sends_af
 
 
 @pytest.mark.django_db(transaction=True)
-async def test_its_sender_is_told_so_by_a_problem_of_its_own(account: ProviderAccount, parser, async_client):
+async def test_the_sender_of_a_refused_notification_gets_a_problem_of_its_own(
+    account: ProviderAccount, parser, async_client
+):
     parser(ParserOfOtherProduct)
     response = await async_client.post("/notifications/twin/", b"a=b", content_type="text/plain")
     assert response.status_code == 415

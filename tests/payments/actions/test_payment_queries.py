@@ -128,7 +128,7 @@ def test_filters_exclude_what_does_not_match(shop):
 
 
 def test_a_list_of_a_time_has_all_that_was_made_in_it_although_clocks_of_hosts_differ(shop):
-    """Each second row was made on a host whose clock is four minutes behind."""
+    """Every second row was made on a host whose clock is four minutes behind."""
     begin, minute = timezone.now(), timedelta(minutes=1)
     made = Payment.objects.bulk_create(
         Payment(

@@ -1,6 +1,6 @@
-"""Two people act on the same row: the second waits for the first, and sees what the first has done.
+"""Two people act on the same row: the second waits for the first, and sees the result.
 
-Each would otherwise decide by the row as it was, and overwrite what the other has decided.
+Otherwise each would decide by the row as it was, and overwrite the other's decision.
 """
 
 from collections.abc import Callable
@@ -27,7 +27,7 @@ pytestmark = [pytest.mark.postgresql, pytest.mark.django_db(transaction=True)]
 
 
 def rejected(act: Callable[[], object]) -> Callable[[], object]:
-    """Return a function that returns the reason for which ``act`` is rejected."""
+    """Return a function that returns the reason why ``act`` is rejected."""
 
     def refused() -> object:
         with pytest.raises(OperationRejected) as rejection:

@@ -1,4 +1,4 @@
-"""The statements of what every purchase does, each of which costs time in two processes."""
+"""The statements of the work in every purchase, each of which costs time in two processes."""
 
 import pytest
 from django.db import connection

@@ -25,7 +25,7 @@ def gbp(minor: int) -> Money:
 
 @dataclass(frozen=True)
 class Pair:
-    """Our side before the question and now, the provider's answer, and an event that was notified."""
+    """Our side before the query and now, the provider's answer, and an event that was notified."""
 
     before: Ours
     ours: Ours
@@ -34,7 +34,7 @@ class Pair:
 
 
 def any_pair(random: Random) -> Pair:
-    """Return a pair of any shape, also one that no order can have."""
+    """Return a pair of any shape, even one that no order can have."""
     operations = tuple(_operation(random, number) for number in range(random.randrange(5)))
     ours = Ours(
         owed=OWED,
@@ -125,7 +125,7 @@ def _event(random: Random, operations: tuple[OurOperation, ...]) -> Event:
 
 @dataclass(frozen=True)
 class Order:
-    """An order of which the truth is known: ``arrived`` has the references that the provider has booked."""
+    """An order whose truth is known: ``arrived`` has the references that the provider has booked."""
 
     ours: Ours
     answer: Answer
@@ -135,8 +135,8 @@ class Order:
 def any_order(random: Random) -> Order:
     """Return an order to which requests were sent one after the other, some without an answer.
 
-    The provider shows everything that has arrived. It tells its sums, what it has kept, or its last event
-    alone, and it may name the last operation.
+    The provider shows all requests that have arrived. It reports its sums, the sum that it has kept, or only
+    its last event, and may name the last operation.
     """
     operations: list[OurOperation] = []
     arrived: list[OurOperation] = []

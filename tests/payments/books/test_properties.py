@@ -1,4 +1,4 @@
-"""Properties that hold for every pair of ledgers, tried on random ones."""
+"""Properties that hold for every pair of ledgers, tested on random ones."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -25,19 +25,19 @@ from tests.payments.books.pairs import OWED, Order, Pair, any_order, any_pair
 
 Kind, State = Operation.Kind, Operation.State
 
-# Some with each change, and so many more that a rare pair is among them.
+# So many pairs with each change, and so many more that rare pairs are among them.
 SIZES = [2_000, pytest.param(100_000, marks=pytest.mark.at_scale)]
 OF_OURS = (Kind.CAPTURE, Kind.VOID, Kind.REFUND)
 ISSUERS_EVENTS = (EventKind.CHARGED_BACK, EventKind.CHARGE_BACK_REVERSED)
 
 
 def changeable(ours: Ours) -> list[OurOperation]:
-    """Return the operations about which an answer may decide."""
+    """Return the operations that an answer may decide."""
     return [each for each in ours.operations if each.kind in OF_OURS and may_change(each)]
 
 
 def verdicts(pair: Pair) -> dict[str, Verdict]:
-    """Return the verdict of the answer on each operation that it may change."""
+    """Return the verdict that follows from the answer for each operation that it may change."""
     return {
         each.reference: compare_answer(pair.ours, each, pair.before, pair.answer)
         for each in changeable(pair.ours)
@@ -122,7 +122,7 @@ def test_told_sums_agree_with_ours_exactly_if_they_are_within_their_bounds(pairs
 
 
 def test_no_answer_makes_a_booked_operation_undecided_or_sends_it_again(pairs):
-    """It confirms the operation, or says that it failed, or that other money was moved."""
+    """The answer confirms the operation, says that it failed, or shows other movements."""
     possible = {Conclusion.SETTLED, Conclusion.REFUSED, Conclusion.OPEN, Conclusion.CONTRADICTION}
     found = [
         verdict
@@ -188,7 +188,7 @@ def test_an_answer_from_before_a_change_of_ours_decides_nothing(pairs):
 
 
 def test_what_is_settled_has_arrived_and_what_is_sent_again_has_not(orders):
-    """The provider tells the truth and shows everything; only our knowledge is incomplete."""
+    """The provider tells the truth and shows all requests that arrived; only our knowledge is incomplete."""
     concluded = set()
     for order in orders:
         for mine in changeable(order.ours):

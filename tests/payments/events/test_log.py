@@ -1,4 +1,4 @@
-"""Events are published from their table: each of them, in order, whenever its transaction commits."""
+"""Events are published from their table: all of them, in order, whenever their transactions commit."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -35,7 +35,7 @@ def happen(attempt: Attempt, *moves: str) -> list[Event]:
 
 
 def write_late(event: Event, pk: int) -> Event:
-    """Write a further event with a lesser key, as a transaction does that commits after a later one."""
+    """Write one more event with a smaller key, as a transaction does that commits after a later one."""
     late = Event.objects.get(pk=event.pk)
     late.pk, late.reference, late.sequence = pk, f"evt_late_{pk}", 100 + pk
     late.save()
@@ -43,7 +43,7 @@ def write_late(event: Event, pk: int) -> Event:
 
 
 def pass_time() -> None:
-    """Let every key have been missed long ago."""
+    """Make all keys count as missing for long."""
     position = EventPosition.objects.get()
     long_ago = (timezone.now() - FORGOTTEN_AFTER).timestamp()
     position.under_way = {pk: (long_ago, following) for pk, (_, following) in position.under_way.items()}
@@ -191,7 +191,7 @@ def test_one_relay_publishes_at_a_time_and_another_goes_on_when_it_has_ended(att
     assert other.take() == []
     EventPosition.objects.update(leased_until=timezone.now())
     assert [row.message_id for row in other.take()] == [event.reference]
-    # The first one was not dead but slow, and changes nothing any more.
+    # The first relay was slow, not dead, and changes nothing any more.
     dead.note([], [])
     assert unpublished_events()
     other.note([], [])
@@ -199,7 +199,7 @@ def test_one_relay_publishes_at_a_time_and_another_goes_on_when_it_has_ended(att
 
 
 @pytest.mark.parametrize("is_known", [True, False])
-def test_of_two_relays_that_look_at_the_same_moment_one_takes_the_events(
+def test_one_of_two_relays_that_look_at_the_same_moment_takes_the_events(
     attempt: Attempt, is_known: bool
 ) -> None:
     [event] = happen(attempt, "authorised")

@@ -1,4 +1,4 @@
-"""Every change of state has its event, numbered without a gap; no module changes a state in another way."""
+"""Every change of state has an event, numbered without a gap; only this module changes states."""
 
 import ast
 from typing import get_args
@@ -61,7 +61,7 @@ def test_the_relay_may_publish_events_of_every_type():
 
 
 def test_no_other_module_moves_a_payment_an_attempt_or_an_operation():
-    """A state that is written elsewhere would leave the merchant's programs in the dark."""
+    """Merchants' programs would not learn of a state that is written elsewhere."""
     offenders = []
     for module in modules_of("checkout"):
         if module.name == OURS or not module.name.startswith("checkout.payments."):

@@ -1,15 +1,15 @@
-"""The abilities that not every provider has. Without one, the tests of the contract for it are skipped."""
+"""Abilities that not every provider has. Without one, the tests of the contract for it are skipped."""
 
 import pytest
 
 
 class Abilities:
-    """A subclass for a provider that cannot do what a constant names sets it to False.
+    """The abilities of a provider. A subclass sets the constant of a missing one to False.
 
-    Without ``CAPTURES_WITH_AUTHORISATION``, the provider is asked for each capture. Without
-    ``TELLS_POSITIONS``, its inquiries return no sums. Without ``HAS_UNSENDABLE_AMOUNTS``, the shop's account
-    can send every amount; otherwise it sends those in HUF without decimals. Without ``REMEMBERS_KEYS``, a
-    repeated request is carried out again.
+    Without ``CAPTURES_WITH_AUTHORISATION``, each capture has to be requested. Without ``TELLS_POSITIONS``,
+    inquiries return no sums. With ``HAS_UNSENDABLE_AMOUNTS``, the shop's account sends amounts in HUF without
+    decimals; without it, the account can send every amount. Without ``REMEMBERS_KEYS``, a repeated request is
+    carried out again.
     """
 
     REMEMBERS_KEYS = True

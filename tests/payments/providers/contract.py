@@ -29,8 +29,8 @@ HOUR = timedelta(hours=1)
 class Shop(Protocol):
     """One merchant at one provider.
 
-    ``cards`` are sealed cards named approve, challenge, refuse (by the issuer) and unreadable. A method that
-    the provider's test system has no means for may call ``pytest.skip``.
+    ``cards`` are sealed cards named approve, challenge, refuse (by the issuer) and unreadable. A method may
+    call ``pytest.skip`` if the provider's test system has no means for it.
     """
 
     provider: Provider
@@ -40,7 +40,7 @@ class Shop(Protocol):
         """Complete the challenge as the shopper, who approves or fails. The return must contain ``md``."""
 
     def release_rest_of(self, order_code: str) -> None:
-        """Have the provider release the rest of this order, which is still to come, after a first capture."""
+        """Let the provider release the rest of this order after a first capture, which comes later."""
 
     def notifications(self) -> list[bytes]:
         """Return all notifications that the provider has sent so far."""
@@ -52,14 +52,14 @@ def order_code():
 
 
 def _said(provider: Provider, body: bytes) -> list[Notification]:
-    """Return the statements without their event ids, which are digests of what is said beside them, too."""
+    """Return the statements without their event ids, which are digests that also cover other content."""
     return [replace(each, event_id="") for each in provider.parse_notification(body)]
 
 
 class ProviderContract(SavedCardContract):
     """The tests of the contract. Subclasses are named ``Test…`` and define the fixture ``shop``.
 
-    ``Abilities`` has constants for what a provider cannot do.
+    ``Abilities`` has constants for abilities that a provider lacks.
     """
 
     def test_the_adapter_says_if_captures_are_left_to_the_provider(self, shop):
@@ -352,7 +352,7 @@ class ProviderContract(SavedCardContract):
         assert authorised.event_id != captured.event_id
 
     def test_what_is_kept_of_a_notification_says_the_same_as_the_notification(self, shop, order_code):
-        """Statements are stored apart. People, who read what is kept, must read the same."""
+        """The statements and the text of a notification are stored apart, and people only read the text."""
         self.captured(shop, order_code, 600)
         shop.provider.refund(modification("refund", order_code, 100))
         wait_until(lambda: EventKind.REFUNDED in self.told(shop, order_code), "the notification")

@@ -1,4 +1,4 @@
-"""The sandbox as a separate process, and a shop whose provider it is, for tests of the Worldpay adapter."""
+"""The sandbox as a separate process, and a shop with this provider, for tests of the Worldpay adapter."""
 
 import os
 import socket
@@ -107,7 +107,7 @@ class SandboxShop:
         self.answer(result.challenge, choice)
 
     def answer(self, challenge: Challenge, choice: str) -> None:
-        """Submit form after form without scripts, until the last one, which leads back to the shop."""
+        """Submit one form after another without scripts, until the last one, which leads back to the shop."""
         form = self.provider.challenge_form(challenge, return_url=RETURN_URL, merchant_data="md")
         page = requests.post(form.action, form.fields, timeout=20)
         issuer = requests.post(form_action(page), hidden_fields(page), timeout=20)

@@ -60,7 +60,7 @@ class SavedCardContract(Abilities):
         assert result.token.token not in later.transcript
 
     def test_a_shopper_who_pays_with_a_saved_card_may_be_challenged(self, saves_cards, shop, order_code):
-        # Other tests have saved cards for the usual customer, also such as are challenged.
+        # Other tests have saved cards for the usual customer, some of which are challenged.
         customer = "cus_at_the_page"
         saved = self.pay(shop, order_code, saves_for=customer).token
         at_once = self.charge(shop, f"{order_code}-2", saved, customer, reason=None)

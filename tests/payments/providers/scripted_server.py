@@ -24,7 +24,7 @@ class Received:
 
 
 def answer(body: bytes = b"", status: int = 200, *headers: str, length: int | None = None) -> Behaviour:
-    """Return the behaviour of sending an answer, which breaks off if ``length`` is not that of the body."""
+    """Return a behaviour that sends an answer, which breaks off if ``length`` is not that of the body."""
     lines = [f"HTTP/1.1 {status} Whatever", "Content-Type: text/xml", "Connection: close", *headers]
     if not any(header.startswith("Transfer-Encoding") for header in headers):
         lines.append(f"Content-Length: {len(body) if length is None else length}")
@@ -56,7 +56,7 @@ def drip(connection: socket.socket, stop: threading.Event) -> None:
 
 
 class ScriptedServer:
-    """A server that handles each request with the next behaviour, and repeats the last one."""
+    """A server that uses the next behaviour for each request, and repeats the last one."""
 
     def __init__(self, *behaviours: Behaviour, tls: ssl.SSLContext | None = None) -> None:
         self.requests: list[Received] = []

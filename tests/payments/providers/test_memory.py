@@ -262,7 +262,7 @@ def test_in_a_scenario_an_answer_is_lost_as_often_as_is_said(provider):
     assert provider.capture(modification("capture", minor=300)).outcome == Outcome.PENDING
 
 
-def test_of_two_scenarios_the_later_one_comes_first_and_leaves_other_orders_to_the_earlier(provider):
+def test_the_later_of_two_scenarios_comes_first_and_leaves_other_orders_to_the_earlier(provider):
     for code in ("order-1", "order-2"):
         pay(provider, "approve", code)
     provider.books.scenarios.tell("inquire", kind=EventKind.SETTLED)

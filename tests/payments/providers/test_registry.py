@@ -1,4 +1,4 @@
-"""The adapter that an account gets."""
+"""The choice of the adapter for an account."""
 
 import pytest
 

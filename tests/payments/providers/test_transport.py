@@ -69,7 +69,7 @@ def test_cookies_are_handed_over_and_never_kept(transport):
 
 
 class KeptConnections(BaseHTTPRequestHandler):
-    """A handler that keeps connections, and the ports from which requests came."""
+    """A handler that keeps connections open, with the ports from which requests came."""
 
     protocol_version = "HTTP/1.1"
     ports: ClassVar[list[int]] = []

@@ -1,4 +1,4 @@
-"""The options of a Worldpay account: what staff may enter, and what is read of it."""
+"""The options of a Worldpay account: the values that staff may enter, and their meaning."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The accounts of balances: those of captured money, and others, from which nothing follows."""
+"""The accounts of balances: those of captured money, and others, which say nothing about it."""
 
 import pytest
 
@@ -9,7 +9,7 @@ from tests.payments.providers.worldpay_messages import balance, paid
 
 HELD, KEPT = "IN_PROCESS_AUTHORISED", "IN_PROCESS_CAPTURED"
 SETTLED = balance("SETTLED_BIBIT_NET", 1000)
-# Accounts that are none of captured money: of the provider's grammar, and a new one.
+# Accounts of other than captured money: those of the provider's grammar, and a new one.
 OTHER_ACCOUNTS = [
     "IN_PROCESS_SENT_FOR_AUTH",
     "IN_PROCESS_PULL_APPROVED",

@@ -1,4 +1,4 @@
-"""A payment's card and token, as they are read if Worldpay leaves parts out or writes them in other ways."""
+"""A payment's card and token, if Worldpay leaves parts out or writes them in other ways."""
 
 from dataclasses import replace
 

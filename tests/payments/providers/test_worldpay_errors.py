@@ -7,7 +7,7 @@ from checkout.payments.providers.worldpay_wpg.parse import parse_reply
 from tests.payments.providers.worldpay_messages import error
 
 MODIFICATIONS = (Verb.CAPTURE, Verb.VOID, Verb.REFUND)
-# Words for faults of the provider's own, of which some have in them what a refusal would say.
+# Texts for errors of the provider's own, some of which contain the words of a refusal.
 FAULTS = (
     "Deadline exceeded",
     "Lock wait time exceeded",

@@ -1,4 +1,4 @@
-"""Worldpay's messages as they are kept: what must not be kept is masked, and they still say the same."""
+"""Worldpay's messages as they are stored: secrets are masked, and the meaning stays the same."""
 
 from dataclasses import replace
 
@@ -55,7 +55,7 @@ def captured(holder: str = "A. Smith", extra: str = "") -> bytes:
 
 
 def said(provider: WorldpayWpg, body: bytes | str) -> list[Notification]:
-    """Return the statements of a body without their event ids, which are digests of everything in it."""
+    """Return the statements of a body without their event ids, which are digests of the whole body."""
     body = body if isinstance(body, bytes) else body.encode()
     return [replace(each, event_id="") for each in provider.parse_notification(body)]
 
@@ -107,7 +107,7 @@ def test_nothing_that_is_kept_of_a_message_holds_a_card_number_or_a_secret(text)
 
 
 def attribute_name(text: str) -> str:
-    """Return a name that is the sender's word, too."""
+    """Return a name that the sender has chosen, too."""
     return f"a{CARD}" if CARD in text else "a"
 
 
@@ -132,7 +132,7 @@ def test_names_in_statements_are_kept_without_card_numbers_and_secrets_and_short
     assert len(statement.order_code) == 200
 
 
-def test_of_many_statements_those_are_kept_that_may_be_applied_and_the_number_of_all():
+def test_statements_that_may_be_applied_are_kept_of_many_and_the_number_of_all():
     provider = worldpay()
     made = provider.parse_notification(notification(payment() + 90 * journal("SETTLED")))
     kept = from_json(to_json(provider, made))

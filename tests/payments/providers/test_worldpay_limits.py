@@ -1,4 +1,4 @@
-"""The lengths and characters that Worldpay takes: what is cut, left out, refused, or sent whole."""
+"""The lengths and characters that Worldpay accepts: values are cut, left out, refused, or sent whole."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
@@ -69,7 +69,7 @@ def test_a_time_zone_that_is_none_is_left_out(given, sent):
 @pytest.mark.parametrize(
     ("given", "sent"), [(1, "1"), (999_999, "999999"), (0, None), (-1, None), (10**6, None)]
 )
-def test_so_is_a_size_of_the_screen_that_none_has(given, sent):
+def test_a_size_that_no_screen_has_is_left_out(given, sent):
     browser = browser_of(screen_height=given, screen_width=given)
     assert (browser.findtext("browserScreenHeight"), browser.findtext("browserScreenWidth")) == (sent, sent)
 

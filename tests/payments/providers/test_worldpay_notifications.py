@@ -187,7 +187,7 @@ def test_a_refund_that_was_sent_is_made_once_it_is_authorised(event, references,
 
 
 def test_the_last_of_two_refunds_that_were_sent_decides_if_an_inquiry_tells_of_one_that_was_made():
-    """The first is authorised, and the event may be that of the second."""
+    """The first refund was authorised, and the event may be about the second."""
     first = journal("SENT_FOR_REFUND", references=named(refund="op_1", refund_authorisation="A87654"))
     second = journal("SENT_FOR_REFUND", references=named(refund="op_2", refund_authorisation="null"))
     content = payment("SENT_FOR_REFUND") + first + second
@@ -253,7 +253,7 @@ def test_the_events_in_a_report_are_statements_like_any_others():
     assert (second.order_code, second.kind) == ("order-2", EventKind.CAPTURED)
 
 
-def test_of_a_report_an_event_that_cannot_be_read_is_left_to_staff_and_spoils_no_other():
+def test_an_event_of_a_report_that_cannot_be_read_is_left_to_staff_and_spoils_no_other():
     content = payment("CAPTURED") + journal("CAPTURED")
     event = f'<orderStatusEvent orderCode="order-{{}}">{content}</orderStatusEvent>'
     strange = f'<orderStatusEvent orderCode="another-program\'s">{content * 2}</orderStatusEvent>'

@@ -1,4 +1,4 @@
-"""The sums that follow from a payment's balances, and balances from which none follow."""
+"""The sums that follow from a payment's balances, and balances from which no sums follow."""
 
 from datetime import UTC, datetime, timedelta, timezone
 
@@ -189,7 +189,7 @@ def test_an_order_of_a_list_that_says_two_things_is_unknown_and_the_others_are_r
 
 @pytest.mark.parametrize("content", [payment("AUTHORISED"), payment("REFUSED") + payment("AUTHORISED"), ""])
 def test_an_order_of_another_program_is_listed_with_its_code_as_it_is(content):
-    """An inquiry with any other code would find that the provider has no such order."""
+    """For any other code, the provider would answer an inquiry that it has no such order."""
     [told] = parse_listing(service(f'<reply><orderStatus orderCode=" 47 ">{content}</orderStatus></reply>'))
     assert told.order_code == " 47 "
 

@@ -271,7 +271,7 @@ def test_the_transcript_shows_both_messages_without_card_and_secrets():
     "body", [paid(), error(2, of_order=True), error(4, of_order=True), error(9, "Not enabled", of_order=True)]
 )
 def test_an_answer_about_another_order_is_not_believed(body):
-    """An error that says that nothing was done would have the request sent a second time."""
+    """An error that says that nothing was done would otherwise have the request sent a second time."""
     with ScriptedServer(answer(body)) as server, pytest.raises(ProviderReplyInvalid):
         provider(server).authorise(authorisation("order-2"))
 

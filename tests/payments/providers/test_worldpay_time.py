@@ -111,7 +111,7 @@ WORST = {
 
 
 def as_reply(body: bytes) -> bytes:
-    """Return the content of a notification as a reply."""
+    """Return the content of a notification in the form of a reply."""
     body = body.replace(b"<notify>", b"<reply>").replace(b"</notify>", b"</reply>")
     return body.replace(b"orderStatusEvent", b"orderStatus")
 

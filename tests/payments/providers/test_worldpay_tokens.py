@@ -1,4 +1,4 @@
-"""Worldpay's tokens: how one is asked for and used, and how an answer about one is read."""
+"""Worldpay's tokens: how they are requested and used, and what answers about them mean."""
 
 from dataclasses import replace
 from datetime import date
@@ -209,7 +209,7 @@ def test_the_token_of_an_approved_payment_is_read(event):
 
 
 def test_a_token_that_ends_in_a_month_is_good_until_the_last_day_of_it():
-    """The DTD demands no day of a date."""
+    """The DTD does not require the day of a date."""
     content = token(until='<paymentTokenExpiry><date month="2" year="2028"/></paymentTokenExpiry>')
     issued = parse_reply(with_token(content)).token
     assert issued is not None

@@ -1,4 +1,4 @@
-"""Answers of the sandbox that decide nothing, and the inquiries that do."""
+"""Answers of the sandbox that decide nothing, and the inquiries that do decide."""
 
 from dataclasses import replace
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""Tests of a saga definition as a conversation: it asks, a service answers, it asks the next service."""
+"""Tests of a saga definition as a conversation: it sends a command, a service answers, and so on."""
 
 from typing import Any, Self
 
@@ -33,7 +33,7 @@ class Conversation:
 
     @property
     def postings(self) -> list[str]:
-        """The names of all postings that the ledger was told to make."""
+        """The names of all postings for which the saga sent a command to the ledger."""
         return [command.name for command in self.owed if isinstance(command, PostEntries)]
 
     def asks(self, type: str, **fields: Any) -> Self:
@@ -44,7 +44,7 @@ class Conversation:
         return self
 
     def tells(self, type: str, **fields: Any) -> Self:
-        """Check that the last decision tells a service this, among other things."""
+        """Check that the last decision also sends this command, for which it expects no reply."""
         told = [command for command in self.decision.side_commands if command.to == type]
         assert any(all(getattr(each, name) == fields[name] for name in fields) for each in told), told
         return self
@@ -89,7 +89,7 @@ class Conversation:
         return self._hear(self.definition.on_resume(self.decision.step, self.decision.data))
 
     def after(self, delay_seconds: float) -> Self:
-        """Check that the command is sent so many seconds later."""
+        """Check that the command is sent after so many seconds."""
         assert self.decision.ask is not None
         assert self.decision.ask.delay_seconds == delay_seconds
         return self

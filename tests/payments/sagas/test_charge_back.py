@@ -1,4 +1,4 @@
-"""A charge-back and its reversal, as conversations: they are done already, and the ledger is told."""
+"""A charge-back and its reversal, as conversations: both are done already, and are posted to the ledger."""
 
 import pytest
 

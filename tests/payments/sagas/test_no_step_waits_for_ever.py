@@ -1,7 +1,7 @@
 """Every situation of every saga has a deadline, waits for another saga, or has ended, after any message.
 
-The situations are explored as a graph: from the start of each definition, with every answer, signal, deadline
-and resumption. Counters of failed tries are capped, so that the graph is finite.
+The situations are explored as a graph, from the start of each definition, by every answer, signal, deadline
+and resumption. Counters of failed attempts are capped, so that the graph is finite.
 """
 
 from collections import deque
@@ -100,7 +100,7 @@ def explored(kind: str, definition: SagaDefinition[Any]) -> Iterable[Decision[An
 def followers(
     definition: SagaDefinition[Any], decision: Decision[Any], *, notes: bool
 ) -> Iterable[Decision[Any]]:
-    """Yield what may follow. A step that only ``notes`` a signal stays as it is, with other data."""
+    """Yield the situations that may follow. A step that only ``notes`` a signal stays, with other data."""
     step, data = decision.step, decision.data
     if decision.ask is not None:
         answers = (reply for reply in REPLIES if is_answer(decision, reply))
@@ -118,7 +118,7 @@ def followers(
 
 
 def is_answer(decision: Decision[Any], reply: Reply) -> bool:
-    """Return False for what the orchestrator keeps from the saga: no answer to its command."""
+    """Return False for replies that the orchestrator keeps from the saga, as they answer no command of it."""
     try:
         return not reply.ok or bool(decision.ask.command.read_answer(reply.result))
     except MalformedMessage:
@@ -161,7 +161,7 @@ def test_no_step_waits_for_ever(kind: str) -> None:
 def test_a_command_to_a_service_of_ours_that_is_not_answered_is_sent_again_or_gives_up_before_money_moves(
     kind: str,
 ) -> None:
-    """A step that was forgotten in a table would fall through to asking the provider instead."""
+    """A step that is missing in a table would otherwise fall through to asking the provider."""
     definition = KINDS[kind]
     for decision in situations(kind):
         if decision.ask is None or decision.ask.command.address[0] == "payments":

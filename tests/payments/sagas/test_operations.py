@@ -267,7 +267,7 @@ def test_a_refund_that_failed_and_is_made_after_all_is_booked() -> None:
 
 
 def test_a_refund_that_came_back_and_is_made_once_more_is_booked_under_another_name() -> None:
-    """A posting of one name is made once, however often the refund comes back."""
+    """The ledger makes a posting of one name once, however often the refund comes back."""
     saga = posted()
     for _ in range(2):
         saga.told("refused").ended("compensated").told("done").signals("refund_done").ended("completed")

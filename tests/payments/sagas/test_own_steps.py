@@ -1,4 +1,4 @@
-"""Steps of one's own in the purchase, as conversations, and as a graph that is explored."""
+"""An installation's own steps in the purchase, as conversations, and as a graph that is explored."""
 
 from dataclasses import replace
 from typing import Annotated, Any, Literal
@@ -192,7 +192,7 @@ def test_money_that_is_found_while_a_step_is_undone_leaves_the_step_to_staff() -
 
 @pytest.mark.parametrize("step", ["reserve_stock", "confirm_order", "finished"])
 def test_a_purchase_of_the_earlier_release_takes_the_steps_that_lie_ahead(step: str) -> None:
-    """Its data have none of the new fields, which have defaults."""
+    """The data of an earlier release lacks the new fields, which have defaults."""
     assert {"own_begun", "own_undone", "is_order_cancelled"} <= set(PurchaseData.__struct_fields__)
     saga = a_purchase()
     old = with_changes(A_PURCHASE, tries=1)
@@ -218,7 +218,7 @@ def test_a_step_that_is_no_longer_configured_is_left_to_staff_and_not_forgotten(
 def test_a_step_that_was_moved_while_a_purchase_stands_at_it_neither_ends_it_nor_begins_it_anew(
     place: Place,
 ) -> None:
-    """Otherwise a purchase would end without its authorisation, or be authorised, or refused, once more."""
+    """The purchase would otherwise end without its authorisation, or be authorised or refused once more."""
     step = replace(HOLD, refuses={}, undo=None, place=Place.AFTER_CAPTURE)
     steps = {Place.AFTER_CAPTURE: step, Place.BEFORE_AUTHORISATION: replace(HOLD, undo=None)}
     earlier = steps.pop(place)
@@ -289,7 +289,7 @@ class Nameless(Command[Done], frozen=True):
 
 
 class AwardAmount(Command[Done], frozen=True):
-    """A command whose author takes the amount for a text, and the lines for one."""
+    """A command whose author declares the amount and the lines as texts."""
 
     to = "loyalty.award_amount"
     again = "nothing more is awarded"
@@ -358,7 +358,7 @@ def test_a_command_may_narrow_the_types_of_the_purchase() -> None:
 
 
 class PointsHeldAtATill(PointsHeld, frozen=True):
-    """An answer with a field more, which says the same."""
+    """An answer with one more field, which says the same."""
 
     till: str
 
@@ -371,7 +371,7 @@ class HoldAtATill(Command[PointsHeldAtATill], frozen=True):
 
 
 class SaysNothing(Answer, frozen=True):
-    """An answer whose author has forgotten what it says."""
+    """An answer whose author has forgotten to declare what it says."""
 
 
 class AskNothing(Command[SaysNothing], frozen=True):

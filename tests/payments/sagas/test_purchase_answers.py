@@ -1,4 +1,4 @@
-"""Answers and signals that a purchase seldom gets."""
+"""Rare answers and signals in a purchase."""
 
 import pytest
 
@@ -44,7 +44,7 @@ def test_an_authorisation_that_the_account_refuses_is_released_before_the_paymen
     saga.answered().ended("compensated")
 
 
-def test_one_that_cannot_be_released_is_unknown_and_waits_for_staff() -> None:
+def test_an_authorisation_that_cannot_be_released_is_unknown_and_waits_for_staff() -> None:
     saga = (
         an_accepted_purchase().answered(**FAILED).told("void_refused").answers_the_shopper().ended("parked")
     )
@@ -114,7 +114,7 @@ def test_staff_who_find_nothing_held_have_the_stock_released_while_a_void_is_und
 
 
 @pytest.mark.parametrize("at", ["conflicted", "inquire", "release_stock"])
-def test_of_money_that_staff_found_taken_the_receipt_does_not_say_that_it_is_held(at: str) -> None:
+def test_the_receipt_for_money_that_staff_found_taken_does_not_say_that_it_is_held(at: str) -> None:
     outcome = {"conflicted": "conflicted", "inquire": "unknown", "release_stock": "refused"}[at]
     saga = an_accepted_purchase(captures=False).answered(outcome=outcome)
     assert saga.decision.step == at
@@ -125,7 +125,7 @@ def test_of_money_that_staff_found_taken_the_receipt_does_not_say_that_it_is_hel
 
 @pytest.mark.parametrize("included", [False, True])
 @pytest.mark.parametrize("at", ["conflicted", "inquire", "release_stock"])
-def test_of_money_that_is_found_held_the_receipt_says_so_as_nothing_captures_it(
+def test_the_receipt_for_money_that_is_found_held_says_so_as_nothing_captures_it(
     at: str, included: bool
 ) -> None:
     """The provider still makes a capture that the authorisation includes."""
@@ -213,7 +213,7 @@ def test_an_order_that_is_being_confirmed_is_cancelled_if_its_money_all_went_bac
 
 
 def test_an_order_that_was_confirmed_stays_so_if_its_money_all_went_back() -> None:
-    """The merchant gave it back for a reason, and may have sent the goods."""
+    """The merchant gave the money back for a reason, and may have sent the goods."""
     saga = an_authorised_purchase().told("capture_accepted").answered()
     saga.ended("completed").told("review_given_back").ignores("capture_refused")
     saga = an_authorised_purchase().told("capture_accepted").answered().told("capture_refused")

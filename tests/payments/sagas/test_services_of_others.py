@@ -1,4 +1,4 @@
-"""The commands of a purchase tell services of others what they need, which ours do not read."""
+"""The commands of a purchase contain everything that other implementations of our services need."""
 
 from tests.payments.sagas.test_purchase import a_purchase
 

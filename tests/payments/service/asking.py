@@ -134,7 +134,7 @@ def operation_on(attempt: Attempt, kind: str, minor: int = 1250) -> Operation:
 
 
 def let_settle(attempt: Attempt) -> None:
-    """Move the start of every provider call back so far that queries must show it, if it has arrived."""
+    """Move the start of every provider call back so far that queries must show a request that arrived."""
     for call in attempt.provider_calls.all():
         call.started_at -= conf.settling_time + conf.order_lag + conf.modification_lag
         call.save(update_fields=["started_at"])

@@ -31,11 +31,11 @@ def at_once(*actions: Callable[[], T]) -> list[T]:
 def behind(
     first: Callable[[], T], second: Callable[[], T], *, at_last: Callable[[], object] = lambda: None
 ) -> list[T]:
-    """Call ``second`` while the transaction of ``first`` is open, and commit that once it is waited for.
+    """Call ``second`` during the transaction of ``first``, and commit that when ``second`` waits for it.
 
-    ``at_last`` is what the first transaction does just before it is committed, as when it locks a row before
-    it changes that. Return both results. If ``second`` waits for nothing, the test fails. Needs a database
-    that locks rows.
+    The first transaction calls ``at_last`` just before its commit, for example to change the row that it has
+    locked. Return both results. If ``second`` waits for nothing, the test fails. Needs a database that locks
+    rows.
     """
     begun = threading.Event()
 
@@ -58,7 +58,7 @@ def behind(
 
 
 def beside(first: Callable[[], T], second: Callable[[], T]) -> list[T]:
-    """Call ``second`` while the transaction of ``first`` is open. The test fails if it waits for that one.
+    """Call ``second`` during the transaction of ``first``. If it waits for that one, the test fails.
 
     Return both results. Needs a database that locks rows.
     """
@@ -90,7 +90,7 @@ def is_locked(row: Model) -> bool:
 def somebody_waits_for_a_lock() -> bool:
     """Return True if a statement waits for a lock, in this database."""
     with connection.cursor() as cursor:
-        # Within a transaction, the first look would be the answer to all later ones.
+        # Within a transaction, all later looks would repeat the result of the first.
         cursor.execute("SELECT pg_stat_clear_snapshot()")
         cursor.execute(
             "SELECT EXISTS (SELECT 1 FROM pg_stat_activity"

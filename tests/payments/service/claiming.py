@@ -1,4 +1,4 @@
-"""Parked questions, whose notifications the provider's answers neither confirm nor deny."""
+"""Parked sagas that ask about a notification which the provider's answers neither confirm nor deny."""
 
 from typing import Any
 
@@ -34,7 +34,7 @@ def captured(attempt: Attempt, minor: int = 1000) -> Attempt:
 
 
 def claimed(attempt: Attempt, claim: str = CHARGED_BACK, minor: int | None = 300, **told: Any) -> Saga:
-    """Return the parked question of a claim, after an unclear answer of the provider."""
+    """Return the parked saga of a claim, after an unclear answer of the provider."""
     told = {"minor": minor, "currency": "GBP", "event_id": "e-1", **told}
     event = ApplyProviderEvent(
         payment=attempt.payment.reference, attempt=attempt.order_code, kind=claim, **told
@@ -47,7 +47,7 @@ def claimed(attempt: Attempt, claim: str = CHARGED_BACK, minor: int | None = 300
 
 
 def checked(attempt: Attempt, minor: int | None, claim: str = "refunded", *, is_proven: bool = True) -> str:
-    """Have the provider asked about a claim that names none of ours, and return the outcome."""
+    """Ask the provider about a claim that names no operation of ours, and return the outcome."""
     body = CheckClaim(
         payment=attempt.payment.reference,
         attempt=attempt.order_code,

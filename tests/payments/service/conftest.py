@@ -1,4 +1,4 @@
-"""Fixtures: a merchant whose provider is the in-memory twin, and a payment about to be made."""
+"""Fixtures: a merchant at the in-memory provider, and a payment about to be made."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
@@ -54,7 +54,7 @@ def attempt(account: ProviderAccount, books: Books) -> Attempt:
 
 @pytest.fixture
 def authorised(attempt: Attempt) -> Attempt:
-    """Return the attempt, which the provider has authorised."""
+    """Return the attempt after its authorisation."""
     authorise(attempt, "approve")
     return attempt
 

@@ -80,7 +80,7 @@ def another(attempt: Attempt, state: str) -> Attempt:
 
 
 def posted(attempt: Attempt, kind: str, minor: int = 1250, **fields: Any) -> Operation:
-    """Create an operation that is done, and let its saga post it to the ledger."""
+    """Create a done operation, and let its saga post it to the ledger."""
     operation = operation_on(attempt, kind, minor)
     Operation.objects.filter(pk=operation.pk).update(state=State.DONE, **fields)
     operation.refresh_from_db()
@@ -98,7 +98,7 @@ def said(attempt: Attempt, theirs: TheirBooks, *, by: str = "ada", **more: Any) 
 
 
 def carried_out(envelope: Envelope) -> Delivered:
-    """Deliver the command, and answer every saga that it moves until all have come to rest."""
+    """Deliver the command, and answer every saga that it moves until all sagas wait or have ended."""
     delivered = deliver(service, envelope)
     _carry_on(delivered)
     for row in OutboxMessage.objects.filter(type="checkout.start_operation").order_by("pk"):
@@ -107,7 +107,7 @@ def carried_out(envelope: Envelope) -> Delivered:
 
 
 def settled(attempt: Attempt, theirs: TheirBooks, **more: Any) -> Payment:
-    """Settle the payment by `theirs`, and return the payment in its new state, which the page announces."""
+    """Settle the payment by `theirs`. Return the payment in its new state, which the page announces."""
     fresh = Attempt.objects.get(pk=attempt.pk)
     announced = state_after(fresh, theirs, reckon(fresh, theirs))
     carried_out(said(attempt, theirs, **more))
@@ -126,12 +126,12 @@ def balances() -> dict[str, int]:
 
 
 def kept(minor: int) -> dict[str, int]:
-    """Return the balances if this amount was captured and not returned."""
+    """Return the balances after a capture of this amount that was not given back."""
     return {"provider:captured": minor, "merchant:payable": -minor} if minor else {}
 
 
 def _carry_on(delivered: Delivered) -> None:
-    """Let the services do what sagas ask or tell. Payments sends nothing about operations that are done."""
+    """Let the services do what sagas request. Payments sends nothing about operations that are done."""
     for sent in delivered.commands:
         if sent.type == PostEntries.to:
             deliver(ledger.service, sent)

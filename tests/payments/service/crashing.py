@@ -10,7 +10,7 @@ from checkout.payments.models import Fact, InboxMessage, ProviderCall
 
 
 class Crash(BaseException):
-    """Raised to stop a handler. It is no Exception, so that no handler catches it."""
+    """This stops a handler. It is not an Exception, so that no handler catches it."""
 
 
 def crash() -> None:
@@ -26,14 +26,14 @@ def after_the_intent(act: Callable[[], object] = crash) -> Iterator[None]:
 
 @contextmanager
 def before_the_outcome_is_stored() -> Iterator[None]:
-    """Crash after the provider has answered and before anything of the answer is stored."""
+    """Crash after the provider's answer and before any of it is stored."""
     with _at_insert(InboxMessage, before=crash):
         yield
 
 
 @contextmanager
 def before_the_last_commit() -> Iterator[None]:
-    """Crash after outcome and fact have been written and before they are committed."""
+    """Crash after outcome and fact were written and before they are committed."""
     with _at_insert(Fact, after=crash):
         yield
 

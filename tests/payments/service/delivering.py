@@ -66,7 +66,7 @@ def deliver(service: Service, envelope: Envelope) -> Delivered:
 
 
 def admit(service: Service, envelope: Envelope) -> None:
-    """Run the service's check that somebody entitled has asked for this command. Raises NotEntitled."""
+    """Run the service's check that an entitled participant sent this command. Raises NotEntitled."""
     handler = service.commands[envelope.type]
     message = Message(
         envelope,
@@ -80,6 +80,6 @@ def admit(service: Service, envelope: Envelope) -> None:
 
 
 def stored(account: ProviderAccount, text: str, *, is_proven: bool = True) -> ProviderNotification:
-    """Store a notification as it comes in, and return its row."""
+    """Store a notification as if it had just arrived, and return its row."""
     record_notification(account.code, text.encode(), is_proven=is_proven)
     return ProviderNotification.objects.get(account=account, digest=sha256(text.encode()).hexdigest())

@@ -24,7 +24,7 @@ def refund(attempt: Attempt, minor: int, state: str = State.DONE) -> Operation:
 
 
 def is_said_to_have_failed(operation: Operation, minor: int | None = None, event="REFUND_FAILED"):
-    """Deliver a proven notification that this refund has failed, or of another event."""
+    """Deliver a proven notification that this refund has failed, or one of another event."""
     number = ProviderNotification.objects.count() + 1
     statement = {
         "merchant_code": "TWINMERCHANT",

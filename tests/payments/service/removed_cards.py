@@ -39,7 +39,7 @@ def removed(card):
 
 
 def remove(card: SavedCard) -> SavedCard:
-    """Remove the card, and let all that was sent before arrive."""
+    """Remove the card, and let all earlier requests arrive."""
     remove_card(card.merchant, card.reference, by="ada")
     return let_pass(conf.settling_time, card)
 
@@ -72,6 +72,6 @@ def commands_written() -> list[DeleteToken]:
 
 
 def provider_answers(books: Books, answer: ProviderResult | Exception) -> list[KeptToken]:
-    """Let the provider answer so and delete nothing. Return the requests that it gets."""
+    """Let the provider give this answer and delete nothing. Return the requests that it gets."""
     books.scenarios.answer("delete_token", answer)
     return books.scenarios.asked["delete_token"]

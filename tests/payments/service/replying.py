@@ -41,7 +41,7 @@ def deliver_reply(envelope: Envelope) -> Delivered:
 
 
 def notified(attempt: Attempt, kind: str, operation: str = "", *, is_proven: bool = True) -> Delivered:
-    """Deliver to the orchestrator the event that the payments service has read from a notification."""
+    """Deliver the event that the payments service has read from a notification to the orchestrator."""
     event = ApplyProviderEvent(
         payment=attempt.payment.reference,
         attempt=attempt.order_code,

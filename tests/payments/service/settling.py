@@ -1,4 +1,4 @@
-"""Operations whose sagas are parked because the provider's answers leave their outcome open."""
+"""Operations whose sagas are parked because the provider's answers do not decide the outcome."""
 
 from checkout.payments import service as payments
 from checkout.payments.checkout_messages import OperationFound, SettleBooks, StartOperation
@@ -32,7 +32,7 @@ def saga_of(operation: Operation) -> Saga:
 
 
 def parked(attempt: Attempt, kind: str, minor: int = 1250) -> Operation:
-    """Return an operation whose request got no answer and whose inquiries were all inconclusive."""
+    """Return an operation whose request got no answer and whose inquiries decided nothing."""
     operation = operation_on(attempt, kind, minor)
     relay(started(operation))
     saga = saga_of(operation)

@@ -1,4 +1,4 @@
-"""Cancellation at the provider of attempts that nobody will complete."""
+"""Cancellation, at the provider, of attempts that nobody will complete."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""A capture or refund is sent again only when the provider's answer shows that it never arrived."""
+"""A capture or refund is sent again only if the provider's answer shows that it never arrived."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -210,10 +210,10 @@ def test_a_refund_that_failed_and_is_made_after_all_is_not_taken_for_a_later_one
 @pytest.mark.parametrize(
     ("event", "captured", "refunded"),
     [
-        (EventKind.REFUND_SENT, 1250, 300),  # the refund may be on its way
+        (EventKind.REFUND_SENT, 1250, 300),  # the refund may be in flight
         (EventKind.SETTLED, 1250, 300),  # this event may have replaced REFUND_SENT
         (EventKind.REFUNDED, 1250, 350),  # the merchant may refund elsewhere as well
-        (EventKind.REFUNDED, 1100, 300),  # unknown captures, so the refunds may be unknown ones too
+        (EventKind.REFUNDED, 1100, 300),  # the captures are not ours, so the refunds may not be either
     ],
 )
 def test_sums_that_do_not_fit_exactly_leave_it_open(
@@ -296,7 +296,7 @@ def test_the_refusal_of_a_repetition_is_believed_only_if_no_earlier_copy_can_hav
 
 
 def test_a_late_refusal_of_an_earlier_copy_does_not_refuse_the_one_that_was_accepted(authorised, answers):
-    """The provider shows what it has accepted only later."""
+    """The provider only later shows the copy that it has accepted."""
     capture = operation_on(authorised, CAPTURE, 1250)
     assert carry_out(capture) == "pending"
     let_settle(authorised)
@@ -319,12 +319,12 @@ def test_a_late_refusal_of_an_earlier_copy_does_not_refuse_the_one_that_was_acce
 def test_a_late_answer_to_an_earlier_copy_says_nothing_of_the_one_that_is_under_way(
     authorised, scenarios, late, state
 ):
-    """But what was done once is done."""
+    """If the earlier copy was carried out, however, that is final."""
     capture = operation_on(authorised, CAPTURE, 1250)
     calls = ProviderCall.objects.filter(key=capture.reference)
 
     def another_copy_is_sent() -> None:
-        """Let staff have had it sent again, and another process have no answer yet."""
+        """Let staff have the operation sent again, so that another process waits for the answer."""
         calls.update(started_at=timezone.now() + timedelta(minutes=3), outcome="")
 
     scenarios.answer("capture", ProviderResult(outcome=late, event="ERROR"))
@@ -339,7 +339,7 @@ def test_a_late_answer_to_an_earlier_copy_says_nothing_of_the_one_that_is_under_
 def test_a_capture_is_not_done_if_less_of_it_is_kept_than_refunds_explain(
     authorised, answers, scenarios, kept, outcome
 ):
-    """The provider has perhaps captured a part only. Otherwise more would be given back than was taken."""
+    """The provider may have captured only a part. Otherwise more would be given back than was captured."""
     done(authorised, REFUND, 250)
     capture = answer_lost(authorised, CAPTURE, 1250, scenarios)
     answers(EventKind.CAPTURED, kept=gbp(kept), amount=gbp(1250))

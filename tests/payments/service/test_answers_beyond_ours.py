@@ -1,4 +1,4 @@
-"""Answers to inquiries that tell of more than our books have, and answers that tell nothing."""
+"""Answers to inquiries with more movements than our books have, and answers that say nothing."""
 
 import pytest
 

@@ -95,7 +95,7 @@ def test_a_network_of_ipv6_is_one_client_and_a_mapped_address_is_that_of_ipv4():
 
 
 def test_shoppers_behind_a_translator_to_ipv6_are_not_one_client():
-    # A site with IPv6 only has the whole of IPv4 in one /64 network (RFC 6052).
+    # A network that has only IPv6 reaches all of IPv4 through one /64 network (RFC 6052).
     first, second = (pseudonyms.of_client(f"64:ff9b::192.0.2.{number}") for number in (7, 8))
     assert first == pseudonyms.of_client("192.0.2.7") != second
 

@@ -252,7 +252,7 @@ def test_an_attempt_that_does_not_exist_is_an_error_reply(attempt):
 
 
 def answering(scenarios, verb, attempt, outcome, **told):
-    """Have the provider answer so to messages of this kind. Return the requests that it gets."""
+    """Let the provider give this answer to messages of this kind. Return the requests that it gets."""
     scenarios.answer(verb, ProviderResult(outcome=outcome, order_code=attempt.order_code, **told))
     return scenarios.asked[verb]
 
@@ -329,7 +329,7 @@ def test_a_contradiction_that_comes_after_another_copy_was_answered_is_told_as_w
 
 
 def contradictions():
-    """Return the attempts of which the orchestrator is told that the provider contradicts us."""
+    """Return the attempts about which the orchestrator was told of a contradiction."""
     rows = OutboxMessage.objects.filter(type=ApplyProviderEvent.to)
     events = [msgspec.json.decode(row.body, type=ApplyProviderEvent) for row in rows]
     return [event.attempt for event in events if event.kind == "conflicted"]

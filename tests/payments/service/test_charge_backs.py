@@ -73,7 +73,7 @@ def checked(attempt: Attempt, claim: str, minor: int | None = 300, **told: Any) 
 def test_an_answer_that_may_be_from_before_the_last_booking_moves_nothing(
     captured, order, settings, booked, shown, claim
 ):
-    """A charge-back, and in the second case its reversal, too, were booked a moment ago."""
+    """A charge-back and, in the second case, its reversal, were booked a moment ago."""
     settle(operation_on(captured, Kind.CHARGE_BACK, 300), State.DONE)
     if not booked:
         settle(operation_on(captured, Kind.CHARGE_BACK_REVERSAL, 300), State.DONE)
@@ -294,10 +294,10 @@ def test_two_charge_backs_that_are_told_at_once_are_asked_about_each(captured):
     ("last", "entered", "told"),
     [(CHARGED_BACK, 500, 300), (CHARGED_BACK, 300, 500), (REVERSED, 300, 200)],
 )
-def test_one_that_staff_may_have_entered_among_the_figures_is_not_booked_again(
+def test_a_charge_back_that_staff_may_have_entered_among_the_figures_is_not_booked_again(
     captured, order, says, last, entered, told
 ):
-    """Staff enter one sum: that of two charge-backs, or of one less what has been returned."""
+    """Staff enter one sum: that of two charge-backs, or of one less the amount that was returned."""
     settled(conflicted(captured, Attempt.State.AUTHORISED), books_with(1000, charged_back=entered))
     says(EventKind(last))
     assert checked(captured, last, told) == "unclear"
@@ -305,10 +305,10 @@ def test_one_that_staff_may_have_entered_among_the_figures_is_not_booked_again(
     assert booked() == [(Kind.CHARGE_BACK, entered)]
 
 
-def test_one_that_staff_may_have_included_in_another_claim_s_amount_is_not_booked_again(
+def test_a_charge_back_that_staff_may_have_included_in_another_claim_is_not_booked_again(
     captured, order, says
 ):
-    """They are asked for all that our books do not have yet."""
+    """Staff are asked for the whole sum that our books lack, so another charge-back may be included."""
     conflicted(captured, Attempt.State.AUTHORISED)
     Payment.objects.update(state=PaymentState.PARTIALLY_CAPTURED)
     saga = claimed(captured, minor=None)

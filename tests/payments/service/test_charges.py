@@ -1,4 +1,4 @@
-"""The purchase of a charge without a shopper: its card is the provider's token, and comes with no message."""
+"""The purchase of a charge without a shopper: its card is the provider's token, which no message contains."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Staff decide if a notification's claim is true, and the orchestrator carries the decision out once."""
+"""Staff decide whether a notification's claim is true, and the orchestrator applies the decision once."""
 
 import pytest
 from django.db.models import Sum
@@ -97,7 +97,7 @@ def test_a_reversal_that_staff_have_found_lets_the_payment_follow_its_sums(taken
 def test_what_is_a_copy_or_false_ends_and_changes_nothing(taken, claim):
     before = Payment.objects.get().state
     if claim in ("captured", "cancelled"):
-        Operation.objects.all().delete()  # so that none explains the claim
+        Operation.objects.all().delete()  # so that no operation explains the claim
     saga = claimed(taken, claim)
     carried_out(said(saga, is_true=False), saga)
     assert saga.status == Saga.Status.COMPLETED
@@ -185,7 +185,7 @@ def test_a_charge_back_without_an_amount_of_more_than_our_books_have_is_settled_
 
 
 def test_all_that_is_taken_may_be_charged_back_even_what_was_given_back_but_not_twice(taken):
-    """Issuers charge back refunded money as well. The money is then lost twice, as our books show."""
+    """Issuers charge back refunded money, too. The money is then lost twice, and our books show that."""
     settle(operation_on(taken, Kind.REFUND, 400), State.DONE)
     settle(operation_on(taken, Kind.CHARGE_BACK, 300), State.DONE)
     saga = claimed(taken)

@@ -24,7 +24,7 @@ ROUNDS = pytest.mark.parametrize("turn", range(4))
 
 @pytest.fixture
 def saga(attempt: Attempt) -> Saga:
-    """Return the parked question of a charge-back, for a payment with 10.00 GBP captured."""
+    """Return the parked saga about a charge-back, for a payment with 10.00 GBP captured."""
     return claimed(captured(attempt))
 
 
@@ -45,7 +45,7 @@ def delivered(envelope: Envelope) -> Callable[[], object]:
 
 
 @ROUNDS
-def test_of_many_who_decide_at_once_one_is_heard(saga, turn):
+def test_one_of_many_who_decide_at_once_is_heard(saga, turn):
     words = [word_of(saga, f"clerk {each}", is_true=each % 2 == 0) for each in range(8)]
     assert sorted(at_once(*words)) == ["rejected"] * 7 + ["taken"]
     assert Fact.objects.filter(kind="claim_settled_by").count() == 1
@@ -66,7 +66,7 @@ def test_opposite_decisions_at_once_are_carried_out_as_one_of_them(saga, turn):
 
 
 @ROUNDS
-def test_of_two_claims_that_are_booked_at_once_the_second_is_looked_at_again(saga, attempt, turn):
+def test_the_second_of_two_claims_that_are_booked_at_once_is_looked_at_again(saga, attempt, turn):
     other = claimed(attempt, event_id="e-2")
     decisions = [to_settle_claim(each, is_true=True, amount=gbp(600)) for each in (saga, other)]
     at_once(*map(delivered, decisions))

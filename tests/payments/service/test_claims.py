@@ -1,4 +1,4 @@
-"""Questions to the provider about notifications that no operation of ours explains."""
+"""Queries to the provider about notifications that no operation of ours explains."""
 
 import pytest
 
@@ -62,7 +62,7 @@ def operation(attempt: Attempt, kind: str, minor: int, state: str) -> str:
 
 @pytest.fixture
 def refunds(authorised, books):
-    """Create a refused refund and one that is done. Return the provider's order and the refused one."""
+    """Create a refused refund and one that is done. Return the provider's order and the refused refund."""
     order = books.orders[authorised.order_code]
     order.captured = order.amount
     operation(authorised, CAPTURE, 1250, State.DONE)
@@ -178,7 +178,7 @@ def test_money_held_for_an_attempt_that_is_authorised_by_now_is_no_news(authoris
 
 
 def test_an_order_that_the_provider_denies_is_no_answer_about_its_money(authorised, books):
-    """Staff had found the authorisation, which no answer has told."""
+    """Staff had found the authorisation, which no answer has reported."""
     with erasing_on_purpose():
         Fact.objects.all().delete()
     let_settle(authorised)
@@ -199,7 +199,7 @@ def test_an_order_that_never_arrived_is_denied(attempt):
 
 
 def test_a_denial_of_the_order_does_not_deny_what_the_provider_has_notified(attempt):
-    """Some orders show only hours later."""
+    """Some orders become visible only hours later."""
     Attempt.objects.update(state=Attempt.State.NOT_SENT)
     Fact.objects.create(
         payment=attempt.payment, attempt=attempt, source="provider", kind="notified_authorised"
@@ -273,13 +273,13 @@ def state_of(reference: str) -> str:
 @pytest.mark.parametrize(
     ("refunded", "outcome"),
     [
-        (300, "booked"),  # the pending one is not booked yet
+        (300, "booked"),  # the pending refund is not booked yet
         (500, "booked"),  # both are booked
         (200, "unknown"),  # this may be the pending one
         (600, "confirmed"),  # an unknown refund is booked as well
     ],
 )
-def test_one_that_was_made_after_all_need_not_wait_for_one_under_way(
+def test_a_refund_that_was_made_after_all_need_not_wait_for_one_under_way(
     authorised, scenarios, refunded, outcome
 ):
     operation(authorised, CAPTURE, 1250, State.DONE)
@@ -290,7 +290,7 @@ def test_one_that_was_made_after_all_need_not_wait_for_one_under_way(
 
 
 @pytest.mark.parametrize(("refunded", "outcome"), [(100, "unknown"), (300, "booked"), (400, "booked")])
-def test_of_two_that_failed_the_one_that_is_named_was_made_if_there_is_room_for_it(
+def test_the_named_one_of_two_failed_refunds_was_made_if_there_is_room_for_it(
     authorised, scenarios, refunded, outcome
 ):
     operation(authorised, CAPTURE, 1250, State.DONE)
@@ -300,7 +300,7 @@ def test_of_two_that_failed_the_one_that_is_named_was_made_if_there_is_room_for_
     assert state_of(other) == State.REFUSED
 
 
-def test_of_two_that_failed_none_was_made_without_sums(authorised, scenarios):
+def test_none_of_two_failed_refunds_was_made_without_sums(authorised, scenarios):
     operation(authorised, CAPTURE, 1250, State.DONE)
     _, failed = failed_refund(authorised, 100), failed_refund(authorised, 300)
     says(scenarios, EventKind.REFUNDED)
@@ -308,7 +308,7 @@ def test_of_two_that_failed_none_was_made_without_sums(authorised, scenarios):
     assert state_of(failed) == State.REFUSED
 
 
-def test_of_two_that_failed_a_hint_names_none_until_both_were_made(authorised, scenarios):
+def test_a_hint_names_none_of_two_failed_refunds_until_both_were_made(authorised, scenarios):
     operation(authorised, CAPTURE, 1250, State.DONE)
     _, failed = failed_refund(authorised, 300), failed_refund(authorised, 300)
     says(scenarios, EventKind.REFUNDED, refunded=300)

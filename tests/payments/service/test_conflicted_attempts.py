@@ -29,7 +29,7 @@ def state() -> str:
 
 
 @pytest.mark.parametrize("claim", sorted(CLAIMS))
-def test_of_a_conflicted_attempt_only_what_an_issuer_did_is_verified(contradicted, claim):
+def test_only_actions_of_issuers_are_verified_for_a_conflicted_attempt(contradicted, claim):
     is_by_issuer = claim in ("charged_back", "charge_back_reversed")
     assert [sent.type for sent in notified(contradicted, claim).commands] == (
         ["payments.check_claim"] if is_by_issuer else []

@@ -1,4 +1,4 @@
-"""Copies of a capture, void or refund of which an earlier one may yet be carried out."""
+"""Copies of a capture, void or refund when an earlier copy may still be carried out."""
 
 from datetime import timedelta
 
@@ -40,9 +40,7 @@ def refuse(scenarios: Scenarios, verb: str) -> None:
 
 
 @pytest.mark.parametrize(("age", "captured"), [(timedelta(hours=2), 300), (2 * DAY, 0)])
-def test_that_the_latest_copy_did_not_leave_us_says_nothing_of_an_earlier_one(
-    authorised, order, age, captured
-):
+def test_a_copy_that_did_not_leave_us_says_nothing_of_an_earlier_one(authorised, order, age, captured):
     earlier = timezone.now() - age
     operation = sent(authorised, CAPTURE, outcome="not_sent", earlier_at=earlier)
     carry_out(operation)
@@ -69,7 +67,7 @@ def test_a_void_of_which_a_copy_is_refused_was_not_carried_out_if_the_order_is_h
 
 @pytest.mark.parametrize("kind", [CAPTURE, REFUND])
 def test_what_was_given_up_may_be_what_the_provider_shows(authorised, order, kind):
-    """Staff gave the first one up, and the merchant asked for another one of the same amount."""
+    """Staff gave the first operation up, and the merchant requested another one of the same amount."""
     if kind == REFUND:
         whole = operation_on(authorised, CAPTURE, 1250)
         Operation.objects.filter(pk=whole.pk).update(state=State.DONE)

@@ -1,4 +1,4 @@
-"""Deadlines and resumptions: each is a command, which moves a flow on once, and not too early."""
+"""Deadlines and resumptions: each is a command that moves a saga on once, and not too early."""
 
 from datetime import timedelta
 from typing import Any
@@ -105,7 +105,7 @@ def updates_with_index_entries() -> int:
 @pytest.mark.postgresql
 def test_a_step_forward_needs_no_new_entry_in_an_index(attempt: Attempt) -> None:
     with connection.cursor() as cursor:
-        # A row whose page is full needs new entries, whichever columns change.
+        # A row on a full page needs new index entries, whichever columns change.
         cursor.execute("TRUNCATE payments_saga CASCADE")
     operation = operation_on(authorised(attempt), Operation.Kind.CAPTURE)
     started(operation)

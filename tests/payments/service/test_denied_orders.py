@@ -1,4 +1,4 @@
-"""Orders that the provider denied, and of which it notifies an authorisation afterwards."""
+"""Orders that the provider denied, and whose authorisation it notifies afterwards."""
 
 import pytest
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def denied_order(attempt: Attempt) -> Attempt:
-    """Return an attempt that counts as not sent, since the provider denied knowing its order."""
+    """Return an attempt that counts as not sent, because the provider denied knowing its order."""
     Attempt.objects.update(state=Attempt.State.NOT_SENT)
     Payment.objects.update(state=PaymentState.REFUSED, refusal_reason="issuer_unavailable")
     attempt.refresh_from_db()
@@ -34,7 +34,7 @@ def try_again(attempt: Attempt, number: int = 2) -> actions.Pending:
 
 
 def begin_again(attempt: Attempt) -> Saga:
-    """Begin another attempt, and its purchase, which asks for risk. Return the purchase."""
+    """Begin another attempt, and its purchase, which asks for a risk assessment. Return the purchase."""
     submitted = try_again(attempt).command
     deliver(checkout, command(submitted, sealed="sealed card"))
     return Saga.objects.get(kind="purchase")
@@ -63,7 +63,7 @@ def test_no_card_is_tried_while_the_provider_is_asked_if_it_holds_money_after_al
     assert (event.type, event.data["object"]["can_retry"]) == ("payment.unknown", False)
 
 
-def test_nor_while_staff_look_it_up(denied_order):
+def test_no_card_is_tried_while_staff_look_the_money_up(denied_order):
     notified(denied_order, "captured")
     Saga.objects.filter(kind="asking").update(status=Saga.Status.PARKED)
     try_again(denied_order)
@@ -100,7 +100,7 @@ def test_a_card_that_was_tried_just_before_is_not_sent(denied_order, books):
     assert not books.orders
 
 
-def test_nor_is_a_third_one_tried_after_that(denied_order, books):
+def test_no_third_card_is_tried_after_one_that_was_not_sent(denied_order, books):
     second = second_attempt(denied_order)
     notified(denied_order, "authorised")
     authorise(second, "approve")
@@ -109,8 +109,8 @@ def test_nor_is_a_third_one_tried_after_that(denied_order, books):
     assert Attempt.objects.count() == 2
 
 
-def test_nor_is_one_sent_after_the_provider_has_confirmed_the_money_of_the_first(denied_order, books):
-    """The first attempt is conflicted at once, its payment when the answer arrives."""
+def test_no_card_is_sent_after_the_provider_has_confirmed_the_money_of_the_first(denied_order, books):
+    """The first attempt is conflicted at once, its payment only when the answer arrives."""
     second = second_attempt(denied_order)
     notified(denied_order, "authorised")
     Attempt.objects.filter(number=1).update(state=Attempt.State.CONFLICTED)
@@ -150,7 +150,7 @@ def test_while_one_of_two_is_in_doubt_the_payment_is(denied_order):
     assert seen(denied_order) == {PaymentState.REFUSED}
 
 
-def test_nor_is_its_challenge_completed(denied_order, books):
+def test_no_challenge_is_completed_while_one_of_two_is_in_doubt(denied_order, books):
     second = second_attempt(denied_order)
     authorise(second, "challenge")
     come_back(second)

@@ -1,4 +1,4 @@
-"""Two equal movements of one day, which a provider that names no events tells in the same words."""
+"""Two equal movements on one day, whose notifications are equal if the provider gives events no ids."""
 
 import pytest
 from django.utils import timezone
@@ -32,7 +32,7 @@ CHARGED_BACK = EventKind.CHARGED_BACK
 
 @pytest.fixture
 def captured(authorised: Attempt) -> Attempt:
-    """Return an attempt of which all is captured. The provider's name of an event is made of its content."""
+    """Return a fully captured attempt. The provider's ids of events are digests of their content."""
     settle(operation_on(authorised, CAPTURE, 1250), State.DONE)
     Payment.objects.update(state=PaymentState.CAPTURED)
     ProviderAccount.objects.update(options={"identifies_events": "no"})
@@ -65,7 +65,7 @@ def test_a_repeated_capture_or_refund_is_compared_with_the_provider_s_books_even
 
 
 def test_a_refund_that_fails_a_second_time_on_one_day_is_in_doubt_again(captured):
-    """Staff found that it had arrived when it was said to have failed, and then it failed."""
+    """The refund was reported as failed, staff found that it had arrived, and then it failed."""
     refund = operation_on(captured, Operation.Kind.REFUND, 300)
     settle(refund, State.DONE)
     assert told(captured, "REFUND_FAILED", 300, refund.reference)

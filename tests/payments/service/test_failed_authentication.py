@@ -1,4 +1,4 @@
-"""Authorisations despite a failed 3-D Secure: by an option of the account they are given up, else kept."""
+"""Authorisations despite a failed 3-D Secure: an option of the account decides if they are kept."""
 
 import pytest
 from django.db import transaction

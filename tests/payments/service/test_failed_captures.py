@@ -1,4 +1,4 @@
-"""Captures that fail although the provider had accepted, or made, them."""
+"""Captures that fail although the provider had accepted or made them."""
 
 import msgspec
 import pytest
@@ -78,7 +78,7 @@ def test_the_failure_of_an_earlier_capture_is_not_that_of_the_next(authorised, w
 
 
 def checked(saga: Saga) -> str:
-    """Let the payments service answer the question."""
+    """Let the payments service answer the query."""
     told = {name: saga.data[name] for name in ("payment", "attempt", "claim", "operation")}
     delivered = deliver(service, command(CheckClaim(**told, minor=None, currency="", is_proven=True)))
     reply_to(saga, delivered.reply)

@@ -1,4 +1,4 @@
-"""Inquiries caused by hints cost provider quota: they come with growing pauses, and end at a limit."""
+"""Inquiries caused by hints cost provider quota: their pauses grow, and their number is limited."""
 
 import pytest
 
@@ -25,7 +25,7 @@ def _time_stands_still(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def waits_of_questions(attempt: Attempt, times: int) -> list[float | None]:
-    """Send hints, denying each resulting question. Return each question's wait, or None if none was asked."""
+    """Send hints, and deny each resulting query. Return the wait before each, or None if there was none."""
     questions = Saga.objects.filter(kind="asking")
     waits: list[float | None] = []
     for _ in range(times):
@@ -45,7 +45,7 @@ def test_about_one_attempt_they_come_later_and_later_and_then_no_more(authorised
     assert waits_of_questions(authorised, 5) == [0, 5, 15, None, None]
 
 
-def test_they_wait_until_the_answer_must_show_what_was_told(authorised, settings):
+def test_inquiries_wait_until_the_answer_must_show_the_notified_event(authorised, settings):
     settings.CHECKOUT_INQUIRY_DELAYS = [5, 15]
     settings.CHECKOUT_ORDER_LAG_SECONDS = 10
     assert waits_of_questions(authorised, 3) == [10, 10, 15]

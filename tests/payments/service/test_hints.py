@@ -165,7 +165,7 @@ def test_only_so_many_statements_of_one_body_are_applied_and_the_rest_is_for_sta
 
 @pytest.mark.parametrize("is_proven", [True, False])
 def test_money_of_an_attempt_that_ended_without_any_is_asked_about_whatever_its_amount(attempt, is_proven):
-    """Without an answer nobody would know of it. The amount is the provider's to say."""
+    """Without an answer nobody would know of the money. Only the provider can say the amount."""
     authorise(attempt, "refuse")
     row = stored(attempt, body(attempt, "AUTHORISED", minor=1), is_proven=is_proven)
     assert [event.kind for event in events(notify(attempt, row))] == ["authorised"]

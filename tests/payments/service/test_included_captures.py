@@ -70,7 +70,7 @@ def charged_back(attempt: Attempt) -> None:
 
 
 def answered_by_the_provider(attempt: Attempt, asking: Saga, books: Books) -> None:
-    """Let the payments service ask what was charged back, and the saga that asks take its answer."""
+    """Let the payments service ask what was charged back, and the asking saga handle its answer."""
     books.orders[attempt.order_code].charged_back = Money(500, "GBP")
     data = asking.data
     question = CheckClaim(
@@ -109,7 +109,9 @@ def test_it_is_recorded_when_an_inquiry_finds_the_authorisation(included):
     assert Operation.objects.get().state == "pending"
 
 
-def test_its_flow_begins_as_accepted_and_the_purchase_goes_on_at_once(included, purchase):
+def test_the_flow_of_an_included_capture_begins_as_accepted_and_the_purchase_goes_on_at_once(
+    included, purchase
+):
     authorise(included, "approve")
     delivered = approved(purchase)
     assert commands_of(delivered) == ["ledger.post", "orders.confirm"]
@@ -173,7 +175,7 @@ def test_a_notification_that_was_not_applied_settles_nothing(included, untrue):
 
 
 def contradict(attempt: Attempt) -> None:
-    """Let the provider say something else about an attempt that is authorised."""
+    """Let the provider contradict us about an authorised attempt."""
     result = ProviderResult(outcome=Outcome.APPROVED, order_code="another", kind=EventKind.AUTHORISED)
     locked = Attempt.objects.select_related("payment__merchant").get(pk=attempt.pk)
     apply_to_attempt(locked, result)
@@ -189,7 +191,9 @@ def test_a_contradiction_before_its_flow_begins_parks_the_purchase_and_confirms_
     assert not Saga.objects.filter(kind="capture").exists()
 
 
-def test_its_flow_is_begun_without_the_purchase_if_that_does_not_go_on(included, purchase):
+def test_the_flow_of_an_included_capture_is_begun_without_the_purchase_if_that_does_not_go_on(
+    included, purchase
+):
     authorise(included, "approve")
     contradict(included)
     notified(included, "conflicted")
@@ -224,7 +228,7 @@ def test_a_review_that_finds_the_authorisation_held_expects_its_capture(included
     assert (included.state, Operation.objects.get().state) == ("authorised", "pending")
 
 
-def test_its_refusal_after_staff_found_the_authorisation_held_leaves_the_order_unpaid_for_staff(
+def test_a_refusal_after_staff_found_the_authorisation_held_leaves_the_order_unpaid_for_staff(
     included, purchase
 ):
     Attempt.objects.update(state=Attempt.State.CONFLICTED)

@@ -122,7 +122,7 @@ def test_a_shopper_in_a_challenge_is_left_in_peace(attempt):
 
 
 def test_a_challenge_that_begins_while_the_provider_denies_knowing_the_order_goes_on(attempt):
-    """A concurrent copy of the command to authorise started the challenge."""
+    """Another copy of the command to authorise has started the challenge meanwhile."""
     authorise(attempt, "lost")
     let_settle(attempt)
 
@@ -146,7 +146,7 @@ def test_a_denial_from_before_another_copy_was_answered_is_none_any_more(attempt
 
 
 def test_a_denial_is_as_old_as_the_question(attempt):
-    """The process was delayed after an answer that is from a time when the request might still arrive."""
+    """The process was delayed with an answer from a time when the request could still arrive."""
     authorise(attempt, "lost")
     with before_the_answer_is_looked_at(lambda: let_settle(attempt)):
         assert inquire(attempt).result["outcome"] == "unknown"
@@ -221,7 +221,7 @@ def test_an_inquiry_after_a_lost_second_message_asks(attempt, books):
 
 @pytest.fixture
 def completed(attempt: Attempt, books: Books) -> Attempt:
-    """Return an attempt whose completion was sent long ago without an answer, to an order that is unknown."""
+    """Return an attempt whose completion was sent long ago without an answer, to an unknown order."""
 
     not_found = ProviderResult(outcome=Outcome.UNKNOWN, order_code=attempt.order_code, event="ERROR 7")
     books.scenarios.answer("complete_challenge", not_found)

@@ -1,4 +1,4 @@
-"""Queries that do not show yet what has arrived: absence is only believed when it must show."""
+"""Queries that do not show yet a request that has arrived: absence counts only after the lag."""
 
 from datetime import timedelta
 

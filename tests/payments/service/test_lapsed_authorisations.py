@@ -1,4 +1,4 @@
-"""The end of an authorisation that nobody has captured in time: its order is cancelled."""
+"""The end of an authorisation that was not captured in time: its order is cancelled."""
 
 import pytest
 
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def purchase(attempt: Attempt) -> Saga:
-    """Return a purchase that has ended with a confirmed order, which is to be captured by request."""
+    """Return a purchase that has ended with a confirmed order, to be captured on request."""
     Payment.objects.update(captures_automatically=False)
     body = SubmitPayment(payment=attempt.payment.reference, attempt=attempt.order_code)
     deliver(service, command(body, sealed="approve"))
@@ -63,7 +63,7 @@ def test_the_rest_of_an_authorisation_that_has_lapsed_leaves_its_order_alone(
 def test_money_of_a_capture_whose_saga_has_not_heard_of_it_yet_has_not_lapsed(
     attempt: Attempt, purchase: Saga, state: str
 ):
-    """The payments service has noted its answer, and the reply is on its way. Only the rest has lapsed."""
+    """The payments service has stored the answer, and its reply is in flight. Only the rest has lapsed."""
     settle(operation_on(attempt, Operation.Kind.CAPTURE, 500), state)
     assert state_of(attempt) == PaymentState.AUTHORISED
     assert confirmed(attempt) == []
@@ -76,7 +76,7 @@ def test_money_of_a_capture_whose_saga_has_not_heard_of_it_yet_has_not_lapsed(
 def test_an_authorisation_lapses_once_what_was_asked_for_meanwhile_is_refused(
     attempt: Attempt, purchase: Saga, books: Books, kind: str
 ):
-    """Nothing tells that it has expired a second time."""
+    """No second notification reports the expiry."""
     operation = operation_on(attempt, kind, 1250)
     settle(operation, Operation.State.PENDING)
     Payment.objects.update(state=sums_of(Payment.objects.get()).state)
@@ -94,6 +94,6 @@ def test_an_authorisation_lapses_once_what_was_asked_for_meanwhile_is_refused(
 
 
 def is_asked_about(attempt: Attempt, question: Saga) -> None:
-    """Let the payments service answer the question."""
+    """Let the payments service answer the query."""
     body = CheckClaim(payment=attempt.payment.reference, attempt=attempt.order_code, claim="expired")
     reply_to(question, deliver(payments.service, command(body)).reply)

@@ -45,7 +45,7 @@ def test_both_sides_of_a_posting_are_of_one_moment():
 @pytest.mark.postgresql
 @pytest.mark.parametrize("days", [40, -40])
 def test_a_posting_is_of_the_day_by_the_database_whatever_the_clock_of_its_process_says(days: int):
-    """It would else be in a month that was closed long ago, or be missing from its own."""
+    """A posting could otherwise be in a month that was closed long ago, or be missing in its own month."""
     before = timezone.now()
     with time_machine.travel(before + timedelta(days=days)):
         assert post("captured").reply.ok
@@ -102,7 +102,7 @@ def test_nothing_is_posted_with_an_amount_that_is_not_above_zero():
 
 @pytest.mark.parametrize("order", [*permutations(["capture_requested", "captured", "capture_returned"])])
 def test_postings_have_the_same_sums_in_any_order(order: Sequence[str]):
-    """Copies of the service may make them in another order than the sagas have told them."""
+    """Copies of the service may make postings in another order than that of the sagas' commands."""
     for kind in order:
         post(kind)
     assert balances() == {}
@@ -111,7 +111,7 @@ def test_postings_have_the_same_sums_in_any_order(order: Sequence[str]):
 
 @pytest.mark.parametrize(("kind", "minor"), [("gift", 1250), ("captured", 0), ("captured", 1)])
 def test_a_posting_that_is_told_and_cannot_be_made_is_not_taken_for_handled(kind: str, minor: int):
-    """Its worker makes it a dead letter."""
+    """The worker makes its command a dead letter."""
     post("captured")
     body = PostEntries(payment="pay_1", kind=kind, reference="op_1", minor=minor, currency="GBP")
     told = replace(command(body), reply_to="")

@@ -25,7 +25,7 @@ def _password(settings) -> None:
     settings.CHECKOUT_PROVIDER_CREDENTIALS = {"sandbox": dict.fromkeys(names, "a long enough secret")}
 
 
-def test_its_account_has_all_that_the_adapter_needs(settings):
+def test_the_example_account_has_all_that_the_adapter_needs(settings):
     settings.SANDBOX_URL = "http://127.0.0.1:8001"
     load()
     account = ProviderAccount.objects.get(code="sandbox")

@@ -207,7 +207,7 @@ def test_a_void_that_is_refused_may_have_nothing_left_to_release_so_the_provider
 def test_the_provider_gets_back_what_it_wanted_back_with_the_next_message(
     authorised, scenarios, kind, command
 ):
-    """A provider's machine that knows the order may be found by it."""
+    """With those cookies, the provider may find the machine that knows the order."""
     deliver(service, command(operation_on(authorised, kind)))
     sent = scenarios.asked[kind]
     assert [each.session_state for each in sent] == [authorised.session_state]

@@ -1,4 +1,4 @@
-"""Money that a dispute claims: it cannot be refunded from the moment that the dispute is known."""
+"""Disputed money: it cannot be refunded from the moment that the dispute is known."""
 
 from typing import Any
 
@@ -35,21 +35,21 @@ def taken(attempt: Attempt, books) -> Attempt:
 def told(
     attempt: Attempt, minor: int | None = 300, number: int = 1, *, is_proven: bool = True, **changes: object
 ) -> list[Envelope]:
-    """Store the notification of a charge-back. Return the commands that follow, which are not delivered."""
+    """Store the notification of a charge-back. Return the resulting commands, which are not delivered."""
     currency = {"currency": ""} if minor is None else {}
     text = body(attempt, "CHARGED_BACK", minor=minor, number=number, **currency, **changes)
     return notify(attempt, stored(attempt, text, is_proven=is_proven)).commands
 
 
 def asked(attempt: Attempt, minor: int | None = 300, number: int = 1, **how: Any) -> Saga:
-    """Have a charge-back notified, and return the saga that asks the provider about it."""
+    """Deliver a notification of a charge-back, and return the saga that asks the provider about it."""
     for envelope in told(attempt, minor, number, **how):
         deliver(checkout, envelope)
     return Saga.objects.filter(kind="asking").latest("pk")
 
 
 def refundable(attempt: Attempt) -> int:
-    """Return what can be refunded, as the payment's object, the back office and a request say."""
+    """Return the refundable amount according to the payment's object, the back office and a request."""
     payment = Payment.objects.get(pk=attempt.payment_id)
     shown = payment_object(payment)
     amounts, requested = (
@@ -164,7 +164,7 @@ def test_the_end_of_one_dispute_leaves_another_at_risk_whose_question_has_not_be
 
 
 def test_a_hint_holds_the_money_back_while_its_first_question_is_open_and_a_later_one_does_not(taken):
-    """Anybody can send one, and must not be able to prevent refunds for longer."""
+    """Anybody can send a hint, and must not be able to prevent refunds for longer."""
     told(taken, 300, is_proven=False)
     assert refundable(taken) == 1000
     saga = asked(taken, 300, 2, is_proven=False)
@@ -176,7 +176,7 @@ def test_a_hint_holds_the_money_back_while_its_first_question_is_open_and_a_late
     assert refundable(taken) == 1000
 
 
-def test_of_a_hint_that_the_provider_confirms_without_an_amount_everything_is_at_risk(taken):
+def test_everything_is_at_risk_if_the_provider_confirms_a_hint_without_an_amount(taken):
     saga = asked(taken, 300, is_proven=False)
     answered(saga, outcome="unclear", why="The amount is what anybody may have sent us.")
     assert (saga.status, refundable(taken)) == (Saga.Status.PARKED, 0)
@@ -209,14 +209,14 @@ def requested(attempt: Attempt, minor: int) -> Operation:
 
 
 def at_bank(books, attempt: Attempt) -> tuple[int, int]:
-    """Return what the provider has captured and refunded. Its capture is that of the fixture."""
+    """Return the sums that the provider has captured and refunded. Its capture is that of the fixture."""
     order = books.orders[attempt.order_code]
     return order.captured.minor, order.asked_for(EventKind.REFUNDED).minor
 
 
 @pytest.fixture
 def taken_there(taken: Attempt, books) -> Attempt:
-    """Return the attempt, of which the provider has captured 10.00 GBP, too."""
+    """Return the attempt, with 10.00 GBP captured at the provider, too."""
     books.orders[taken.order_code].captured = gbp(1000)
     return taken
 
@@ -235,7 +235,7 @@ def test_a_refund_that_was_requested_before_the_dispute_was_known_is_refused_ins
     assert carry_out(requested(taken_there, 700)) == "pending"
 
 
-def test_of_two_refunds_under_way_only_as_many_are_refused_as_the_dispute_claims(taken_there, books):
+def test_only_as_many_refunds_under_way_are_refused_as_the_dispute_claims(taken_there, books):
     first, second = requested(taken_there, 500), requested(taken_there, 500)
     told(taken_there, 500)
     assert [carry_out(first), carry_out(second)] == ["refused", "pending"]

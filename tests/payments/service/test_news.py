@@ -1,4 +1,4 @@
-"""A notification that says what the provider's own answer has said is not told to the sagas."""
+"""A notification that repeats the provider's own answer causes no message to the sagas."""
 
 from typing import Any
 
@@ -38,7 +38,7 @@ def a_purchase_that_has_asked(attempt: Attempt, *commands: str) -> None:
 
 
 @IS_PROVEN
-def test_that_an_authorised_attempt_is_authorised_is_recorded_and_not_told(authorised, is_proven):
+def test_the_authorisation_of_an_authorised_attempt_is_recorded_and_not_told(authorised, is_proven):
     a_purchase_that_has_asked(authorised, "payments.authorise", "payments.capture")
     assert told(authorised, is_proven=is_proven) == []
     kind = "notified_authorised" if is_proven else "hinted_authorised"
@@ -78,7 +78,7 @@ def test_everything_else_is_told(authorised, event):
 
 
 @pytest.mark.parametrize("state", [each for each in Attempt.State if each != "authorised"])
-def test_that_any_other_attempt_is_authorised_is_told(authorised, state):
+def test_the_authorisation_of_any_other_attempt_is_told(authorised, state):
     Attempt.objects.update(state=state)
     assert told(authorised) == ["authorised"]
 

@@ -1,4 +1,4 @@
-"""A notification's result is its final effect, not only that the provider was asked."""
+"""A notification's result is its final effect, not only that the provider was queried."""
 
 import pytest
 from msgspec.structs import replace
@@ -90,7 +90,9 @@ def test_a_lie_that_came_after_a_true_one_does_not_deny_that_one(authorised):
 
 
 @pytest.mark.parametrize(("is_true", "result"), [(True, "confirmed"), (False, "denied")])
-def test_one_that_only_staff_can_judge_waits_for_them_and_is_what_they_say(authorised, is_true, result):
+def test_a_notification_that_only_staff_can_judge_waits_for_them_and_is_what_they_say(
+    authorised, is_true, result
+):
     row = told(authorised, "CANCELLED", is_proven=True)
     answered(question(), outcome="unclear")
     assert result_of(row).result == "waits_for_staff"

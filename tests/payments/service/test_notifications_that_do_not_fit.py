@@ -1,4 +1,4 @@
-"""Notifications that name too little, too much or other money than ours settle nothing by a guess."""
+"""Notifications with too little, too much or other money than ours never settle anything by a guess."""
 
 from dataclasses import replace
 
@@ -29,7 +29,7 @@ def test_an_event_that_cannot_be_read_about_an_order_of_nobody_is_called_so(atte
     assert "another-program's, which is none of this account, cannot be read" in row.reason
 
 
-def test_of_two_operations_that_an_event_fits_none_is_taken_for_the_one_that_it_is_about(attempt):
+def test_an_event_that_fits_two_operations_is_taken_for_neither(attempt):
     authorise(attempt, "approve")
     operations = [operation_on(attempt, Operation.Kind.CAPTURE, minor=600) for _ in range(2)]
     for operation in operations:

@@ -1,6 +1,6 @@
-"""A command that a thief has copied and sends again, with its proof, changes nothing.
+"""A command that an attacker has copied and sends again, with its proof, changes nothing.
 
-While its row is in the inbox it is not handled. Later the state that its first handling has left makes it
+While its row is in the inbox, the command is not handled. Later the state after its first handling makes it
 harmless.
 """
 

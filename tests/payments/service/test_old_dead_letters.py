@@ -1,4 +1,4 @@
-"""Old dead letters whose receivers need no inbox to carry a command out once can be sent again."""
+"""Old dead letters can be sent again if their receivers need no inbox to carry a command out only once."""
 
 from datetime import timedelta
 
@@ -37,7 +37,7 @@ POSTING = PostEntries(payment="pay_1", kind="captured", reference="op_1", minor=
 
 
 def died_long_ago(envelope: Envelope, service: str) -> DeadLetter:
-    """Create the dead letter that the relay's message has been for longer than inboxes remember."""
+    """Create the dead letter of a message from the relay that is older than the inboxes' memory."""
     queue = f"checkout.commands.{service}"
     delivery = Delivery(envelope=envelope, exchange="", routing_key="", queue=queue, raw=b"", remains=None)
     keep(dead_letters.of(delivery, service, "5 attempts failed"))
@@ -53,7 +53,7 @@ def sent_again(letter: DeadLetter) -> Envelope:
 
 @pytest.fixture(params=["in the outbox", "not in the outbox any more"])
 def forget(request, settings):
-    """Return a function that lets the outbox forget what it has sent, or keep it."""
+    """Return a function that lets the outbox forget the messages that it has sent, or keep them."""
     settings.MESSAGING_SINGLE_BROKER_USER = False
 
     def delete_or_keep():
@@ -91,7 +91,7 @@ def test_a_token_whose_deletion_died_long_ago_is_deleted_once(removed, books, fo
 
 @pytest.mark.parametrize("sender", ["web", "relay"])
 def test_a_notification_whose_command_died_long_ago_is_applied_once(authorised, books, forget, sender):
-    """Nothing else would apply it: the provider repeats nothing that was acknowledged."""
+    """Nothing else would apply it: the provider repeats no notification that was acknowledged."""
     authorised.payment.refresh_from_db()
     [body] = books.notifications()
     owed = record_notification("twin", body, is_proven=True).owed

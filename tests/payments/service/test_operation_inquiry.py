@@ -351,7 +351,7 @@ def test_a_capture_that_only_the_balances_of_worldpay_show_is_done(authorised, s
 
 
 def test_a_refund_is_not_sent_again_if_the_last_event_is_from_before_the_capture(authorised, scenarios):
-    """Such an event does not show that no refund came after it, and the balances may be from before one."""
+    """Such an event does not rule out a later refund, and the balances may be from before the refund."""
     made(authorised, CAPTURE)
     operation = lost(authorised, REFUND, 300)
     let_settle(authorised)
@@ -366,7 +366,7 @@ def test_a_capture_that_only_the_balances_show_makes_no_authorisation_of_a_part(
 
 
 def answered_as_by_worldpay(attempt: Attempt, scenarios: Scenarios, minor: int = 1250) -> None:
-    """Have an inquiry answered with an order that was captured at once, whose last event is older."""
+    """Answer an inquiry with an order that was captured at once, whose last event is older."""
     taken = balance("IN_PROCESS_CAPTURED", minor)
     body = order_status(payment("AUTHORISED", taken, money=amount(minor)), order_code=attempt.order_code)
     answer = parse_reply(body, Verb.INQUIRE)

@@ -265,7 +265,7 @@ def test_a_shopper_who_came_back_just_before_the_deadline_passed_is_let_through(
 
 
 def test_the_ledger_is_told_and_nobody_waits_for_it(capturing):
-    """No step is recorded of it, and the message asks for no reply."""
+    """The saga records no step for it, and the message asks for no reply."""
     capture = child_of(capturing)
     settle(Operation.State.PENDING)
     steps = SagaStep.objects.count()

@@ -1,4 +1,4 @@
-"""The provider's amount is booked, or contradicts ours: ours never takes its place."""
+"""The provider's amount is booked, or contradicts ours. Our amount never takes its place."""
 
 import pytest
 

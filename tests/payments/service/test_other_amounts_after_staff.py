@@ -1,4 +1,4 @@
-"""Staff have called an operation done, and a proven notification names it with another amount."""
+"""Staff have called an operation done, and a proven notification names another amount for it."""
 
 import pytest
 
@@ -24,7 +24,7 @@ OWED = 1250
 
 
 def called_done(attempt: Attempt, kind: str, minor: int) -> Operation:
-    """Return an operation without an outcome of which staff have said that it arrived."""
+    """Return an operation without an outcome that has arrived according to staff."""
     made_authorised(attempt)
     if kind == REFUND:
         settle(operation_on(attempt, CAPTURE, OWED), State.DONE)
@@ -37,7 +37,7 @@ def called_done(attempt: Attempt, kind: str, minor: int) -> Operation:
 
 
 def told(operation: Operation, event: str, minor: int) -> None:
-    """Deliver a proven notification that names the operation, and what follows from it."""
+    """Deliver a proven notification that names the operation, and the resulting messages."""
     text = body(operation.attempt, event, minor=minor, reference=operation.reference)
     row = stored(operation.attempt, text)
     for command in notify(operation.attempt, row).commands:
@@ -47,7 +47,7 @@ def told(operation: Operation, event: str, minor: int) -> None:
 
 @pytest.fixture
 def answers(worldpay):
-    """Return a function that has the provider asked about an operation, and its saga take the answer."""
+    """Return a function that asks the provider about an operation, and lets its saga handle the answer."""
 
     def answer(operation: Operation, event: str, balances: str = "") -> Saga:
         worldpay(operation.attempt, Verb.INQUIRE, event, balances=balances)
@@ -133,7 +133,7 @@ def test_sums_that_are_exactly_ours_show_that_staff_were_right(attempt, answers)
     assert (capture.state, capture.doubt) == (State.DONE, "")
 
 
-def test_one_of_another_amount_is_not_sent_again(attempt):
+def test_an_operation_of_another_amount_is_not_sent_again(attempt):
     made_authorised(attempt)
     capture = parked(attempt, CAPTURE)
     told(capture, "CAPTURED", 1000)

@@ -1,4 +1,4 @@
-"""Crashes in every window of a provider call, and the result of the redelivery."""
+"""Crashes at every point around a provider call, and the result of the redelivery."""
 
 import json
 import time

@@ -166,7 +166,7 @@ def test_a_charge_back_that_was_returned_or_never_made_becomes_a_reversal(taken)
     assert balances() == kept(1250)
 
 
-def test_of_two_refunds_of_one_amount_staff_say_which_one_the_provider_does_not_have(taken):
+def test_staff_say_which_of_two_equal_refunds_the_provider_does_not_have(taken):
     refunds = [posted(taken, Kind.REFUND, 300) for _ in range(2)]
     aside = conflicted(taken, A.AUTHORISED)
     refused(aside, books_with(1250, refunded=300), "do not tell which of them")
@@ -205,7 +205,7 @@ def test_the_order_is_confirmed_and_counts_as_paid_only_if_money_was_captured(at
 def test_an_order_that_was_confirmed_stays_paid_if_staff_find_the_money_taken(
     attempt, is_confirmed, has_heard
 ):
-    """Its own capture, which never left us, is given up, as nothing is left for it beside the one found."""
+    """The purchase's own capture, which was never sent, is given up: no money is left for it."""
     purchase = confirmed(attempt, is_confirmed=is_confirmed)
     capture = Saga.objects.get(kind="capture")
     if has_heard:
@@ -234,7 +234,7 @@ def test_an_order_that_was_confirmed_is_not_paid_if_staff_find_that_nothing_was_
 @pytest.mark.parametrize("is_confirmed", [False, True])
 @pytest.mark.parametrize("is_ours", [False, True])
 def test_staff_who_correct_what_they_found_taken_leave_the_order_unpaid(attempt, is_confirmed, is_ours):
-    """It was captured by the purchase's own capture, or in the portal, as they said first."""
+    """The money was captured by the purchase's own capture or in the portal, as staff said first."""
     purchase = confirmed(attempt, is_confirmed=is_confirmed)
     capture = Saga.objects.get(kind="capture")
     if is_ours:
@@ -254,7 +254,7 @@ def test_staff_who_correct_what_they_found_taken_leave_the_order_unpaid(attempt,
 
 
 def confirmed(attempt: Attempt, *, is_confirmed: bool) -> Saga:
-    """Return a purchase whose capture was accepted, and whose order is confirmed or is just being."""
+    """Return a purchase whose capture was accepted, and whose order is confirmed or just being confirmed."""
     body = SubmitPayment(payment=attempt.payment.reference, attempt=attempt.order_code)
     deliver(service, command(body, sealed="approve"))
     purchase = Saga.objects.get()

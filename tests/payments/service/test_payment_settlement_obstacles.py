@@ -110,7 +110,7 @@ def test_a_charge_back_that_our_books_have_no_room_for_is_settled_with_the_payme
 
 
 def test_a_charge_back_of_more_than_our_books_have_captured_is_settled_with_the_payment(aside):
-    """Neither could be settled before the other: somebody had captured the rest in the provider's portal."""
+    """Neither the charge-back nor the payment could be settled first: the rest was captured in the portal."""
     posted(aside, Kind.CAPTURE, 700)
     question = saga_of(conflicted(aside), "asking", "parked")
     question.data = {"claim": "charged_back", "minor": 701}
@@ -127,7 +127,7 @@ def test_a_charge_back_that_our_books_have_room_for_is_settled_first(taken):
 
 
 def test_the_charge_back_of_another_attempt_waits_for_that_attempt(taken):
-    """It cannot be booked before, and the attempts without money are settled first."""
+    """No charge-back can be booked before, and the attempts without money are settled first."""
     other = another(taken, A.CONFLICTED)
     question = saga_of(other, "asking", "parked")
     question.data = {"claim": "charged_back", "minor": 500}
@@ -213,14 +213,14 @@ def test_a_capture_for_which_there_is_room_is_given_up_if_it_may_be_a_part_of_wh
         (350, [State.REFUSED, State.UNKNOWN]),
     ],
 )
-def test_of_several_captures_those_have_arrived_that_are_certainly_what_was_found(aside, amount, ends):
+def test_captures_have_arrived_that_are_certainly_among_what_was_found(aside, amount, ends):
     sagas = [parked_capture(aside, 300), parked_capture(aside, 400)]
     assert settled(aside, books_with(amount, is_held=True)).state == P.PARTIALLY_CAPTURED
     assert [end_of(each) for each in sagas] == ends
     assert balances() == kept(amount)
 
 
-def test_of_two_captures_of_one_amount_that_has_arrived_of_which_staff_have_said_so_before(aside):
+def test_the_one_of_two_equal_captures_has_arrived_that_staff_said_has(aside):
     sagas = [parked_capture(aside, 300), parked_capture(aside, 300)]
     decision = decided(Operation.objects.get(reference=sagas[1].key), arrived=True)
     assert settled(aside, books_with(300, is_held=True)).state == P.PARTIALLY_CAPTURED
@@ -256,7 +256,7 @@ def test_a_capture_is_given_up_if_what_was_captured_before_leaves_no_room_for_it
 )
 @pytest.mark.parametrize("before", [A.CONFLICTED, A.AUTHORISED])
 def test_a_void_without_an_outcome_ends_as_what_staff_found_says(aside, before, theirs, state, end):
-    """After a capture, staff could only have it refused again; without money, nothing is left to be done."""
+    """After a capture, staff could only have it refused again; without money, no action is left."""
     Payment.objects.update(captures_automatically=False)
     saga = parked(conflicted(aside, before), Kind.VOID, 1250)
     payment = settled(aside, theirs)
@@ -271,7 +271,7 @@ def parked_capture(attempt: Attempt, minor: int) -> Saga:
 
 
 def end_of(saga: Saga) -> str:
-    """Return the state of the operation, with which its saga must agree."""
+    """Return the state of the operation, after checking that its saga agrees."""
     saga.refresh_from_db()
     state = Operation.objects.get(reference=saga.key).state
     ends: dict[str, str] = {State.REFUSED: "compensated", State.DONE: "completed"}
@@ -291,7 +291,7 @@ def test_an_attempt_without_an_end_comes_first(aside, state):
 @pytest.mark.parametrize(
     ("state", "why"), [(A.CONFLICTED, "contradicts us as well"), (A.AUTHORISED, "holds money")]
 )
-def test_of_two_attempts_that_may_hold_money_the_one_without_is_settled_first(aside, state, why):
+def test_the_attempt_without_money_is_settled_first_of_two(aside, state, why):
     other = another(aside, state)
     for theirs in (HELD, books_with(1250)):
         refused(aside, theirs, why)

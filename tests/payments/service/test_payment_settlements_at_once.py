@@ -1,4 +1,4 @@
-"""Several people, or staff and the product, change a conflicted payment concurrently: only one counts.
+"""Several people, or staff and the product, change a conflicted payment concurrently: one change counts.
 
 On a database with a single writer they run one after another, which is one of the possible orders.
 """
@@ -45,7 +45,7 @@ def delivered(envelope: Envelope) -> Callable[[], object]:
 
 
 @ROUNDS
-def test_of_many_who_decide_at_once_one_is_heard(aside, turn):
+def test_one_of_many_who_decide_at_once_is_heard(aside, turn):
     words = [word_of(aside, f"clerk {each}", captured=100 * each) for each in range(8)]
     assert sorted(at_once(*words)) == ["rejected"] * 7 + ["taken"]
     assert Fact.objects.filter(kind="payment_settled_by").count() == 1

@@ -37,7 +37,7 @@ def test_one_message_delivered_to_many_workers_authorises_once(attempt, books):
 
 
 def test_a_notification_locks_payments_in_one_order_whatever_their_attempts_are_called(attempt):
-    """While it waits for the first payment, it must not hold the second one."""
+    """A transaction that waits for the first payment's lock must not hold the second one's."""
     later = an_attempt(attempt.provider_account, order_reference="A-2")
     Attempt.objects.filter(pk=attempt.pk).update(order_code="b-1")
     Attempt.objects.filter(pk=later.pk).update(order_code="a-1")

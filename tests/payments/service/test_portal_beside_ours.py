@@ -1,4 +1,4 @@
-"""Movements in the provider's portal beside one of ours of which the outcome is not known, or that failed."""
+"""Movements in the provider's portal beside an operation of ours that is unknown or has failed."""
 
 import pytest
 
@@ -24,7 +24,7 @@ Kind, State = Operation.Kind, Operation.State
 
 @pytest.fixture(autouse=True)
 def _without_sums(scenarios) -> None:
-    """Let the provider tell no sums."""
+    """Let the provider report no sums."""
     without_sums(scenarios)
 
 
@@ -38,16 +38,16 @@ def captured(attempt: Attempt, books) -> None:
 def notified(
     attempt: Attempt, event: str, minor: int, reference: str = "", *, is_proven: bool = True
 ) -> None:
-    """Have the payments service apply a notification."""
+    """Let the payments service apply a notification."""
     text = body(attempt, event, minor=minor, reference=reference)
     notify(attempt, stored(attempt, text, is_proven=is_proven))
 
 
 @pytest.mark.parametrize("event", ["CAPTURED", "SETTLED"])
 def test_a_capture_in_the_portal_does_not_show_that_ours_arrived(authorised, books, event):
-    """Otherwise an order would be confirmed, with a receipt for money that was never taken.
+    """An order would otherwise be confirmed, with a receipt for money that was never captured.
 
-    The account may not have selected CAPTURED, so that only SETTLED tells of the capture.
+    The account may not have selected CAPTURED, so that only SETTLED reports the capture.
     """
     ours = lost(authorised, Kind.CAPTURE)
     books.orders[authorised.order_code].captured = gbp(235)
@@ -112,7 +112,7 @@ def test_staff_do_not_book_a_failed_refund_by_confirming_one_of_another_amount(a
 
 
 def test_a_capture_that_was_refunded_since_is_confirmed_although_only_a_hint_tells_of_it(authorised, books):
-    """The provider tells no sums of an order of which nothing is kept, and its last event is the refund."""
+    """The provider reports no sums if nothing of an order is kept, and its last event is the refund."""
     order = books.orders[authorised.order_code]
     order.captured = order.refunded = gbp(1250)
     event = ApplyProviderEvent(
@@ -138,7 +138,7 @@ def test_a_capture_that_was_refunded_since_is_confirmed_although_only_a_hint_tel
 
 
 def test_a_void_is_refused_once_money_was_captured_in_the_portal_and_given_back(authorised, books):
-    """Otherwise it would have no outcome for ever, as the provider refuses it each time."""
+    """The void would otherwise never have an outcome, because the provider refuses it each time."""
     ours = lost(authorised, Kind.VOID)
     order = books.orders[authorised.order_code]
     order.captured = order.refunded = gbp(1250)
@@ -149,7 +149,7 @@ def test_a_void_is_refused_once_money_was_captured_in_the_portal_and_given_back(
 def test_a_capture_that_has_a_void_refused_and_is_none_of_ours_is_asked_about(
     authorised, books, state, is_asked
 ):
-    """It was not notified, or by a lost notification: the void's own inquiry is what tells of it."""
+    """The capture was not notified, or its notification was lost, so only the void's own inquiry shows it."""
     settle(operation_on(authorised, Kind.CAPTURE), state)
     ours = lost(authorised, Kind.VOID)
     books.orders[authorised.order_code].captured = gbp(235)

@@ -1,4 +1,4 @@
-"""Movements in the provider's portal of the very amount of one of ours that has not left us yet."""
+"""Movements in the provider's portal with the amount of an operation of ours that was not sent yet."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -39,7 +39,7 @@ HELD = "perhaps_done_in_portal"
 
 @pytest.fixture
 def order(authorised, books):
-    """Return the order of an attempt of 12.50 GBP. Both books have 10.00 as captured."""
+    """Return the order of an attempt of 12.50 GBP. Both books have 10.00 captured."""
     settle(operation_on(authorised, Kind.CAPTURE, 1000), State.DONE)
     Payment.objects.update(state=PaymentState.PARTIALLY_CAPTURED)
     found = books.orders[authorised.order_code]
@@ -48,7 +48,7 @@ def order(authorised, books):
 
 
 def told(attempt: Attempt, event: str, minor: int | None, reference: str = "", number: int = 1) -> Delivered:
-    """Have a movement notified, and its event delivered."""
+    """Deliver the notification of a movement, and the resulting event."""
     amount = {"minor": minor} if minor is not None else {"minor": None, "currency": ""}
     text = body(attempt, event, reference=reference, number=number, **amount)
     delivered = notify(attempt, stored(attempt, text))
@@ -123,10 +123,10 @@ def test_it_is_sent_if_the_movement_cannot_be_one_instead_of_ours(authorised, or
 
 
 @pytest.mark.parametrize(("kind", "event"), [(Kind.REFUND, "REFUNDED"), (Kind.CAPTURE, "CAPTURED")])
-def test_one_that_was_lost_is_not_sent_again_after_one_like_it_that_the_provider_does_not_show_yet(
+def test_a_lost_operation_is_not_sent_again_after_a_movement_like_it_that_the_provider_does_not_show_yet(
     authorised, order, scenarios, kind, event
 ):
-    """Either the movement is ours, or somebody has made it instead of ours. The answer is an old one."""
+    """Either the movement is ours, or somebody has made it in place of ours. The answer is an old one."""
     ours = operation_on(authorised, kind, 250)
     with scenarios.answer(kind, OutcomeUnknown("lost")):
         carry_out(ours)
@@ -154,7 +154,7 @@ def test_the_provider_is_asked_about_such_a_movement_and_confirms_that_it_is_non
 
 
 def held(attempt: Attempt, minor: int = 500) -> Operation:
-    """Return a refund whose flow has tried to send it after a movement like it."""
+    """Return a refund whose saga has tried to send it after an equal movement."""
     ours = operation_on(attempt, Kind.REFUND, minor)
     started(ours)
     told(attempt, "REFUNDED", minor)
@@ -162,13 +162,15 @@ def held(attempt: Attempt, minor: int = 500) -> Operation:
     return ours
 
 
-def test_its_money_is_not_free_while_it_is_held(authorised, order):
+def test_the_money_of_a_held_operation_is_not_free(authorised, order):
     before = available(authorised.payment.reference).refundable.minor
     assert saga_of(held(authorised)).status == Saga.Status.PARKED
     assert available(authorised.payment.reference).refundable.minor == before - 500
 
 
-def test_its_flow_waits_for_staff_who_are_asked_whether_it_was_done_in_the_portal(authorised, order):
+def test_the_flow_of_a_held_operation_waits_for_staff_who_are_asked_whether_it_was_done_in_the_portal(
+    authorised, order
+):
     ours = held(authorised)
     assert saga_of(ours).status == Saga.Status.PARKED
     fact = Fact.objects.filter(kind="saga_parked").latest("pk")
@@ -209,7 +211,7 @@ def test_another_movement_after_their_decision_holds_it_again(authorised, order)
     assert send(ours) == HELD
 
 
-def test_one_that_was_told_long_before_ours_was_requested_does_not_hold_it(authorised, order):
+def test_a_movement_that_was_told_long_before_ours_was_requested_does_not_hold_it(authorised, order):
     told(authorised, "REFUNDED", 500)
     ours = operation_on(authorised, Kind.REFUND, 500)
     Operation.objects.filter(pk=ours.pk).update(created_at=timezone.now() + timedelta(hours=1))

@@ -1,4 +1,4 @@
-"""Notified captures and refunds that name none of ours and are of another amount: the provider's portal."""
+"""Notified captures and refunds that name none of ours and have other amounts: made in the portal."""
 
 import pytest
 
@@ -30,7 +30,7 @@ Kind, State = Operation.Kind, Operation.State
 
 @pytest.fixture
 def refunded_in_part(authorised, books) -> Attempt:
-    """Return an attempt of 12.50 GBP, captured, of which 3.00 were refunded and 9.50 are in the portal."""
+    """Return a captured attempt of 12.50 GBP, of which 3.00 were refunded. The portal has 9.50."""
     order = books.orders[authorised.order_code]
     order.captured = order.refunded = order.amount
     for kind, minor, state in (
@@ -44,8 +44,8 @@ def refunded_in_part(authorised, books) -> Attempt:
 
 
 @pytest.mark.parametrize("is_named", [False, True])
-def test_one_that_is_notified_while_ours_has_no_outcome_does_not_end_ours(authorised, is_named):
-    """If it names ours, the provider contradicts us, and is asked. Ours is never settled on its word."""
+def test_a_movement_that_is_notified_while_ours_has_no_outcome_does_not_end_ours(authorised, is_named):
+    """If the event names our operation, the provider contradicts us, and is queried; ours is not settled."""
     ours = operation_on(authorised, Kind.CAPTURE)
     settle(ours, State.PENDING)
     reference = ours.reference if is_named else ""
@@ -62,7 +62,7 @@ def test_one_that_is_notified_while_ours_has_no_outcome_does_not_end_ours(author
 
 @pytest.fixture
 def no_sums(scenarios) -> None:
-    """Let the provider tell no sums, as Worldpay of an order of which nothing is kept."""
+    """Let the provider report no sums, as Worldpay does for an order of which nothing is kept."""
     without_sums(scenarios)
 
 
@@ -75,7 +75,7 @@ def notified(
     event_id: str = "e-1",
     currency: str = "GBP",
 ) -> Saga | None:
-    """Have an event told that names no operation, and return the first question, if there is any."""
+    """Deliver an event that names no operation, and return the first resulting query, if there is any."""
     event = ApplyProviderEvent(
         payment=attempt.payment.reference,
         attempt=attempt.order_code,
@@ -90,7 +90,7 @@ def notified(
 
 
 @pytest.mark.parametrize(("kind", "ours"), [("captured", 1250), ("refunded", 300)])
-def test_one_of_another_amount_than_ours_is_asked_about_and_one_of_the_same_is_ours(
+def test_a_movement_of_another_amount_is_asked_about_and_one_of_the_same_is_ours(
     refunded_in_part, kind, ours
 ):
     assert notified(refunded_in_part, kind, ours) is None
@@ -105,7 +105,7 @@ def test_one_of_another_amount_than_ours_is_asked_about_and_one_of_the_same_is_o
 def test_a_refund_that_is_only_sent_is_asked_about_unless_it_may_be_ours(
     refunded_in_part, minor, is_proven, is_asked
 ):
-    """The account may not have selected REFUNDED. One of ours that failed may be sent again."""
+    """The account may not have selected REFUNDED. A failed refund of ours may be sent again."""
     saga = notified(refunded_in_part, "refund_sent", minor, is_proven=is_proven)
     assert (saga is not None) is is_asked
     if saga is not None:
@@ -124,7 +124,7 @@ def test_a_refund_that_is_only_sent_is_asked_about_unless_it_may_be_ours(
     ],
 )
 def test_a_settlement_of_more_than_ours_is_asked_about(authorised, state, minor, is_asked):
-    """The account may not have selected CAPTURED, so that nothing else tells of a capture in the portal."""
+    """The account may not have selected CAPTURED, so that nothing else reports a capture in the portal."""
     settle(operation_on(authorised, Kind.CAPTURE, 500), state)
     saga = notified(authorised, "settled", minor)
     assert (saga is not None) is is_asked
@@ -137,7 +137,7 @@ def test_a_settlement_in_another_currency_may_be_that_of_ours(authorised):
     assert notified(authorised, "settled", 99_000, currency="JPY") is None
 
 
-def test_of_one_without_a_capture_of_ours_the_amount_says_nothing_in_another_currency(authorised):
+def test_an_amount_in_another_currency_says_nothing_without_a_capture_of_ours(authorised):
     saga = notified(authorised, "settled", 99_000, currency="JPY")
     assert saga is not None
     assert (saga.data["claim"], saga.data["minor"], saga.data["currency"]) == ("captured", None, "")
@@ -147,7 +147,7 @@ def test_of_one_without_a_capture_of_ours_the_amount_says_nothing_in_another_cur
 def test_it_is_not_denied_while_one_of_ours_is_open_that_would_explain_the_sum(
     authorised, books, kind, event
 ):
-    """Ours may be refused once the provider tells no sums any more, so that nothing would show it again."""
+    """Our operation may be refused once the provider reports no sums. Then nothing shows the event again."""
     order = books.orders[authorised.order_code]
     if kind == Kind.REFUND:
         order.captured = order.amount
@@ -174,7 +174,7 @@ def test_the_provider_confirms_it_by_its_sums(refunded_in_part):
 
 @pytest.mark.usefixtures("no_sums")
 def test_without_sums_staff_say_if_somebody_has_done_it(refunded_in_part):
-    """Nothing is left of the order, so that no comparison of books would show it either."""
+    """Nothing is left of the order, so that no comparison of books would show the movement either."""
     assert checked(refunded_in_part, 950) == "unclear"
     assert "None of ours is of 9.50 GBP" in Fact.objects.get(kind="claim_unclear").data["why"]
     saga = notified(refunded_in_part, "refunded", 950)
@@ -192,10 +192,10 @@ def test_without_sums_what_may_be_ours_or_anybody_may_have_sent_is_denied(refund
 
 
 @pytest.mark.usefixtures("no_sums")
-def test_one_of_another_amount_is_not_forgotten_in_the_question_about_a_refund_that_had_failed(
+def test_a_movement_of_another_amount_is_not_forgotten_in_the_question_about_a_failed_refund(
     refunded_in_part,
 ):
-    """That refund is booked as made after all, which says nothing of the other one."""
+    """The failed refund is booked as made after all, which says nothing about the other movement."""
     Operation.objects.filter(kind=Kind.REFUND, amount_minor=300).delete()
     Operation.objects.filter(kind=Kind.REFUND, amount_minor=950).update(refusal_reason=FAILED)
     first = notified(refunded_in_part, "refunded", 950)

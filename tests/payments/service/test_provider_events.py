@@ -1,4 +1,4 @@
-"""The checkout service's handling of provider events, which go to sagas and are verified if necessary."""
+"""The checkout service passes provider events to sagas, and verifies them if necessary."""
 
 from dataclasses import asdict
 from typing import Any
@@ -205,7 +205,7 @@ def test_a_charge_back_and_its_reversal_move_the_payment_by_its_sums(authorised)
 
 
 def told_of(attempt: Attempt, **statement: Any) -> list[CheckClaim]:
-    """Return the questions to the provider after a notification of a charge-back."""
+    """Return the queries to the provider after a notification of a charge-back."""
     event = ApplyProviderEvent(
         payment=attempt.payment.reference, attempt=attempt.order_code, kind="charged_back", **statement
     )

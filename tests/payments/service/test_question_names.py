@@ -1,4 +1,4 @@
-"""The correlation id of a saga's question cannot be guessed, and stays the same when it is sent again."""
+"""The correlation id of a saga's command cannot be guessed, and stays the same in repetitions."""
 
 import re
 
@@ -63,7 +63,7 @@ def test_a_question_that_is_published_again_after_a_crash_keeps_its_name(saga, s
     assert asked.correlation_id == saga.awaiting
 
 
-def test_whoever_learns_the_name_of_an_open_question_can_only_repeat_it(saga):
+def test_a_program_that_learns_the_name_of_an_open_question_can_only_repeat_it(saga):
     asked = asked_to_authorise(saga)
     admit(payments.service, asked)
     body = msgspec.json.decode(asked.body)
@@ -72,7 +72,7 @@ def test_whoever_learns_the_name_of_an_open_question_can_only_repeat_it(saga):
         admit(payments.service, msgspec.structs.replace(asked, body=encode_body(body)))
 
 
-def test_nor_can_the_same_words_be_sent_as_another_command(saga):
+def test_the_same_words_cannot_be_sent_as_another_command(saga):
     asked = asked_to_authorise(saga)
     with pytest.raises(NotEntitled, match=r"has asked for this payments\.abandon"):
         admit(payments.service, msgspec.structs.replace(asked, type="payments.abandon"))

@@ -1,4 +1,4 @@
-"""Receipts are told, recorded, and sent at least once, now or later. Nobody waits for them."""
+"""Receipts are requested, recorded, and sent at least once, now or later. Nobody waits for them."""
 
 import smtplib
 from collections.abc import Sequence
@@ -53,7 +53,7 @@ class MailServerThatOutlivesUs(EmailBackend):
 
 
 class MailServerWithTwoClients(EmailBackend):
-    """A mail server to which another process sends what is due, too, while ours is connected."""
+    """A mail server to which another process sends due receipts, too, while ours is connected."""
 
     def send_messages(self, messages: Sequence[mail.EmailMessage]) -> int:
         async_to_sync(deliver_owed)()
@@ -85,7 +85,7 @@ def told(
 
 
 def tell(envelope: Envelope) -> None:
-    """Deliver the command, and let the service's timer send what is due."""
+    """Deliver the command, and let the service's timer send the receipts that are due."""
     delivered = deliver(service, envelope)
     assert delivered.commands == []
     async_to_sync(deliver_owed)()
@@ -98,7 +98,7 @@ def html_of(message: Any) -> str:
 
 
 def later() -> None:
-    """Let the timer send what is due after its pause or lease, which end by the database's clock."""
+    """Let the timer send the receipts whose pause or lease ends meanwhile by the database's clock."""
     Receipt.objects.exclude(next_try_at=None).update(next_try_at=timezone.now() - timedelta(minutes=1))
     async_to_sync(deliver_owed)()
 
@@ -348,11 +348,11 @@ def test_a_receipt_has_the_same_message_id_each_time_it_is_sent(attempt, setting
 @pytest.mark.parametrize(
     ("address", "told_as"),
     [
-        ("mary@straße.example", "mary@xn--strae-oqa.example"),  # strasse.example may be another person's
+        ("mary@straße.example", "mary@xn--strae-oqa.example"),  # strasse.example may belong to somebody else
         ("mary@münchen.example", "mary@xn--mnchen-3ya.example"),
         ("Mary@Shopper.example", "Mary@Shopper.example"),
         ("mary@☃.example", "mary@xn--n3h.example"),
-        ('"mary"@shopper.example', "mary@shopper.example"),  # which is the same address
+        ('"mary"@shopper.example', "mary@shopper.example"),  # this is the same address
     ],
 )
 def test_a_receipt_is_sent_to_the_domain_that_the_shopper_has_typed(attempt, address, told_as):
@@ -368,7 +368,7 @@ def test_a_receipt_is_sent_to_the_domain_that_the_shopper_has_typed(attempt, add
         f"mary@{'ü' * 63}.example",
         "=?utf-8?q?a?=@x.example",
         '"mary."@x.example',
-        # With a part that is no name by the rules of 2008, the others would be written by those of 2003.
+        # One part is no name by the rules of 2008. Then the others would be written by those of 2003.
         "mary@☃.straße.example",
         "mary@ab--cd.STRAẞE.example",
     ],

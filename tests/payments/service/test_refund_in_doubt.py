@@ -1,4 +1,4 @@
-"""A notification names a refund as failed: which answers of the provider confirm or deny it."""
+"""A notification reports a refund as failed: which answers of the provider confirm or deny that."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -56,7 +56,7 @@ def test_a_failure_that_names_none_is_that_of_the_refund_in_doubt(captured, scen
 def test_an_answer_decides_nothing_that_may_be_from_before_the_refund_s_end_or_its_failure(
     captured, scenarios, settings, shown, outcome, is_recent
 ):
-    """The provider's notifications of both came just now, in either order, or longer ago than the lag."""
+    """Both notifications came just now in one case, and longer ago than the lag in the other."""
     settings.CHECKOUT_ORDER_LAG_SECONDS = 300
     then = timezone.now() - (0 if is_recent else 2) * conf.order_lag
     with time_machine.travel(then):
@@ -150,7 +150,7 @@ def test_sums_that_lack_more_than_it_leave_it_open(captured, order):
 def test_sums_that_an_open_refund_explains_as_well_as_it_does_leave_it_open(captured, order):
     mine, _, pending = refund(captured, 500), refund(captured, 300), refund(captured, 200, State.PENDING)
     is_said_to_have_failed(mine)
-    order.refunded = gbp(500)  # perhaps the second one was returned without notice
+    order.refunded = gbp(500)  # perhaps the second refund was returned without a notification
     assert inquire_operation(mine) == "unknown"
     assert mine.state == State.DONE
     pending.state = State.REFUSED
@@ -175,7 +175,7 @@ def test_sums_that_lack_less_than_it_are_those_of_a_failure_that_nobody_has_told
 def test_sums_that_lack_it_confirm_that_it_failed_only_with_a_failure_that_can_be_no_other_s(
     captured, order, scenarios, state, sibling
 ):
-    """Otherwise the refund may still be booked, days later."""
+    """With any other failure, the refund may still be booked, days later."""
     mine = refund(captured, 529, state)
     refund(captured, 300, sibling)
     is_said_to_have_failed(mine)
@@ -188,7 +188,7 @@ def test_sums_that_lack_it_confirm_that_it_failed_only_with_a_failure_that_can_b
 
 
 def test_a_refund_that_was_made_has_not_come_back_while_one_is_on_its_way(captured, order, scenarios):
-    """The provider reports that it sent a refund before its sums contain the refund."""
+    """The provider first reports that it sent a refund, and only later do its sums contain that refund."""
     mine = refund(captured, 529)
     is_said_to_have_failed(mine)
     with_last_event(scenarios, EventKind.REFUND_SENT)
@@ -279,7 +279,7 @@ def test_two_that_came_back_at_once_are_both_found(captured, order):
     assert [inquire_operation(first), inquire_operation(second)] == ["refused", "refused"]
 
 
-def test_one_that_was_denied_is_certain_again_when_another_comes_back(captured, order):
+def test_a_refund_that_was_denied_is_certain_again_when_another_comes_back(captured, order):
     first, second = refund(captured, 300), refund(captured, 300)
     is_said_to_have_failed(first)
     order.refunded = gbp(600)

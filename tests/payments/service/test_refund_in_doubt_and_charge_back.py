@@ -1,4 +1,4 @@
-"""A refund is said to have failed, and an issuer may have taken what is missing."""
+"""A refund is reported as failed, and an issuer may have taken the missing money."""
 
 import pytest
 
@@ -25,7 +25,7 @@ def gbp(minor: int) -> Money:
 
 
 def with_what_is_kept(scenarios: Scenarios, kind: EventKind, kept: Money) -> None:
-    """Make the provider tell only what is left of the captured money, as Worldpay's balances do."""
+    """Let the provider report only the captured money that is left, as Worldpay's balances do."""
     scenarios.tell("inquire", position=None, kept=kept, kind=kind)
 
 

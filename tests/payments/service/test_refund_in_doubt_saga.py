@@ -119,7 +119,7 @@ def test_the_provider_is_asked_about_what_is_made_after_all_while_it_contradicts
 
 
 def test_a_second_notification_does_not_begin_the_questions_anew(refunded):
-    """Otherwise anybody who knows the reference could cause inquiries for ever without a pause."""
+    """Anybody who knows the reference could otherwise cause inquiries for ever without a pause."""
     operation, saga = finished(refunded)
     notified(refunded, "refund_failed", operation.reference)
     saga.refresh_from_db()
@@ -140,7 +140,7 @@ def test_other_news_of_the_payment_do_not_end_the_doubt(refunded):
 
 
 def test_an_answer_that_is_older_than_what_became_of_the_refund_since_does_not_stay_booked(refunded):
-    """The failure was confirmed, the refund made after all, and its news overtook the answer."""
+    """The failure was confirmed, the refund made after all, and that message overtook the answer."""
     operation, saga = finished(refunded)
     notified(refunded, "refund_failed", operation.reference)
     saga.refresh_from_db()

@@ -1,4 +1,4 @@
-"""Refunds of settled money, which raise the sum that Worldpay tells as captured and not given back."""
+"""Refunds of settled money, which raise the sum that Worldpay reports as captured and not given back."""
 
 import pytest
 
@@ -48,7 +48,7 @@ def state_of(refund: Operation) -> str:
 @pytest.mark.parametrize("event", ["SENT_FOR_REFUND", "REFUNDED", "REFUND_FAILED"])
 @pytest.mark.parametrize("is_proven", [True, False])
 def test_once_money_was_settled_no_refund_follows_from_what_is_kept(captured, worldpay, event, is_proven):
-    """The first one of 3.50 raised the sum to 3.50. The second was lost, and would be 5.50 of 12.50."""
+    """The first refund of 3.50 raised the sum to 3.50. The second was lost, and would be 5.50 of 12.50."""
     settlement(captured, is_proven=is_proven)
     operation(captured, REFUND, 350)
     second = lost(captured, REFUND, 550)
@@ -73,7 +73,7 @@ def test_a_sum_that_other_refunds_explain_shows_none_although_no_settlement_was_
     assert inquire_operation(second) == "undecided"
 
 
-def test_of_many_refunds_no_sum_is_believed_without_balances_of_settled_money(captured, worldpay):
+def test_no_sum_of_many_refunds_is_believed_without_balances_of_settled_money(captured, worldpay):
     for minor in range(1, 13):
         operation(captured, REFUND, minor)
     last = lost(captured, REFUND, 500)
@@ -90,7 +90,7 @@ def test_the_refund_of_half_is_the_same_in_both_readings(captured, worldpay):
 
 @pytest.mark.parametrize("is_told", [True, False])
 def test_a_failed_refund_of_all_that_was_settled_is_not_called_made(captured, worldpay, is_told):
-    """It raised the sum to all of it, and its failure lowered the sum to nothing again."""
+    """The refund raised the sum to the whole amount, and its failure lowered the sum to nothing again."""
     refund = operation(captured, REFUND, OWED)
     if is_told:
         settlement(captured)

@@ -1,4 +1,4 @@
-"""A provider keeps a card also if the payment with which it was to be saved is refused: it must forget it."""
+"""A provider keeps a card even if the payment that was to save it is refused, and must then forget it."""
 
 from dataclasses import replace
 
@@ -44,7 +44,7 @@ def test_the_token_of_a_refused_payment_is_deleted(saving, books):
     assert (over.token_to_delete, over.deletion_due_at) == ("", None)
 
 
-def test_so_is_that_of_a_payment_whose_challenge_failed(saving, books):
+def test_the_token_of_a_payment_whose_challenge_failed_is_deleted(saving, books):
     authorise(saving, "challenge_refuse")
     assert not SavedCard.objects.exists()
     come_back(saving)

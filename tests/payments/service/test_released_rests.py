@@ -1,4 +1,4 @@
-"""A rest of the authorisation that the provider has released, once a part was captured."""
+"""The rest of an authorisation that the provider released after a part was captured."""
 
 import pytest
 
@@ -22,9 +22,9 @@ OWED = 1250
 
 @pytest.fixture
 def worldpay(authorised, worldpay):
-    """Return a function that makes the provider answer as Worldpay does once nothing is held any more.
+    """Return a function that makes the provider answer as Worldpay does when nothing is held any more.
 
-    ``kept`` is the balance of what was captured. If it is None, there are no balances.
+    ``kept`` is the balance of the captured money. If it is None, there are no balances.
     """
 
     def answer(event: str, kept: int | None = None) -> None:
@@ -110,7 +110,7 @@ def test_a_void_is_not_called_done_while_money_is_kept(authorised, worldpay):
 def test_a_refund_never_arrived_only_if_everything_was_captured_and_all_of_it_is_kept_but_the_others(
     authorised, worldpay, captured, outcome
 ):
-    """A capture that we do not know of may hide the refund, unless everything was captured."""
+    """An unknown capture may hide the refund, unless the whole amount was captured."""
     operation(authorised, CAPTURE, captured)
     operation(authorised, REFUND, 200)
     missing = lost(authorised, REFUND, 300)
@@ -222,7 +222,7 @@ def test_a_rest_has_expired_beside_our_own_capture(authorised, worldpay, state):
 
 
 def test_money_may_be_that_of_a_capture_of_ours_which_is_just_being_sent(authorised, worldpay):
-    """Its answer comes in a moment: staff would be asked about a capture that is in our books by then."""
+    """The capture's answer comes in a moment. A question to staff would then be about a booked capture."""
     capture = operation(authorised, CAPTURE, 800, State.REQUESTED)
     worldpay("EXPIRED", 800)
     assert checked(authorised, "expired", OWED) == "unknown"

@@ -1,4 +1,4 @@
-"""Requests for captures, voids and refunds: limits, permissions, and the meaning of repeated requests."""
+"""Requests for captures, voids and refunds: limits, permissions, and repetitions."""
 
 from collections.abc import Callable
 
@@ -239,13 +239,13 @@ def test_an_authorisation_that_has_lapsed_is_not_shown_as_held(attempt, referenc
     assert available(reference).authorised == gbp(0)
 
 
-def test_of_what_is_not_authorised_nothing_is_available(attempt):
+def test_nothing_is_available_of_a_payment_that_is_not_authorised(attempt):
     now = available(attempt.payment.reference)
     assert (now.authorised, now.capturable, now.refundable) == (gbp(0), gbp(0), gbp(0))
     assert not now.can_be_voided
 
 
-def test_of_a_payment_that_is_charged_back_in_part_the_rest_may_be_refunded(attempt, reference):
+def test_the_rest_of_a_payment_that_is_charged_back_in_part_may_be_refunded(attempt, reference):
     become(attempt, PaymentState.CHARGED_BACK)
     made(attempt, "capture", 1250)
     made(attempt, "charge_back", 300)

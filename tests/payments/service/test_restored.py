@@ -1,4 +1,4 @@
-"""A database that was restored to an earlier moment has no request made a second time."""
+"""After a restore of the database to an earlier moment, no request is made a second time."""
 
 from datetime import timedelta
 from io import StringIO
@@ -58,7 +58,7 @@ Kind, State = Operation.Kind, Operation.State
 
 @pytest.fixture
 def captured(attempt: Attempt, books: Books) -> Attempt:
-    """Return a captured attempt, at a provider that does not deduplicate, as Worldpay without arrangement."""
+    """Return a captured attempt at a provider that does not deduplicate, like Worldpay by default."""
     books.manners_for = lambda _code: Manners(deduplicates=False)
     authorise(attempt, "approve")
     operation = operation_on(attempt, Kind.CAPTURE)
@@ -93,7 +93,7 @@ def test_a_request_that_was_to_be_sent_again_is_in_doubt_too(captured):
 
 @pytest.mark.parametrize("outcome", ["unknown", ""])
 def test_a_request_without_an_outcome_may_have_been_sent_again_since(captured, scenarios, outcome):
-    """After the moment, the provider did not show it, and took it when it was sent again, just now."""
+    """At the time of the backup, the provider did not show it; it was sent again just now, and accepted."""
     operation = operation_on(captured, Kind.REFUND, 300)
     settle(operation, State.UNKNOWN)
     ProviderCall.objects.create(
@@ -109,7 +109,7 @@ def test_a_request_without_an_outcome_may_have_been_sent_again_since(captured, s
 
 
 def test_an_outcome_that_has_come_meanwhile_is_kept(captured, monkeypatch):
-    """A service that was not stopped sends the request again just then, and has its answer at once."""
+    """A service that was not stopped sends the request again at that time, and has its answer at once."""
     operation = operation_on(captured, Kind.REFUND, 300)
     call = ProviderCall.objects.create(
         key=operation.reference, attempt=captured, verb="refund", outcome="not_sent", was_alone=True
@@ -148,7 +148,7 @@ def test_an_authorisation_is_asked_about_and_not_given_up_for_want_of_a_card(att
 def test_the_purchase_asks_the_provider_also_if_the_broker_has_its_question_no_more(
     attempt, books, answers: list[dict[str, Any]]
 ):
-    """After the moment, the services had answered, and the provider had authorised."""
+    """After the moment of the backup, the services had answered, and the provider had authorised."""
     body = SubmitPayment(payment=attempt.payment.reference, attempt=attempt.order_code)
     deliver(checkout_service.service, command(body, sealed="approve"))
     saga = Saga.objects.get()
@@ -196,7 +196,7 @@ def told(name: str, *, service: str = "ledger", minutes_ago: int = 10) -> Outbox
 
 
 def handle(row: OutboxMessage, *, database: str = "default", by: str = "ledger") -> None:
-    """Have the service's inbox know this message."""
+    """Let the service's inbox know this message."""
     now = timezone.now()
     InboxMessage.objects.using(database).create(
         message_id=row.message_id, subject=row.subject, consumer=by, received_at=now, handled_at=now
@@ -235,7 +235,7 @@ def test_what_was_given_up_is_left_to_staff_and_what_is_sent_again_is_tried_as_o
 
 
 def test_what_a_ledger_has_forgotten_of_an_erased_payment_is_sent_again(attempt):
-    """The books need it, and it has nothing of the shopper."""
+    """The books need the posting, and it contains nothing of the shopper."""
     Payment.objects.update(state=PaymentState.CAPTURED)
     payment = attempt.payment.reference
     command = PostEntries(payment=payment, kind="captured", reference="op_1", minor=100, currency="GBP")
@@ -261,7 +261,7 @@ def test_what_a_ledger_has_forgotten_of_an_erased_payment_is_sent_again(attempt)
 
 
 def test_what_is_sent_again_and_lost_again_is_looked_for():
-    """The walk that looks for postings that were not made has passed it long ago."""
+    """The timer that looks for missing postings has passed this one long ago."""
     told("older", minutes_ago=90)
     row, later = told("forgotten"), told("later")
     RetentionWalk.objects.create(table=WALK, last_pk=later.pk)
@@ -274,7 +274,7 @@ def test_what_is_sent_again_and_lost_again_is_looked_for():
 
 
 def test_what_staff_had_sent_again_is_sent_again_as_well():
-    """Staff cannot do so a second time."""
+    """Staff cannot send it a second time."""
     row = told("died, and was handled then")
     DeadLetter.objects.create(
         fingerprint="1", message_id=row.message_id, type=row.type, body="{}", requeued_at=timezone.now()
@@ -303,7 +303,7 @@ def test_a_service_with_a_database_of_its_own_is_asked_there(own_database):
     [
         ("noon", "no time in ISO 8601"),
         ("2999-01-01T00:00Z", "has not come yet"),
-        # PostgreSQL takes such a recovery_target_time for one in its own zone.
+        # PostgreSQL reads a recovery_target_time without a zone in its own zone.
         ("2026-07-01T12:00", "offset"),
         ("2026-07-01", "offset"),
     ],

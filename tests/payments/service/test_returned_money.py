@@ -1,6 +1,6 @@
-"""Money that comes back after its order was given up: staff confirm the order after all, or refund it.
+"""Money that comes back after its order was given up: staff confirm the order after all, or refund.
 
-An issuer returns what was charged back, or a refund fails. The stock has been given back by then.
+An issuer returns a charge-back, or a refund fails. The stock has been released by then.
 """
 
 from collections.abc import Callable
@@ -36,7 +36,7 @@ Kind, Status = Operation.Kind, Saga.Status
 
 @pytest.fixture
 def releasing(attempt: Attempt) -> Saga:
-    """Return a purchase whose money staff found taken and charged back, so that it releases its stock."""
+    """Return a purchase that releases its stock, because staff found its money captured and charged back."""
     conflicted(attempt)
     purchase = purchase_of(attempt, "conflicted", Status.PARKED)
     assert settled(attempt, books_with(1250, charged_back=1250)).state == PaymentState.CHARGED_BACK
@@ -59,7 +59,7 @@ def reversed_by_issuer(purchase: Saga, minor: int = 1250) -> None:
 
 
 def orders_reviewed() -> int:
-    """Deliver what asks for a look at an order, and return how often that is."""
+    """Deliver the commands that request a review of an order, and return their number."""
     rows = OutboxMessage.objects.filter(type=ReviewOrder.to).order_by("pk")
     for row in rows:
         deliver(service, envelope_of(row))
@@ -67,7 +67,7 @@ def orders_reviewed() -> int:
 
 
 def tried_again(purchase: Saga) -> list[str]:
-    """Have staff try the purchase again, and return the commands that follow."""
+    """Let staff resume the purchase, and return the resulting commands."""
     resume_saga(purchase.pk, by="ada")
     row = OutboxMessage.objects.filter(type="checkout.resume_saga").latest("pk")
     return commands_of(deliver(service, envelope_of(row)))
@@ -120,7 +120,7 @@ def test_the_order_is_not_confirmed_while_all_of_the_money_is_being_refunded(pur
     assert place_of(purchase) == ("money_returned", Status.PARKED)
 
 
-def test_nor_while_the_payment_contradicts_us(purchase: Saga) -> None:
+def test_the_order_is_not_confirmed_while_the_payment_contradicts_us(purchase: Saga) -> None:
     """The merchant's staff may have refunded the payment in the provider's portal."""
     reversed_by_issuer(purchase)
     orders_reviewed()
@@ -133,7 +133,7 @@ def test_nor_while_the_payment_contradicts_us(purchase: Saga) -> None:
         resume_saga(purchase.pk, by="ada")
 
 
-def test_one_that_staff_have_closed_is_not_brought_back_by_money_that_goes(purchase: Saga) -> None:
+def test_an_order_that_staff_have_closed_is_not_brought_back_by_money_that_goes(purchase: Saga) -> None:
     data = {**purchase.data, "is_order_cancelled": True}
     Saga.objects.filter(pk=purchase.pk).update(step="cancel_order", data=data)
     reversed_by_issuer(purchase, 500)
@@ -155,7 +155,7 @@ def test_it_ends_if_nothing_is_taken_any_more(purchase: Saga) -> None:
 
 
 def test_a_review_that_finds_all_of_it_gone_back_confirms_nothing(purchase: Saga) -> None:
-    """Nor does it bring the order to staff."""
+    """The review does not bring the order to staff either."""
     for step, status in (("release_stock", Status.COMPENSATED), ("conflicted", Status.PARKED)):
         Saga.objects.filter(pk=purchase.pk).update(step=step, status=status)
         conflicted(purchase.attempt, AttemptState.AUTHORISED)
@@ -230,7 +230,7 @@ def test_while_the_stock_is_still_being_released_it_is_looked_at_again_later(rel
     assert place_of(releasing) == ("money_returned", Status.PARKED)
 
 
-def test_one_that_is_parked_while_it_undoes_is_looked_at_again_later(releasing: Saga) -> None:
+def test_a_purchase_that_is_parked_while_it_undoes_is_looked_at_again_later(releasing: Saga) -> None:
     Saga.objects.filter(pk=releasing.pk).update(status=Status.PARKED)
     reversed_by_issuer(releasing)
     before = OutboxMessage.objects.filter(type=ReviewOrder.to).count()
@@ -261,12 +261,12 @@ def test_only_the_purchase_whose_own_money_came_back_is_brought_to_staff(purchas
     assert place_of(purchase) == ("money_returned", Status.PARKED)
 
 
-# More goes back than was taken.
+# More goes back than was captured.
 
 
 @pytest.fixture
 def amount_told() -> Callable[[], int]:
-    """Return a function that reads the refunded sum of the payment's own latest event."""
+    """Return a function that reads the refunded sum in the latest event of the payment itself."""
 
     def read() -> int:
         events = Event.objects.filter(type__startswith="payment.").order_by("-sequence")
@@ -279,7 +279,7 @@ def amount_told() -> Callable[[], int]:
 def test_a_second_refund_of_everything_is_told_to_the_merchant(
     attempt: Attempt, amount_told: Callable[[], int]
 ) -> None:
-    """The merchant's staff refund all of it in the portal. A refund of ours that had failed is then made."""
+    """Staff refund the whole sum in the portal. Then a failed refund of ours is made after all."""
     conflicted(attempt)
     settled(attempt, books_with(1250, refunded=1250))
     assert amount_told() == 1250

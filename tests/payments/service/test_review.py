@@ -1,4 +1,4 @@
-"""Reviews, which ask if the provider and we now agree about an attempt of a conflicted payment."""
+"""Reviews, which check whether the provider and we now agree about an attempt of a conflicted payment."""
 
 from typing import Any
 
@@ -140,7 +140,7 @@ def captured_by_us(attempt: Attempt, books: Books, minor: int) -> Order:
     return order
 
 
-def test_of_more_than_we_asked_for_only_the_rest_is_taken_into_the_books(authorised, books):
+def test_only_the_rest_is_booked_of_more_than_we_asked_for(authorised, books):
     captured_by_us(authorised, books, 500).captured = gbp(1250)
     assert reviewed(authorised) == "held"
     assert adopted() == [("capture", 750, State.DONE)]
@@ -155,7 +155,7 @@ def test_money_that_went_back_behind_our_back_becomes_an_operation(authorised, b
 
 
 def test_money_that_an_issuer_has_taken_does_not_become_a_refund(authorised, books):
-    """The provider tells only what is left, and the charge-back that it has notified is not booked."""
+    """The provider reports only the money that is left, and the notified charge-back is not booked."""
     order = captured_by_us(authorised, books, 1250)
     order.manners, order.charged_back = Manners(releases_rest=True), gbp(300)
     order.last_event = EventKind.CHARGED_BACK
@@ -212,7 +212,7 @@ def test_a_process_whose_clock_is_ahead_does_not_believe_a_sum_from_before_our_l
         {"charged_back": 501},
     ],
 )
-def test_of_sums_that_cannot_all_be_right_none_is_believed(authorised, books, theirs):
+def test_sums_that_cannot_all_be_right_are_not_believed(authorised, books, theirs):
     order = captured_by_us(authorised, books, 500)
     for name, minor in theirs.items():
         setattr(order, name, gbp(minor))
@@ -259,7 +259,7 @@ def test_an_answer_from_before_a_booking_is_not_compared_with_it(authorised, boo
 
 @pytest.mark.parametrize("event", [EventKind.CHARGED_BACK, EventKind.SETTLED, EventKind.REFUND_FAILED])
 def test_an_attempt_of_which_all_that_was_taken_has_gone_back_is_not_let_go(aside, scenarios, event):
-    """The provider tells only what it keeps: nothing, which is what is kept of an unused hold, too."""
+    """The provider reports only the sum that it keeps: nothing, as for an unused authorisation."""
     scenarios.tell("inquire", position=None, kept=gbp(0), kind=event)
     assert reviewed(aside) == "stands"
     assert "does not tell how much was captured" in why()

@@ -53,7 +53,7 @@ def test_a_blocked_email_is_rejected_in_any_case_of_letters():
 
 
 # Names of one mailbox, all of which a payment may have: a domain in Unicode, in full-width letters or in
-# ASCII, and quotation marks that say nothing.
+# ASCII, and needless quotation marks.
 ONE_MAILBOX = [
     "bad@bücher.example",
     "bad@BÜCHER.example",

@@ -134,7 +134,7 @@ def test_a_reply_that_comes_while_its_saga_is_changed_is_heard_after_that(captur
         return {}
 
     def hear() -> dict[str, str]:
-        with connection.cursor() as cursor:  # force the query plan of large tables
+        with connection.cursor() as cursor:  # this forces the query plan of large tables
             cursor.execute("SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off")
         assert changed.wait(20)
         return sent(pending)
@@ -150,7 +150,7 @@ def test_a_reply_that_comes_while_its_saga_is_changed_is_heard_after_that(captur
 
 
 def test_the_time_of_a_payment_is_moved_after_its_saga_has_gone_on(capturing: Saga) -> None:
-    """While it waits for the saga, it must not hold the payment, which the saga needs next."""
+    """A transaction that waits for the saga's lock must not hold the payment's, which the saga needs next."""
     payment, began = capturing.payment, capturing.created_at
     behind(
         lambda: Saga.objects.select_for_update().get(pk=capturing.pk),

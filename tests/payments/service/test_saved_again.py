@@ -1,4 +1,4 @@
-"""A card that is saved again while the token that it had before is deleted at the provider."""
+"""A card is saved again while its earlier token is being deleted at the provider."""
 
 import threading
 from datetime import timedelta
@@ -69,12 +69,12 @@ def test_a_card_that_is_saved_while_its_token_is_deleted_is_not_usable_and_its_t
     new = saved_by(another(account), meanwhile=lambda: ask(removed))
     assert (new.state, new.sealed_token) == ("removed", "")
     assert "its token was just being deleted" in caplog.text
-    books.tokens[TOKEN.token] = "approve"  # the deletion was first, and the card was kept after it
+    books.tokens[TOKEN.token] = "approve"  # the deletion came first, and the card was kept after it
     ask(let_pass(conf.settling_time, new))
     assert TOKEN.token not in books.tokens
 
 
-def test_nor_is_one_whose_answer_comes_when_the_removed_card_has_been_erased(removed, account):
+def test_a_card_whose_answer_comes_when_the_removed_one_has_been_erased_is_not_usable(removed, account):
     def meanwhile() -> None:
         SavedCard.objects.filter(pk=removed.pk).update(customer_reference="")
         removed.refresh_from_db()
@@ -135,7 +135,7 @@ def test_a_deletion_waits_for_a_payment_that_is_just_saving_the_token_again(book
 
 
 def test_the_same_token_of_another_account_is_another_card(card, account, settings):
-    """A token is charged through the account that the provider gave it to."""
+    """A token is charged through the account to which the provider gave it."""
     other = ProviderAccount.objects.create(
         merchant=account.merchant,
         code="other",

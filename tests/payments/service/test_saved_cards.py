@@ -178,7 +178,7 @@ def rotate(settings):
 
 
 def answered_again(provider_account, number, token=TOKEN):
-    """Authorise another payment of the customer, whose card is the saved one."""
+    """Authorise another payment of the customer with the saved card."""
     books_of(provider_account.code).issues = token
     another = wanting_it_saved(an_attempt(provider_account, number))
     assert authorise(another, "approve").result["outcome"] == "approved"

@@ -1,4 +1,4 @@
-"""Figures that staff enter and that equal ours: who did it is recorded, and nobody else hears of it."""
+"""Figures of staff that equal ours: the person is recorded, and no saga is told."""
 
 import pytest
 
@@ -45,14 +45,14 @@ def healthy(attempt: Attempt, state: PaymentState, *operations: tuple[str, int])
         (P.EXPIRED, [], NOTHING),
     ],
 )
-def test_they_are_a_fact_with_a_name_and_change_nothing_else(
+def test_equal_figures_are_a_fact_with_a_name_and_change_nothing_else(
     attempt: Attempt, state: PaymentState, operations: list[tuple[str, int]], theirs: TheirBooks
 ) -> None:
     healthy(attempt, state, *operations)
     assert_nothing_changes(attempt, theirs)
 
 
-def test_of_one_of_two_attempts_that_was_released_they_change_nothing_either(attempt: Attempt) -> None:
+def test_equal_figures_of_a_released_attempt_change_nothing_either(attempt: Attempt) -> None:
     healthy(attempt, P.VOIDED, (Kind.VOID, 1250))
     paid = another(attempt, Attempt.State.AUTHORISED)
     posted(paid, Kind.CAPTURE)
@@ -63,7 +63,7 @@ def test_of_one_of_two_attempts_that_was_released_they_change_nothing_either(att
 
 
 def test_a_purchase_that_has_ended_does_not_hear_of_them(attempt: Attempt) -> None:
-    """Otherwise it would believe the money taken for good, whatever becomes of its capture."""
+    """The purchase would otherwise believe the money captured for good, whatever becomes of its capture."""
     healthy(attempt, P.CAPTURED, (Kind.CAPTURE, 1250))
     Saga.objects.create(
         kind="purchase",
@@ -110,7 +110,7 @@ def assert_nothing_changes(attempt: Attempt, theirs: TheirBooks) -> None:
 
 
 def standing() -> tuple[object, ...]:
-    """Return everything that a decision could change, but for facts."""
+    """Return everything that a decision could change, except facts."""
     return (
         list(Payment.objects.values("state", "version")),
         list(Attempt.objects.values("state")),

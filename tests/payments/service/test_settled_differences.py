@@ -24,7 +24,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def forgotten_refund(attempt: Attempt) -> Attempt:
-    """Return a captured attempt of which the provider has a refund that our database has forgotten."""
+    """Return a captured attempt with a refund that the provider has and our database has forgotten."""
     conflicted(attempt, Attempt.State.AUTHORISED)
     posted(attempt, Operation.Kind.CAPTURE)
     Payment.objects.update(state=PaymentState.CAPTURED)
@@ -52,15 +52,15 @@ def test_a_forgotten_refund_is_booked_by_what_staff_found(forgotten_refund):
     assert balances() == {"provider:captured": 850, "merchant:payable": -850}
 
 
-def test_its_differences_are_resolved_by_what_staff_found(forgotten_refund):
-    """The provider may not tell its sums any more, so that no comparison would resolve them."""
+def test_the_differences_of_a_payment_are_resolved_by_what_staff_found(forgotten_refund):
+    """The provider may not report its sums any more, so that no comparison would resolve them."""
     differs(forgotten_refund, "ledger_refunded", ours=0, theirs=400)
     settled(forgotten_refund, books_with(1250, refunded=1250))
     resolved = {each.kind: each.resolved_at is not None for each in Difference.objects.all()}
     assert resolved == {"refunded": True, "ledger_refunded": False}
 
 
-def test_one_that_staff_have_dealt_with_stays_so(forgotten_refund):
+def test_a_difference_that_staff_have_dealt_with_stays_so(forgotten_refund):
     Difference.objects.update(dealt_with_at=timezone.now())
     settled(forgotten_refund, books_with(1250, refunded=400))
     assert Difference.objects.get().resolved_at is None
@@ -78,9 +78,9 @@ def test_one_that_staff_have_dealt_with_stays_so(forgotten_refund):
 def test_an_order_of_which_nothing_was_kept_does_not_stand_in_the_way_of_another(
     attempt: Attempt, told: dict[str, int], is_dealt_with: bool
 ):
-    """The page has it entered as one without a capture, as another order pays. It differs for ever.
+    """The page has the order entered as one without a capture, since another order pays. It always differs.
 
-    If anything was kept, this is a mistake, and it stays among what needs attention.
+    If money was kept, this is a mistake, and the order stays among those that need attention.
     """
     pays = another(attempt, Attempt.State.AUTHORISED)
     posted(pays, Operation.Kind.CAPTURE)
@@ -97,7 +97,7 @@ def test_an_order_of_which_nothing_was_kept_does_not_stand_in_the_way_of_another
 
 @pytest.fixture
 def forgotten_payment(attempt: Attempt) -> Attempt:
-    """Return an attempt without money of which the provider has a capture."""
+    """Return an attempt without money in our books, of which the provider has a capture."""
     conflicted(attempt, Attempt.State.NOT_SENT)
     Payment.objects.update(state=PaymentState.REFUSED)
     differs(attempt, "captured", ours=0, theirs=1250)
@@ -114,7 +114,7 @@ def test_differences_of_other_kinds_are_no_reason(forgotten_payment, kind):
     refused(forgotten_payment, books_with(1250), "nothing to settle")
 
 
-def test_one_that_is_resolved_or_dealt_with_is_no_reason(forgotten_payment):
+def test_a_difference_that_is_resolved_or_dealt_with_is_no_reason(forgotten_payment):
     Difference.objects.update(resolved_at=timezone.now())
     refused(forgotten_payment, books_with(1250), "nothing to settle")
     Difference.objects.update(resolved_at=None, dealt_with_at=timezone.now())
@@ -130,7 +130,7 @@ def test_it_waits_until_no_flow_is_at_work(forgotten_refund):
     settled(forgotten_refund, books_with(1250, refunded=400))
 
 
-def test_nor_is_it_settled_between_a_request_and_the_beginning_of_its_flow(forgotten_refund):
+def test_a_payment_is_not_settled_between_a_request_and_the_beginning_of_its_flow(forgotten_refund):
     request_refund(forgotten_refund.payment.reference, amount=Money(100, "GBP"), by="ada")
     assert not Saga.objects.filter(status=Saga.Status.RUNNING).exists()
     refused(forgotten_refund, books_with(1250), "is under way")
@@ -143,10 +143,8 @@ def test_the_difference_of_an_attempt_that_is_still_open_is_no_reason(forgotten_
 
 
 @pytest.mark.parametrize("kind", ["captured", "authorised"])
-def test_of_two_orders_with_money_the_other_one_is_given_up_before_the_one_that_differs(
-    forgotten_payment, kind
-):
-    """The payment stays as it is until both are known: its order must not be called off in between."""
+def test_the_other_of_two_orders_with_money_is_given_up_before_the_one_that_differs(forgotten_payment, kind):
+    """The payment stays as it is until both orders are known: it must not be called off before."""
     Difference.objects.update(kind=kind)
     paid = another(forgotten_payment, Attempt.State.AUTHORISED)
     posted(paid, Operation.Kind.CAPTURE)
@@ -160,8 +158,8 @@ def test_of_two_orders_with_money_the_other_one_is_given_up_before_the_one_that_
     assert (paid.state, forgotten_payment.state) == (Attempt.State.REFUSED, Attempt.State.AUTHORISED)
 
 
-def test_one_that_was_looked_into_stands_in_the_way_of_no_other(forgotten_payment):
-    """Its difference may stay, as reconciliation goes on comparing the order."""
+def test_an_order_that_was_looked_into_stands_in_the_way_of_no_other(forgotten_payment):
+    """The order's difference may stay, because reconciliation goes on comparing the order."""
     paid = another(forgotten_payment, Attempt.State.AUTHORISED)
     posted(paid, Operation.Kind.CAPTURE)
     Payment.objects.update(state=PaymentState.CAPTURED)

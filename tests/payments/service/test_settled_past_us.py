@@ -1,4 +1,4 @@
-"""A payment whose money was moved in the provider's portal is settled by figures, whatever shows that."""
+"""A payment that was changed in the provider's portal is settled by figures, whatever shows the change."""
 
 import pytest
 
@@ -25,7 +25,7 @@ Kind = Operation.Kind
 
 @pytest.fixture
 def captured(attempt: Attempt) -> Attempt:
-    """Return a captured attempt, with which our books agree as far as anybody knows."""
+    """Return a captured attempt, about which no difference to our books is known."""
     conflicted(attempt, Attempt.State.AUTHORISED)
     posted(attempt, Kind.CAPTURE)
     Payment.objects.update(state=PaymentState.CAPTURED)
@@ -69,7 +69,7 @@ def test_an_authorisation_that_was_cancelled_in_the_portal_is_released(attempt):
 
 
 @pytest.mark.parametrize("state", [PaymentState.OPEN, PaymentState.PROCESSING, PaymentState.REFUSED])
-def test_of_a_payment_without_money_nothing_is_settled(captured, state):
+def test_nothing_is_settled_of_a_payment_without_money(captured, state):
     Payment.objects.update(state=state)
     refused(captured, books_with(1250), "nothing to settle")
 
@@ -130,7 +130,7 @@ def captured_in_part(attempt: Attempt) -> Attempt:
 
 
 def test_a_charge_back_for_which_our_books_had_no_room_is_entered_with_the_capture(captured_in_part):
-    """No notification told of a capture in the portal, and an order without money has no sums."""
+    """No notification reported a capture in the portal, and an order without money has no sums."""
     saga = claimed(captured_in_part, minor=1250)
     settled(captured_in_part, books_with(1250, charged_back=1250))
     carried_out(said(saga, is_true=False), saga)
@@ -138,7 +138,7 @@ def test_a_charge_back_for_which_our_books_had_no_room_is_entered_with_the_captu
     assert Payment.objects.get().state == PaymentState.CHARGED_BACK
 
 
-def test_one_of_which_nobody_told_the_amount_is_settled_first(captured_in_part):
+def test_a_claim_whose_amount_nobody_told_is_settled_first(captured_in_part):
     saga = claimed(captured_in_part, minor=None)
     with pytest.raises(OperationRejected, match="Settle that first"):
         settled(captured_in_part, books_with(1250, charged_back=1250))

@@ -1,7 +1,7 @@
-"""A purchase that can neither capture nor release its authorisation is settled by staff.
+"""A purchase that can neither capture nor void its authorisation is settled by staff.
 
-That happens if somebody has captured a part of it in the provider's portal: the capture of everything is
-refused, and so is every void.
+That happens if somebody has captured a part of it in the provider's portal: the capture of the whole amount
+is refused, and so is every void.
 """
 
 import json
@@ -127,7 +127,7 @@ def test_a_void_without_an_outcome_ends_if_nothing_turns_out_to_be_held(purchase
 def test_it_releases_nothing_more_if_another_attempt_turns_out_to_hold_the_money(
     purchase: Saga, state: AttemptState
 ):
-    """A void that was tried again would find nothing held, and call the other's money released."""
+    """A repeated void would find nothing held, and count the other attempt's money as released."""
     void = void_of(purchase)
     other = another(purchase.attempt, state)
     if state == AttemptState.CONFLICTED:
@@ -142,7 +142,7 @@ def test_it_releases_nothing_more_if_another_attempt_turns_out_to_hold_the_money
 
 
 def void_of(purchase: Saga) -> Saga:
-    """Return the parked saga of a void of which nobody knows what became."""
+    """Return the parked saga of a void of unknown outcome."""
     void = parked(purchase.attempt, Operation.Kind.VOID, 1250)
     Saga.objects.filter(pk=void.pk).update(parent=purchase)
     void.refresh_from_db()
@@ -153,7 +153,7 @@ def void_of(purchase: Saga) -> Saga:
 def test_once_the_money_is_in_our_books_it_confirms_the_order_when_it_is_tried_again(
     purchase: Saga, captured: int, step: str
 ):
-    """A review may have found it, or staff captured it. A provider may take a void for that of the rest."""
+    """A review may have found the money, or staff captured it. A further void could release the rest."""
     if captured:
         posted(purchase.attempt, Operation.Kind.CAPTURE, captured)
         Payment.objects.update(state=sums_of(Payment.objects.get()).state)
@@ -178,7 +178,7 @@ def test_once_the_money_is_in_our_books_it_confirms_the_order_when_it_is_tried_a
 def test_an_order_of_which_nothing_was_kept_is_called_off_when_it_is_tried_again(
     purchase: Saga, refunded: int, charged_back: int, standing: str, step: str
 ):
-    """A refund of what an issuer took is refused, so that there is no other way to call the order off."""
+    """A refund of money that an issuer took is refused, so there is no other way to call the order off."""
     Saga.objects.filter(pk=purchase.pk).update(step=standing)
     posted(purchase.attempt, Operation.Kind.CAPTURE, 1250)
     for kind, minor in ((Operation.Kind.REFUND, refunded), (Operation.Kind.CHARGE_BACK, charged_back)):

@@ -1,4 +1,4 @@
-"""A payment of which the provider does not say what became of it, which staff settle by figures."""
+"""A payment whose outcome the provider does not report, which staff settle by figures."""
 
 import pytest
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def purchase(attempt: Attempt) -> Saga:
-    """Return a purchase whose inquiries were all in vain."""
+    """Return a purchase whose inquiries decided nothing."""
     body = SubmitPayment(payment=attempt.payment.reference, attempt=attempt.order_code)
     deliver(service, command(body, sealed="approve"))
     saga = Saga.objects.get(kind="purchase")

@@ -1,4 +1,4 @@
-"""Staff decide the outcome of an operation, and the orchestrator carries the decision out once."""
+"""Staff decide the outcome of an operation, and the orchestrator applies the decision once."""
 
 from typing import Any
 
@@ -355,7 +355,7 @@ def test_a_refund_that_staff_say_arrived_is_in_doubt_no_more(lost, attempt):
 
 
 def test_a_refund_that_was_sent_a_moment_ago_cannot_be_said_to_have_failed(lost):
-    """The news of its failure may be false, and a part of it may just be booked."""
+    """The report of the failure may be false, and a part of the refund may be being booked."""
     operation = lost(REFUND, 300, is_old=False)
     doubt(operation, SAID_TO_HAVE_FAILED)
     Saga.objects.filter(kind=REFUND).update(data={**saga_of(operation).data, "is_doubted": True})

@@ -52,7 +52,7 @@ def delivered(envelope: Envelope) -> Callable[[], list[str]]:
 
 
 @ROUNDS
-def test_of_many_who_decide_at_once_one_is_heard(operation, turn):
+def test_one_of_many_who_decide_at_once_is_heard(operation, turn):
     words = [word_of(operation, f"clerk {each}", arrived=each % 2 == 0) for each in range(8)]
     assert sorted(at_once(*words)) == ["rejected"] * 7 + ["taken"]
     assert Fact.objects.filter(kind="operation_settled_by").count() == 1

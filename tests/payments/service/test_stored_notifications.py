@@ -1,4 +1,4 @@
-"""A notification is applied as the provider made it, whatever is masked in what is stored of it."""
+"""A notification is applied as the provider made it, whatever is masked in its stored text."""
 
 import json
 from xml.sax.saxutils import escape
@@ -56,7 +56,7 @@ def captured(attempt: Attempt, holder: str = "A. Smith", sent: str = "n") -> byt
 
 
 def receive(body: bytes) -> Recorded:
-    """Store a proven notification, and apply it if the command to do so is owed."""
+    """Store a proven notification, and apply it if the outbox has the command for that."""
     recorded = record_notification(ACCOUNT, body, is_proven=True)
     if recorded.owed is not None:
         apply(json.loads(recorded.owed.body)["notification"])
@@ -142,7 +142,7 @@ def test_a_contradiction_that_is_still_one_is_recorded_once_and_stays_one(attemp
 
 
 def test_a_contradiction_that_staff_have_dealt_with_is_not_applied_after_them(attempt, capture):
-    """They may have entered by hand what it says."""
+    """Staff may have entered the notification's content by hand."""
     ProviderAccount.objects.update(merchant_code="MISSPELT")
     receive(captured(attempt))
     deal_with_notification(ProviderNotification.objects.get().pk, by="ada", note="entered by hand")
@@ -152,7 +152,7 @@ def test_a_contradiction_that_staff_have_dealt_with_is_not_applied_after_them(at
 
 
 def test_a_try_that_was_under_way_when_staff_dealt_with_a_notification_applies_nothing(attempt, capture):
-    """They may have entered by hand what it says, and its command may wait in a queue for an hour."""
+    """Staff may have entered the content by hand, and the command may wait in a queue for an hour."""
     order_code = attempt.order_code
     Attempt.objects.update(order_code="not-known-yet")
     receive(captured(attempt))
@@ -190,7 +190,7 @@ def test_what_was_erased_is_not_stored_again(attempt, capture):
     assert ProviderNotification.objects.get().body == ""
 
 
-def test_of_a_hint_that_is_given_up_no_statements_are_kept(attempt):
+def test_no_statements_of_a_hint_that_is_given_up_are_kept(attempt):
     ProviderAccount.objects.update(provider="worldpay_wpg")
     Attempt.objects.update(order_code="elsewhere-1")
     record_notification(ACCOUNT, captured(attempt))

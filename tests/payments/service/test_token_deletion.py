@@ -1,4 +1,4 @@
-"""The token of a removed card is deleted at the provider, also if answers are lost or processes end."""
+"""The token of a removed card is deleted at the provider, even if answers are lost or processes end."""
 
 from datetime import timedelta
 
@@ -242,7 +242,7 @@ def test_the_last_of_several_cards_with_one_token_has_it_deleted(
     assert ask(twin).deleted_at is not None
 
 
-def test_of_an_erased_card_only_what_its_deletion_needs_is_kept_until_then(card, books):
+def test_only_what_its_deletion_needs_is_kept_of_an_erased_card(card, books):
     erase_cards(card.payment, by="bob")
     card.refresh_from_db()
     assert (card.state, card.customer_reference, card.scheme_transaction) == ("removed", "", "")

@@ -1,4 +1,4 @@
-"""A token lives longer once it is used, and the provider does not say how long."""
+"""The provider renews a token that is used, and does not say until when."""
 
 from datetime import date, timedelta
 
@@ -40,14 +40,14 @@ def test_a_card_that_was_charged_can_be_charged_after_the_day_on_which_its_token
     ("answer", "last_day"),
     [("approve", None), ("refuse", LAST_DAY), ("challenge", LAST_DAY), ("unknown", LAST_DAY)],
 )
-def test_its_last_day_is_not_known_any_more_once_a_charge_was_approved(card, books, answer, last_day):
+def test_the_last_day_of_a_token_is_unknown_once_a_charge_was_approved(card, books, answer, last_day):
     books.tokens[TOKEN.token] = answer
     authorise(charge(card), "")
     card.refresh_from_db()
     assert card.valid_until == last_day
 
 
-def test_nor_if_only_an_inquiry_shows_the_approval(card, books):
+def test_the_last_day_of_a_token_is_unknown_if_only_an_inquiry_shows_the_approval(card, books):
     books.tokens[TOKEN.token] = "unknown"
     attempt = charge(card)
     authorise(attempt, "")

@@ -1,4 +1,4 @@
-"""A payment with two attempts: each purchase hears what staff, or the provider, say about its own money.
+"""A payment with two attempts: each purchase receives only decisions about its own money.
 
 The provider denied the first order, the shopper paid with a second one, and the first one turns out to hold
 money after all.
@@ -106,7 +106,7 @@ def confirmed(attempt: Attempt, claim: str, answer: str = "confirmed") -> None:
 
 
 def released_by_review(attempt: Attempt) -> Payment:
-    """Have the provider asked about the conflicted attempt, of which it holds nothing any more."""
+    """Ask the provider about the conflicted attempt, for which it holds nothing any more."""
     deliver(service, command(ReviewPayment(payment=attempt.payment.reference)))
     review = Saga.objects.get(kind="asking", step="review")
     asked = command(ReviewAttempt(payment=attempt.payment.reference, attempt=attempt.order_code))
@@ -122,7 +122,7 @@ def released_by_review(attempt: Attempt) -> Payment:
 def test_a_purchase_without_money_does_not_confirm_the_order_for_that_of_another(
     first: Saga, second: Saga, state: PaymentState, ended: Callable[[Attempt], Payment]
 ) -> None:
-    """The other's capture may have been refused. Its authorisation was released then, or cannot be."""
+    """The other's capture may have been refused. Then its authorisation was released, or cannot be."""
     if state == PaymentState.CAPTURED:
         posted(second.attempt, Kind.CAPTURE)
     elif state == PaymentState.VOIDED:
@@ -168,7 +168,7 @@ def test_the_end_of_one_contradiction_does_not_end_that_of_another_attempt(
 def test_what_was_said_of_an_attempt_may_be_said_again_when_it_contradicts_us_again(
     first: Saga, second: Saga
 ) -> None:
-    """The other attempt is still to be settled, so that all else is as it was."""
+    """The other attempt is still to be settled, so all else is unchanged."""
     conflicted(first.attempt, AttemptState.REFUSED)
     conflicted(second.attempt)
     for _ in range(2):
@@ -186,7 +186,7 @@ def test_a_claim_that_contradicts_nothing_is_not_waited_for(first: Saga, second:
     assert settled(first.attempt, NOTHING).state == PaymentState.CAPTURED
 
 
-def test_nor_is_one_that_staff_have_booked(first: Saga, second: Saga) -> None:
+def test_a_claim_that_staff_have_booked_is_not_waited_for(first: Saga, second: Saga) -> None:
     """A refund that had failed was made after all."""
     confirmed(second.attempt, "refunded", "booked")
     posted(second.attempt, Kind.CAPTURE)
@@ -208,7 +208,7 @@ def test_a_decision_that_came_too_late_is_not_taken_for_a_look(first: Saga, seco
 
 @pytest.mark.parametrize("is_made", [False, True])
 def test_a_void_that_is_refused_releases_nothing(first: Saga, second: Saga, is_made: bool) -> None:
-    """That of another attempt, which was made, says nothing about it."""
+    """The void of another attempt, which was made, says nothing about it."""
     posted(second.attempt, Kind.VOID)
     standing(second, "release_stock", Status.COMPENSATED)
     Attempt.objects.filter(pk=second.attempt_id).update(state=AttemptState.REFUSED)
@@ -227,7 +227,7 @@ def test_a_void_that_is_refused_releases_nothing(first: Saga, second: Saga, is_m
 def test_an_authorisation_that_has_expired_holds_nothing_but_what_was_captured_of_it(
     first: Saga, second: Saga, captured: int, ended: Callable[[Attempt], Payment]
 ) -> None:
-    """Its attempt stays authorised."""
+    """The attempt stays authorised."""
     if captured:
         posted(second.attempt, Kind.CAPTURE, captured)
     else:
@@ -251,7 +251,7 @@ def test_an_authorisation_that_has_expired_holds_nothing_but_what_was_captured_o
 def test_a_purchase_without_money_ends_beside_another_attempt_that_may_have_some(
     first: Saga, step: str, other: AttemptState
 ) -> None:
-    """If it went on, it would confirm the order, or void, which would count the other's money as released."""
+    """The purchase would otherwise confirm the order, or void and count the other's money as released."""
     another(first.attempt, other)
     capture = parked(conflicted(first.attempt), Kind.CAPTURE, 1250)
     Saga.objects.filter(pk=capture.pk).update(parent=first)
@@ -265,7 +265,7 @@ def test_a_purchase_without_money_ends_beside_another_attempt_that_may_have_some
 def test_the_order_is_called_off_if_nothing_is_held_for_any_attempt(
     first: Saga, second: Saga, captured: int
 ) -> None:
-    """The purchase that has confirmed it is not that of the attempt which is settled last."""
+    """The purchase that has confirmed it belongs to another attempt than the one settled last."""
     if captured:
         posted(second.attempt, Kind.CAPTURE, captured)
     conflicted(first.attempt)

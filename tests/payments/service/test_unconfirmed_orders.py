@@ -1,4 +1,4 @@
-"""A paid order that could not be confirmed waits for staff: they have it tried again, or refund it."""
+"""A paid order that could not be confirmed waits for staff, who resume its purchase or refund it."""
 
 import pytest
 
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def unconfirmed(capturing: Saga) -> Saga:
-    """Return a purchase whose money is taken, and whose stock was sold to another meanwhile."""
+    """Return a purchase whose money is captured, and whose stock was sold to another shopper meanwhile."""
     settle(Operation.State.PENDING)
     answered(child_of(capturing), outcome="pending")
     settle(Operation.State.DONE)

@@ -1,4 +1,4 @@
-"""Those who wait for a payment are told of news; those whose time is over take nobody's place."""
+"""Waiters for a payment get its changes. Waiters whose time is over take no place."""
 
 import time
 from datetime import timedelta
@@ -31,7 +31,7 @@ def payment() -> Payment:
 
 
 def wait(payment: Payment, seconds: float | None) -> int:
-    """Join the payment's waiters, for so long. Return their number."""
+    """Join the payment's waiters for so many seconds. Return their number."""
     envelope = command(AwaitPayment(payment=payment.reference))
     if seconds is not None:
         deadline = {DEADLINE: int((time.time() + seconds) * 1000)}
@@ -141,14 +141,14 @@ def test_a_page_is_told_for_as_long_as_it_may_be_open(payment: Payment, days: fl
 
 
 @pytest.mark.parametrize(("days", "writes"), [(0.9, 0), (1.1, 1)])
-def test_that_a_page_is_open_is_written_once_a_day(payment: Payment, days: float, writes: int):
+def test_an_open_page_is_recorded_once_a_day(payment: Payment, days: float, writes: int):
     Payment.objects.update(watched_at=(earlier := timezone.now() - timedelta(days=days)))
     watch_payment(payment.reference)
     assert Payment.objects.filter(watched_at__gt=earlier).count() == writes
 
 
 @pytest.mark.parametrize("state", [state for state in PaymentState if state != PaymentState.PROCESSING])
-def test_those_who_ask_when_nothing_is_being_tried_are_answered_at_once(
+def test_clients_who_ask_when_nothing_is_being_tried_are_answered_at_once(
     payment: Payment, state: PaymentState
 ):
     """The next change may need the shopper, who waits for this answer."""
@@ -159,7 +159,7 @@ def test_those_who_ask_when_nothing_is_being_tried_are_answered_at_once(
 
 
 def test_the_end_of_an_earlier_attempt_is_no_news_for_those_who_wait_for_the_next(payment: Payment):
-    """They would be told that the payment is being processed, and wait no longer."""
+    """Those who wait would be told that the payment is being processed, and would stop waiting."""
     first = payment.attempts.get()
     submit(first)
     purchase = Saga.objects.get()
@@ -196,6 +196,6 @@ def an_attempt_after(earlier: Attempt) -> Attempt:
 
 
 def replies_of(told: Delivered) -> list[dict[str, Any]]:
-    """Return what those who waited were told."""
+    """Return the replies to those who waited."""
     sent = [outgoing.envelope for outgoing in told.outgoing if outgoing.envelope.type == "reply"]
     return [Reply.decode(envelope.body).unwrap() for envelope in sent]

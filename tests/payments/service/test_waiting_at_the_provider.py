@@ -18,7 +18,7 @@ Kind, State = Operation.Kind, Operation.State
 
 @pytest.fixture
 def waiting(attempt: Attempt) -> Operation:
-    """Return a capture without an answer, whose saga the provider's answers have left for staff."""
+    """Return a capture without an answer, whose saga is parked as the provider's answers decide nothing."""
     operation = operation_on(authorised(attempt), Kind.CAPTURE)
     started(operation)
     saga = saga_of(operation)
@@ -30,7 +30,7 @@ def waiting(attempt: Attempt) -> Operation:
 
 
 def told(operation: Operation, event: str, *, is_proven: bool = True) -> None:
-    """Deliver an event of the order that names no operation, and what it has written to the outbox."""
+    """Deliver an event of the order that names no operation, and the resulting messages in the outbox."""
     notified(operation.attempt, event, is_proven=is_proven)
     for row in OutboxMessage.objects.filter(type="checkout.resume_saga"):
         body = row.body.encode()

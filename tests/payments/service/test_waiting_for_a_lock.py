@@ -1,4 +1,4 @@
-"""One message waits for the transaction of another, and goes by what that one has written."""
+"""One message waits for the transaction of another, and uses the rows that it has written."""
 
 import threading
 
@@ -61,7 +61,7 @@ def test_two_notifications_of_one_capture_move_it_once(attempt: Attempt):
     assert Event.objects.filter(type="capture.succeeded").count() == 1
 
 
-def test_of_two_proven_copies_of_a_hint_one_is_applied():
+def test_one_of_two_proven_copies_of_a_hint_is_applied():
     attempt = an_attempt(an_account())
     text = body(attempt, "AUTHORISED").encode()
     record_notification("twin", text)
@@ -172,7 +172,7 @@ def test_a_saga_that_got_its_parent_while_its_lock_was_waited_for_has_that_locke
 
 
 def test_the_end_of_an_attempt_is_not_announced_to_those_who_wait_for_the_next(attempt: Attempt):
-    """Their purchase is under way, whatever has become of the one before."""
+    """The next attempt's purchase goes on, whatever has become of the earlier one."""
     reference = attempt.payment.reference
     Payment.objects.update(state=PaymentState.REFUSED)
 

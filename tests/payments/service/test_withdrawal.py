@@ -1,4 +1,4 @@
-"""Parked operations that reserve no money, and operations that staff withdraw: these never leave again."""
+"""Parked operations that reserve no money, and withdrawn operations, which are never sent again."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -51,7 +51,7 @@ def order(attempt: Attempt, books: Any) -> Order:
 
 @pytest.fixture
 def begun(attempt: Attempt, order: Order) -> Making:
-    """Return a function that makes an operation whose saga has asked for it, and that nobody has sent."""
+    """Return a function that makes an operation whose saga has sent its command, and that was not sent."""
 
     def make(kind: str) -> Operation:
         if kind == REFUND:
@@ -68,7 +68,7 @@ def begun(attempt: Attempt, order: Order) -> Making:
 
 @pytest.fixture
 def denied(begun: Making, books: Any) -> Making:
-    """Return a function that makes a parked operation, which the account may not do until it is mended."""
+    """Return a function that makes a parked operation that the account may not do for now."""
 
     def make(kind: str) -> Operation:
         operation = begun(kind)
@@ -85,7 +85,7 @@ def denied(begun: Making, books: Any) -> Making:
 
 
 def lose(operation: Operation, books: Any) -> None:
-    """Have the operation sent, with no answer. It does not arrive."""
+    """Send the operation without an answer. It does not arrive."""
     with books.scenarios.answer(operation.kind, OutcomeUnknown("The connection broke.")):
         assert carry_out(operation) == "unknown"
 
@@ -117,7 +117,7 @@ def test_staff_read_the_provider_s_sentence_and_the_money_is_free_while_it_is_pa
 
 
 @KINDS
-def test_one_of_which_a_copy_may_have_arrived_keeps_its_money_while_it_is_parked(begun, books, kind):
+def test_a_parked_operation_whose_copy_may_have_arrived_keeps_its_money(begun, books, kind):
     operation = begun(kind)
     lose(operation, books)
     ProviderCall.objects.filter(verb=kind).update(outcome="not_able", earlier_at=F("started_at"))

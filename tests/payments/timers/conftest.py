@@ -1,4 +1,4 @@
-"""Fixtures: a payment whose provider is the in-memory twin, as for the services."""
+"""Fixtures: a payment at the in-memory provider, as for the services."""
 
 from tests.payments.service.conftest import _credentials, account, attempt, books
 

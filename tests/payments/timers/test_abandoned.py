@@ -1,4 +1,4 @@
-"""An abandoned payment expires; one with a saga at work does not."""
+"""An abandoned payment expires; one with a running saga does not."""
 
 from datetime import timedelta
 
@@ -44,7 +44,7 @@ def test_an_unpaid_payment_expires_by_the_clock_and_is_announced(payment: Paymen
     assert told == AnnouncePayment(payment=payment.reference)
 
 
-def test_one_that_was_touched_lately_does_not(payment: Payment):
+def test_a_payment_that_was_touched_lately_does_not_expire(payment: Payment):
     untouched_for(payment, timedelta(minutes=59))
     assert expire_abandoned() == 0
 

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def old(attempt: Attempt, settings) -> Attempt:
-    """Return a payment of two hours ago that is authorised, and was so at a time that the test says."""
+    """Return an authorised payment of two hours ago. The test determines when it was authorised."""
     settings.CHECKOUT_AUTHORISATION_SECONDS = 3600
     attempt.state = Attempt.State.AUTHORISED
     attempt.save()
@@ -48,7 +48,7 @@ def test_it_is_voided_by_the_clock_once(authorised: Attempt):
     assert OutboxMessage.objects.filter(type="checkout.start_operation").count() == 1
 
 
-def test_one_that_is_young_is_left(old: Attempt):
+def test_a_young_authorisation_is_left(old: Attempt):
     was_authorised(old, timedelta(minutes=59))
     assert void_expired() == 0
 
@@ -92,7 +92,7 @@ def test_a_void_that_was_refused_is_not_asked_for_again(authorised: Attempt):
 
 
 def test_a_request_that_is_turned_down_is_no_error(authorised: Attempt):
-    """The attempt is conflicted meanwhile, so that the void is rejected."""
+    """The attempt is conflicted meanwhile, so the void is rejected."""
     Attempt.objects.update(state=Attempt.State.CONFLICTED)
     assert void_expired() == 0
 

@@ -19,7 +19,7 @@ HOURS = timedelta(hours=3)
 
 
 def written(monkeypatch: pytest.MonkeyPatch, ahead: timedelta, delay_seconds: float) -> AbstractOutboxMessage:
-    """Write a message as a process whose clock is ahead by this time."""
+    """Write a message as a process would whose clock is ahead by this time."""
     now = timezone.now
 
     def wrong() -> datetime:
@@ -76,7 +76,7 @@ def test_what_another_process_is_just_correcting_is_left_to_it(monkeypatch: pyte
 
 
 def test_a_deadline_passes_as_soon_as_others(attempt: Attempt):
-    """A clock that is ahead by a year for a minute would otherwise let the flow wait for a year."""
+    """A clock that is ahead by a year for a minute would otherwise make the saga wait for a year."""
     year, wait = timedelta(days=365), timedelta(minutes=2)
     now = timezone.now()
     for key, ahead in (("wrong", year), ("right", timedelta())):

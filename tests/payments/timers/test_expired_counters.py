@@ -1,4 +1,4 @@
-"""Rows that are only counted are deleted once no limit needs them."""
+"""Rows that only serve counting are deleted once no limit needs them."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""Commands that were lost, and nobody waits for, are sent again until they are carried out."""
+"""Commands that were lost, and for which nobody waits, are sent again until they are carried out."""
 
 import json
 from datetime import timedelta
@@ -157,7 +157,7 @@ def test_what_died_because_its_key_was_replaced_is_proved_with_the_new_key(setti
 
 
 def test_what_nobody_has_proved_is_not_proved_now_and_holds_up_nothing():
-    """Staff may have had a forged command sent again, without its proof."""
+    """Staff may have sent a forged command again, which has no proof."""
     forged, garbled, lost = told("op_1"), told("op_2"), told("op_3")
     OutboxMessage.objects.filter(pk=garbled.pk).update(body="{}")
     OutboxMessage.objects.filter(pk=forged.pk).update(headers={})
@@ -218,7 +218,7 @@ def refund_of(payment: Payment) -> Operation:
 
 @pytest.fixture
 def refund(account: ProviderAccount) -> Operation:
-    """Create a refund that was requested, of whose command nothing is left, and whose saga has not begun."""
+    """Create a requested refund without a command, whose saga has not begun."""
     return refund_of(payment_of(account, "1"))
 
 
@@ -233,13 +233,13 @@ def start(operation: Operation) -> None:
 
 
 def begun_now() -> list[str]:
-    """Run the timer, and return the operations that the relay has the checkout service begin then."""
+    """Run the timer, and return the operations whose sagas the relay's commands then begin."""
     send_lost_again()
     return published()
 
 
 def published() -> list[str]:
-    """Return the operations whose beginnings the relay will publish now, and publish them."""
+    """Return the operations whose beginning commands the relay will publish now, and publish them."""
     bodies = OutboxMessage.objects.filter(message_id__in=due(), type=StartOperation.to).order_by("pk")
     return [json.loads(body)["operation"] for body in bodies.values_list("body", flat=True)]
 
@@ -257,7 +257,7 @@ def test_an_operation_whose_beginning_was_lost_is_begun_again_until_it_has_begun
     assert begun_now() == []
 
 
-def test_its_new_command_is_one_that_begins_it(refund):
+def test_the_new_command_of_an_operation_is_one_that_begins_it(refund):
     send_lost_again()
     deliver(checkout.service, OutboxMessage.objects.get().envelope())
     assert (Saga.objects.get().kind, Saga.objects.get().key) == ("refund", refund.reference)

@@ -1,4 +1,4 @@
-"""In PostgreSQL messages are kept by month: an old month is dropped as a whole."""
+"""In PostgreSQL messages are stored by month: an old month is dropped as a whole."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,7 +23,7 @@ from tests.support.plans import nodes, rows_read
 pytestmark = [pytest.mark.django_db, pytest.mark.postgresql]
 
 MARCH, APRIL = datetime(2041, 3, 30, tzinfo=UTC), datetime(2041, 4, 2, tzinfo=UTC)
-# More than the retention after the end of March.
+# Later than the end of March plus the retention.
 MAY = datetime(2041, 5, 20, tzinfo=UTC)
 
 
@@ -34,7 +34,7 @@ def at(when: datetime) -> Iterator[None]:
 
 
 def delete_now() -> int:
-    """Forget old messages by the clock of the test, which travels."""
+    """Delete old messages by the clock of the test, which travels."""
     return delete_expired_messages(now=timezone.now())
 
 
@@ -99,7 +99,7 @@ def test_a_month_stays_if_staff_send_a_message_of_it_again_between_the_look_at_i
 
 
 def test_a_month_stays_if_a_message_of_it_is_handled_between_the_look_at_it_and_its_drop():
-    """A dead letter may be sent again long after it was written. If it is forgotten, it is handled twice."""
+    """A dead letter may be sent again long after it was written. Without its row, it is handled twice."""
     with at(MARCH):
         delete_now()
         handled()
@@ -201,7 +201,7 @@ def test_a_month_that_another_process_makes_or_drops_meanwhile_is_no_error(monke
     known = Months._known
 
     def raced(act: Callable[[Month], None], month: Month) -> None:
-        """Let another process act between the next look at the months and what follows from it."""
+        """Let another process act between the look at the months and the decision that follows."""
 
         def look(own: Months) -> list[Month]:
             found = known(own)
@@ -231,7 +231,7 @@ def test_no_statement_reads_all_of_a_month_however_large_it_is(monkeypatch):
     def look_at(execute: Callable[..., Any], sql: str, parameters: Any, *rest: Any) -> Any:
         if sql.startswith("SELECT ") and 'FROM "payments_' in sql:
             with connection.cursor() as cursor:
-                # PostgreSQL would read and sort the whole of such a small month.
+                # PostgreSQL would read and sort the whole of so small a month.
                 cursor.execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_sort = off")
                 cursor.execute(f"EXPLAIN (ANALYZE, FORMAT json) {sql}", parameters)
                 (explained,) = cursor.fetchone()[0]
@@ -249,7 +249,7 @@ def test_no_statement_reads_all_of_a_month_however_large_it_is(monkeypatch):
 
 
 def test_each_part_of_a_month_is_read_by_a_plan_for_that_part(monkeypatch):
-    """A plan for any part, which PostgreSQL makes of a repeated statement, would read all and sort it."""
+    """For a repeated statement PostgreSQL makes a plan for any part, which would read and sort all rows."""
     monkeypatch.setattr(retention, "LOOKED_AT_ONCE", 1)
     with at(MARCH):
         delete_now()
@@ -289,7 +289,7 @@ def _months_stay_as_they_are(transactional_db) -> Iterator[None]:
         after = set(months_of(connection, model))
         for month in after - {*known}:
             drop(connection, model, month)
-        # A month that is made while another test writes into the partition of all others fails that test.
+        # If a month is made while another test writes into the partition of other rows, that test fails.
         for month in {*known} - after:
             make(connection, model, month)
 

@@ -1,4 +1,4 @@
-"""A relay whose clock jumps ahead ends, deletes and puts off nothing: the database's clock decides."""
+"""A relay whose clock jumps ahead ends, deletes and delays nothing: the database's clock decides."""
 
 from datetime import datetime, timedelta
 
@@ -42,7 +42,7 @@ MINUTES = timedelta(minutes=5)
 
 @pytest.fixture
 def jump(monkeypatch: pytest.MonkeyPatch):
-    """Return a function after whose call this process's clock is 40 days ahead."""
+    """Return a function that sets this process's clock 40 days ahead."""
     now = timezone.now
 
     def ahead() -> datetime:
@@ -151,7 +151,7 @@ def test_messages_and_notifications_are_not_deleted(account: ProviderAccount, ju
 
 
 def test_log_ins_and_cards_that_are_counted_are_not_forgotten(attempt: Attempt, jump):
-    """Otherwise a locked name could be guessed at again, and no limit would know the declined cards."""
+    """A locked name could otherwise be guessed at again, and no limit would know the declined cards."""
     AccessAttempt.objects.create(username="ada", failures_since_start=5)
     AccessLog.objects.create(username="ada")
     Session.objects.create(session_key="s", session_data="", expire_date=timezone.now() + timedelta(hours=8))

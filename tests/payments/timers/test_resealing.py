@@ -1,4 +1,4 @@
-"""Tokens of saved cards are sealed again under the newest key, so that an earlier one can be dropped."""
+"""Tokens of saved cards are sealed again under the newest key, so that an earlier key can be dropped."""
 
 from datetime import timedelta
 
@@ -93,7 +93,7 @@ def test_an_unreadable_token_keeps_no_other_from_being_sealed_again(card, attemp
         SavedCard.objects.get(pk=card.pk).opened("unscheduled")
 
 
-def test_of_two_cards_with_one_token_the_earlier_stays_as_it_is(card, attempt, settings):
+def test_the_earlier_of_two_cards_with_one_token_stays_as_it_is(card, attempt, settings):
     rotate(settings)
     SavedCard.of(attempt, TOKEN).save()
     assert seal_tokens_again().done == 0

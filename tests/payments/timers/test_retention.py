@@ -215,7 +215,7 @@ def told(payment: Payment, sequence: int, type: str, age: timedelta) -> Event:
 
 @pytest.fixture
 def all_published() -> EventPosition:
-    """Let every event have been published."""
+    """Mark every event as published."""
     return EventPosition.objects.create(pk=1, last_pk=2**40)
 
 

@@ -16,7 +16,7 @@ A_LONG_TIME = 3600.0
 
 
 @pytest.mark.parametrize("trouble", [OperationalError, InterfaceError, ZeroDivisionError])
-async def test_one_that_fails_is_tried_again_and_stops_no_other(trouble: type[Exception]):
+async def test_a_timer_that_fails_is_tried_again_and_stops_no_other(trouble: type[Exception]):
     stop, acts = asyncio.Event(), Counter[str]()
     loop = asyncio.get_running_loop()
 

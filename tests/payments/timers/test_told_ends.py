@@ -1,4 +1,4 @@
-"""A payment tells the very times at which the timers end it."""
+"""A payment tells the exact times at which the timers end it."""
 
 from datetime import timedelta
 
@@ -27,7 +27,7 @@ def _lives_of_an_hour(settings) -> None:
 
 
 def told(payment: Payment) -> PaymentObject:
-    """Return the payment as it is read alone, which is how lists have it."""
+    """Return the payment's representation, which lists have as well."""
     alone = payment_queries.read_payment(payment.merchant, payment.reference)
     assert payment_queries.list_payments(payment.merchant).items == [alone]
     return alone
@@ -57,7 +57,7 @@ def test_in_any_other_state_no_time_is_told(attempt: Attempt, state: str):
 
 
 def authorised(attempt: Attempt, ago: timedelta) -> Payment:
-    """Have the attempt authorise its payment some time ago."""
+    """Let the attempt have authorised its payment some time ago."""
     moment = timezone.now() - ago
     payment = attempt.payment
     Attempt.objects.filter(pk=attempt.pk).update(state="authorised")
@@ -88,7 +88,7 @@ def test_an_authorisation_is_given_up_when_it_was_said(attempt: Attempt, distanc
 )
 @pytest.mark.parametrize("has_released", [False, True])
 def test_it_is_said_only_if_the_gateway_does_it(attempt: Attempt, kind: str, state: str, has_released: bool):
-    """A void of another attempt, which was released, is not in the way."""
+    """A void of another attempt, whose money was released, does not prevent that."""
     payment = authorised(attempt, HOUR * 2)
     owner = another(attempt, Attempt.State.REFUSED) if has_released and kind == KINDS.VOID else attempt
     Operation.objects.create(

@@ -115,7 +115,7 @@ def waiting(attempt: Attempt, count: int, *, order_code: str, is_proven: bool) -
     return [row.next_try_at is not None for row in rows]
 
 
-def test_of_one_unknown_order_only_five_wait_at_once(attempt: Attempt):
+def test_only_five_notifications_of_one_unknown_order_wait_at_once(attempt: Attempt):
     expected = [True] * 5 + [False] * 2
     assert waiting(attempt, 7, order_code="a-1", is_proven=False) == expected
     assert waiting(attempt, 7, order_code="b-1", is_proven=False) == expected
@@ -136,7 +136,7 @@ def test_a_hint_is_looked_at_again_twice_at_most(attempt: Attempt, settings):
     assert tries == {False: 2, True: 4}
 
 
-def test_of_a_hint_whose_order_stays_unknown_an_excerpt_is_kept_after_the_last_look(attempt: Attempt):
+def test_an_excerpt_of_a_hint_whose_order_stays_unknown_is_kept_after_the_last_look(attempt: Attempt):
     text = body(attempt, "AUTHORISED", order_code="unknown-1", padding="x" * 10_000)
     row = stored(attempt, text, is_proven=False)
     look_at(row)
@@ -168,7 +168,7 @@ def test_a_command_whose_dead_letter_was_sent_again_meanwhile_holds_up_no_other(
         record_notification(attempt.provider_account.code, text, is_proven=True)
     row = ProviderNotification.objects.get()
     command = ApplyNotification(notification=row.pk)
-    enqueue(OutboxMessage, *command.address, command, message_id=row.command_id)  # as staff have it sent
+    enqueue(OutboxMessage, *command.address, command, message_id=row.command_id)  # as if staff had sent it
     assert try_unmatched_again() == 1
     assert OutboxMessage.objects.filter(type=ApplyNotification.to).count() == 1
     row.refresh_from_db()

@@ -49,7 +49,7 @@ def test_it_is_given_up_and_may_be_tried_again(forgotten: Attempt):
     assert OutboxMessage.objects.filter(type="checkout.announce_payment").exists()
 
 
-def test_one_that_was_cancelled_meanwhile_is_not_tried_again(forgotten: Attempt):
+def test_an_attempt_that_was_cancelled_meanwhile_is_not_tried_again(forgotten: Attempt):
     Attempt.objects.filter(pk=forgotten.pk).update(called_off_at=timezone.now())
     assert give_up_unstarted() == 1
     forgotten.refresh_from_db()
@@ -103,7 +103,7 @@ def test_an_attempt_whose_purchase_is_just_beginning_is_not_given_up(forgotten: 
     ids=["a saga", "a state"],
 )
 def test_an_attempt_that_has_changed_since_the_query_is_left_alone(forgotten: Attempt, change: Any):
-    """A purchase may have been committed after the query has begun, and before it has locked the payment."""
+    """A purchase may be committed after the query began, and before it has locked the payment."""
     changes = iter([change])
 
     def change_after_query(execute: Any, sql: str, *rest: Any) -> Any:

@@ -1,7 +1,7 @@
 """The engine: it reports commits to a hook, and can restore the initial rows.
 
-Most of Django's work around a statement is left out, as it serves other databases, debugging or threads. The
-checks for likely errors of the product are kept: use of the database on the event loop, or in a broken
+Most of Django's work around a statement is left out, because it is for other databases, debugging or threads.
+The checks for likely errors of the product are kept: use of the database on the event loop, or in a broken
 transaction.
 """
 
@@ -63,14 +63,14 @@ _WRITES = re.compile(r'(?:INSERT (?:OR IGNORE )?INTO|UPDATE|DELETE FROM) "(\w+)"
 
 @lru_cache(maxsize=5000)
 def _prepared(query: str) -> tuple[str, str]:
-    """Return the statement with question marks as placeholders, and the table that it writes to, or ""."""
+    """Return the statement with question marks as placeholders, and the table it writes to, or ""."""
     written = _WRITES.match(query)
     statement = base.FORMAT_QMARK_REGEX.sub("?", query).replace("%%", "%")
     return statement, written[1] if written else ""
 
 
 class Operations(operations.DatabaseOperations):
-    """Operations that convert a datetime quickly, since all of them are in UTC: only drop the time zone."""
+    """Operations that convert a datetime quickly: all are in UTC, so only the time zone is dropped."""
 
     def adapt_datetimefield_value(self, value: datetime | None) -> str | None:
         """See Django's operations."""
@@ -81,10 +81,11 @@ class Operations(operations.DatabaseOperations):
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
-    """The one connection of all simulated processes, none of which pauses within a transaction."""
+    """The one connection of all simulated processes. None of them pauses within a transaction."""
 
     ops_class = Operations
-    # Called with "before" and "after" around every commit. Its exceptions reach the committing code.
+    # Called with "before" and "after" around every commit. An exception that it raises reaches the committing
+    # code.
     watch_commit: Callable[[str], None] = staticmethod(lambda _moment: None)
 
     def __init__(self, *args: Any, **options: Any) -> None:
@@ -122,7 +123,8 @@ class DatabaseWrapper(base.DatabaseWrapper):
         try:
             self.watch_commit("before")
         except BaseException:
-            # An open transaction would be committed, as sqlite3 does so when autocommit is turned on again.
+            # An open transaction would be committed, because sqlite3 does that when autocommit is turned on
+            # again.
             self.connection.rollback()
             raise
         super()._commit()

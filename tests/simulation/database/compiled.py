@@ -1,8 +1,8 @@
 """A cache of compiled SQL for statements that differ only in values, since compiling is their main cost.
 
 Only plain statements are cached: those that compare columns with values. Django compiles all others again.
-When a statement is compiled first, its values are collected by Django and by this module. If they differ, the
-statement is not cached.
+When a statement is compiled for the first time, both Django and this module collect its values. If they
+differ, the statement is not cached.
 """
 
 from collections.abc import Hashable

@@ -22,7 +22,7 @@ STORED_AS_THEY_ARE: "tuple[tuple[type[Field[Any, Any]], type], ...]" = (
 
 
 def take_over() -> None:
-    """Create, read and write all rows of this process in this way."""
+    """Create, read and write all rows of this process without those checks."""
     _make()
     _read()
     for field, kind in STORED_AS_THEY_ARE:

@@ -1,1 +1,1 @@
-"""An app of one's own, for tests: points that pay for a part of a purchase, and points that it earns."""
+"""An operator's own app, for tests: points pay for a part of a purchase, and a purchase earns points."""

@@ -1,4 +1,4 @@
-"""The loyalty service. Each command may come twice, and the undoing before what it undoes."""
+"""The loyalty service. A command may come twice, and one that undoes another may come before it."""
 
 from checkout.messages import Done
 from checkout.service import Service

@@ -16,10 +16,10 @@ __all__ = ["Books", "Manners", "Movement", "Order", "OrderState", "books_of", "f
 class Books:
     """All orders of one account, and its previous answers by idempotency key.
 
-    ``manners_for`` returns the bank's behaviour towards a new order, by its code. ``tokens`` has the cards
-    that are kept, each as the text that chooses the result. ``issues`` is the token of every card that is
-    saved, if a test chooses it. ``longest_list`` is the number of orders above which a list is refused as
-    incomplete. ``scenarios`` has the answers that are not those of the books.
+    ``manners_for`` returns the bank's behaviour towards a new order, by the order's code. ``tokens`` maps the
+    tokens of saved cards to the texts that determine the result of a charge. ``issues`` is a token that a
+    test chooses for every card that is saved. ``longest_list`` is the number of orders above which a list is
+    refused as incomplete. ``scenarios`` has the answers that differ from the books.
     """
 
     manners_for: Callable[[str], Manners]
@@ -36,7 +36,7 @@ class Books:
         self.scenarios = Scenarios()
 
     def token_for(self, request: Authorisation) -> str:
-        """Keep a card for a customer, and return its token, which is the same each time."""
+        """Keep a card for a customer, and return its token, which is the same every time."""
         token = f"token/{request.saves_for}/{request.sealed_card}"
         self.tokens.setdefault(token, request.sealed_card)
         return token
@@ -44,8 +44,8 @@ class Books:
     def once(self, key: str, act: Callable[[], ProviderResult], *, of: str = "") -> ProviderResult:
         """Return the answer of ``act`` to the first use of ``key``. Acts are never concurrent.
 
-        ``of`` is the code of the order concerned: if its bank does not deduplicate, ``act`` is called every
-        time.
+        ``of`` is the code of the order concerned. If the order's bank does not deduplicate, ``act`` is called
+        every time.
         """
         with self._lock:
             order = self.orders.get(of)
@@ -54,7 +54,7 @@ class Books:
             return self._answers[key]
 
     def forget_key(self, key: str) -> None:
-        """Forget the answer to a key, as a provider does in the end."""
+        """Forget the answer to a key, as a provider does after some time."""
         with self._lock:
             self._answers.pop(key, None)
 

@@ -32,10 +32,10 @@ class Manners:
 
     ``deduplicates``: a request with a known idempotency key gets the first answer and has no further effect;
     voids are never deduplicated. ``tells_position``: inquiries report the order's sums, not only its last
-    event. ``tells_charge_backs``: that of the charge-backs is one of them. ``checks_amounts``: captures
-    beyond the authorised sum, and refunds beyond the captured sum, are refused. ``books_at_once``: accepted
-    movements are booked at once; otherwise a caller uses ``Books.book``. ``releases_rest``: once a part is
-    captured, the rest is released; like Worldpay, such a bank then reports only the sum that it has kept.
+    event. ``tells_charge_backs``: those sums include charge-backs. ``checks_amounts``: captures beyond the
+    authorised sum, and refunds beyond the captured sum, are refused. ``books_at_once``: accepted movements
+    are booked at once; otherwise a caller uses ``Books.book``. ``releases_rest``: once a part is captured,
+    the rest is released; like Worldpay, such a bank then reports only the sum that it has kept.
     ``names_authorisation``: answers about a captured order still name the authorisation as the last event, if
     they report sums. ``shows_refunds``: a refund that is accepted and not booked shows as the last event, and
     is announced. ``announces``: the events for which a notification is sent.
@@ -65,8 +65,8 @@ class Movement:
 class Order:
     """One order. ``after_challenge`` is its state after the challenge was answered.
 
-    ``token`` is that of the card that was saved with it. ``captures`` says that it is captured with its
-    authorisation.
+    ``token`` is that of the card that was saved with the order. With ``captures``, the order is captured with
+    its authorisation.
 
     Each event replaces the last one. However, a further capture does not change the last event, and neither
     does anything while a refund is pending. ``taken`` contains every capture and refund that was carried out,
@@ -97,7 +97,7 @@ class Order:
 
     @property
     def kind(self) -> EventKind:
-        """The kind of the last event."""
+        """The kind of event that the last event was."""
         if self.state in ENDED:
             return EventKind(self.state.value)
         if self.state != OrderState.AUTHORISED:
@@ -121,7 +121,7 @@ class Order:
 
     @property
     def refunded(self) -> Money:
-        """The sum that was refunded and booked, minus what was returned to the merchant."""
+        """The sum that was refunded and booked, less refunds that came back."""
         return self._refunded
 
     @refunded.setter
@@ -134,7 +134,7 @@ class Order:
 
     @property
     def charged_back(self) -> Money:
-        """The sum that issuers took back, minus what they returned."""
+        """The sum that issuers charged back, less reversals."""
         return self._charged_back
 
     @charged_back.setter
@@ -147,7 +147,7 @@ class Order:
 
     @property
     def position(self) -> WholePosition | None:
-        """The sums of the order's money; None if the bank reports only its last event, or what is kept."""
+        """The sums of the order's money; None if the bank reports only the last event, or the kept sum."""
         if not self.manners.tells_position or self._is_rest_unclear:
             return None
         minor = self.amount.minor if self.state == OrderState.AUTHORISED else 0
@@ -160,13 +160,13 @@ class Order:
 
     @property
     def kept(self) -> Money | None:
-        """The captured sum less what has gone back, if the bank tells no more of the order's money."""
+        """The captured sum less refunds and charge-backs, if the bank reports no other sum."""
         is_told = self.manners.tells_position and self._is_rest_unclear
         return self._kept if is_told and self._kept.minor >= 0 else None
 
     @property
     def is_behind(self) -> bool:
-        """Return True if answers name the authorisation as the last event, beside sums of a capture."""
+        """Return True if answers name the authorisation as the last event, beside the sums of a capture."""
         is_told = self.position is not None or self.kept is not None
         return self.manners.names_authorisation and is_told and self.kind == EventKind.CAPTURED
 
@@ -176,14 +176,14 @@ class Order:
 
     @property
     def _is_rest_unclear(self) -> bool:
-        """Return True if the bank does not tell if a rest was released, or captured and given back."""
+        """Return True if the bank does not say whether a rest was released, or captured and given back."""
         if not self.manners.releases_rest or self.state != OrderState.AUTHORISED:
             return False
         is_held = self.captured + self.released < self.amount
         return not is_held and self._kept != self.amount
 
     def release_rest(self) -> Money:
-        """Release the part of the authorisation that nobody has asked to capture, and return it."""
+        """Release the part of the authorisation for which no capture was requested, and return its amount."""
         rest = self.amount - self.asked_for(EventKind.CAPTURED) - self.released
         rest = max(rest, Money(0, rest.currency))
         self.released += rest
@@ -225,7 +225,7 @@ class Order:
             self.refunded += movement.amount
 
     def fail_refund(self, movement: Movement) -> None:
-        """Let a refund fail, either before it is booked or because the issuer has sent it back."""
+        """Let a refund fail, either before it is booked or because the issuer sent it back."""
         self.taken.remove(movement)
         if movement in self.under_way:
             self.under_way.remove(movement)
@@ -234,6 +234,6 @@ class Order:
         self.last_event = EventKind.REFUND_FAILED
 
     def make_refund_after_all(self, movement: Movement) -> None:
-        """Carry out a refund that had failed, whatever else was refunded meanwhile."""
+        """Carry out a refund that had failed, even if others were made meanwhile."""
         self.taken.append(movement)
         self.refunded += movement.amount

@@ -2,10 +2,10 @@
 
 ``approve``, ``challenge`` (then approved), ``challenge_refuse`` (then refused), ``refuse`` or
 ``refuse:<reason>``, ``pending``. Failures: ``unavailable`` (never sent), ``lost`` (sent, never arrived),
-``unknown`` (carried out, the answer lost), ``invalid`` (carried out, the answer unreadable).
-Any other text is a card that cannot be opened. A card that was saved has the result that ``books.tokens`` has
-for its token, which is at first that of the payment with which it was saved. A token that is not there gets
-an answer that decides nothing, as from Worldpay, and there is no order.
+``unknown`` (carried out, the answer lost), ``invalid`` (carried out, the answer unreadable). Any other text
+is a card that cannot be opened. The result for a saved card is the text that ``books.tokens`` has for its
+token; at first it is that of the payment with which the card was saved. For an unknown token there is no
+order, and the answer decides nothing, as from Worldpay.
 """
 
 import json
@@ -60,13 +60,13 @@ _OUTCOMES = {
     OrderState.CANCELLED: Outcome.REFUSED,
     OrderState.EXPIRED: Outcome.REFUSED,
 }
-# The bank keeps a card that it was asked to keep, whatever it decides.
+# The bank keeps a card as requested, whatever its decision about the payment is.
 _DECIDED = (OrderState.AUTHORISED, OrderState.REFUSED)
 _CARD = CardSummary(brand="visa", last4="1111", expiry="12/2030")
 
 
 class MemoryProvider:
-    """A provider with one set of books per account code in this process: ``books``, the "bank's" records."""
+    """A provider with one set of books per account code in this process: ``books``, the bank's records."""
 
     def __init__(self, account: Account) -> None:
         self.account = account
@@ -149,7 +149,7 @@ class MemoryProvider:
         return BrowserForm(action=challenge.acs_url, fields=fields)
 
     def answer_challenge(self, order_code: str, *, approve: bool) -> None:
-        """Answer the challenge as the shopper. Without this, the card's text determines its result."""
+        """Answer the challenge as the shopper. Without this call, the card's text determines its result."""
         end = OrderState.AUTHORISED if approve else OrderState.REFUSED
         self.books.orders[order_code].after_challenge = end
 
@@ -218,7 +218,7 @@ class MemoryProvider:
         return self.books.every_time(lambda: self._modify(request, "cancelReceived", act))
 
     def _found(self, order_code: str) -> Order | None:
-        """Return the order. During its challenge a provider has no record of it, so the result is None."""
+        """Return the order, or None during its challenge, when a provider has no record of it yet."""
         order = self.books.orders.get(order_code)
         return None if order is None or order.state == OrderState.CHALLENGED else order
 
@@ -294,7 +294,7 @@ class MemoryProvider:
         )
 
     def _end(self, order: Order) -> None:
-        """Announce how the authorisation ended, if it has, and capture what was to be captured with it."""
+        """Announce how the authorisation ended, if it has, and capture an order that is captured with it."""
         if order.kind != EventKind.OTHER:
             self.books.notify(self.account.merchant_code, order, order.amount)
         if order.captures and order.state == OrderState.AUTHORISED:
@@ -320,7 +320,7 @@ class MemoryProvider:
         )
 
     def _issued(self, order: Order) -> IssuedToken | None:
-        """Return the token of a card that was saved with this order."""
+        """Return the token of the card that was saved with this order."""
         if not order.token:
             return None
         return self.books.issues or IssuedToken(
@@ -347,7 +347,7 @@ def _state(wish: str, *, demands_challenge: bool) -> OrderState:
 
 
 def _word(order: Order) -> str:
-    """Return the provider's word for the last event. It is none of our events while nothing is decided."""
+    """Return the provider's word for the last event, which is unknown to us while nothing is decided."""
     is_undecided = order.state in (OrderState.CHALLENGED, OrderState.PENDING)
     if order.is_behind:
         return EventKind.AUTHORISED.upper()

@@ -13,9 +13,9 @@ Act = Callable[[], Any]
 
 @dataclass(eq=False, slots=True, kw_only=True)
 class Scenario:
-    """The course that requests take, for the next ``times`` of them or for all. A ``with`` block ends it.
+    """The course of the next ``times`` requests, or of all. A ``with`` block ends it.
 
-    If ``of`` is given, it has the order codes of the inquiries that take this course.
+    If ``of`` is given, only inquiries about these order codes take this course.
     """
 
     course: Callable[[Act], Any]
@@ -23,7 +23,7 @@ class Scenario:
     of: Container[str] | None = None
 
     def play(self, request: Any, act: Act) -> Any:
-        """Return the answer to a request that ``act`` would carry out."""
+        """Return the answer to a request. ``act`` asks the next scenario, or at last the books."""
         if self.times == 0 or (self.of is not None and request not in self.of):
             return act()
         if self.times is not None:
@@ -40,7 +40,7 @@ class Scenario:
 class Scenarios:
     """The scenarios of an account, by verb, and ``asked``: the requests of each verb, oldest first.
 
-    Of several scenarios for one verb, the latest comes first, and what it carries out is up to the others.
+    If a verb has several scenarios, the latest one runs first, and runs the others in place of the books.
     """
 
     def __init__(self) -> None:
@@ -48,20 +48,20 @@ class Scenarios:
         self._by_verb: defaultdict[str, list[Scenario]] = defaultdict(list)
 
     def play(self, verb: str, request: Any, act: Act) -> Any:
-        """Return the answer to a request that ``act`` carries out in the books."""
+        """Return the answer to a request. ``act`` carries the request out in the books."""
         self.asked[verb].append(request)
         for scenario in self._by_verb[verb]:
             act = partial(scenario.play, request, act)
         return act()
 
     def end(self) -> None:
-        """Let the books alone answer all further requests."""
+        """Remove all scenarios, so that only the books answer."""
         self._by_verb.clear()
 
     def answer(
         self, verb: str, answer: object, *, times: int | None = None, of: Container[str] | None = None
     ) -> Scenario:
-        """Give this answer, or raise it if it is an exception, and carry nothing out."""
+        """Give this answer, or raise it if it is an exception, without carrying the request out."""
 
         def course(_act: Act) -> object:
             if isinstance(answer, BaseException):
@@ -80,11 +80,11 @@ class Scenarios:
         return self._add(verb, Scenario(course=course, times=times))
 
     def tell(self, verb: str, **fields: object) -> Scenario:
-        """Carry the request out, and give an answer with these fields in place of its own."""
+        """Carry the request out, and replace these fields of its answer."""
         return self._add(verb, Scenario(course=lambda act: replace(act(), **fields)))
 
     def before(self, verb: str, event: Callable[[], object], *, times: int | None = None) -> Scenario:
-        """Let something happen when the request has arrived, before it is carried out."""
+        """Call a function when the request has arrived, before it is carried out."""
 
         def course(act: Act) -> Any:
             event()
@@ -93,7 +93,7 @@ class Scenarios:
         return self._add(verb, Scenario(course=course, times=times))
 
     def meanwhile(self, verb: str, event: Callable[[], object], *, times: int | None = None) -> Scenario:
-        """Let something happen when the request was carried out, before the answer arrives."""
+        """Call a function when the request was carried out, before the answer arrives."""
 
         def course(act: Act) -> Any:
             answer = act()

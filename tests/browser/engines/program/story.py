@@ -1,4 +1,4 @@
-"""Do what a person does in a window of Firefox or WebKit, and print what it shows, as JSON.
+"""Act as a person in a window of Firefox or WebKit, and print the texts that it shows, as JSON.
 
 ``python story.py ENGINE ADDRESS STORY [PAYMENT]``: the engine is ``webkit`` or the path of Firefox, and the
 address that of a try-out's gateway. A story of staff is about a payment. SIGTERM closes the window, too.
@@ -57,7 +57,7 @@ class Person:
         self._sees(RESULT)
 
     def waits(self) -> None:
-        """See the status page, which goes on by itself."""
+        """Wait on the status page, which goes on by itself."""
         self._orders_and_pays(FRICTIONLESS)
         self._sees("//h1[starts-with(., 'We are confirming')]")
         self._sees(RESULT)
@@ -71,7 +71,7 @@ class Person:
         self.seen.append(self._window.focus())
 
     def refunds(self) -> None:
-        """As staff, give a part of a captured payment back."""
+        """As staff, refund a part of a captured payment."""
         self._window.go(f"{self._address}/admin/payments/payment/?q={self.reference}")
         self._window.type(_field("Username"), "admin")
         self._window.type(_field("Password"), "checkout-admin")

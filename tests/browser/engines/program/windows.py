@@ -1,6 +1,6 @@
 """Windows of Firefox and of WebKit, the engine of Safari, with the same few methods.
 
-Elements are found by XPath, and waited for. Playwright has these engines in builds of its own only.
+Elements are found by XPath, and waited for. Playwright has only its own builds of these engines.
 """
 
 from tempfile import gettempdir
@@ -64,7 +64,7 @@ class Firefox:
         return self._driver.execute_script("return document.activeElement.id")
 
     def close(self) -> None:
-        # Without asking it, as it may just be busy.
+        # Without asking the browser, which may just be busy.
         self._driver.quit(clean=True, in_app=False)
 
 
@@ -75,7 +75,7 @@ class WebKit:
         options = Options()
         options.add_argument("--automation")
         self._driver = webdriver.WebKitGTK(options=options)
-        # Its driver's own waiting ends with an error if the page is left meanwhile.
+        # The driver's own waiting ends with an error if the page is left meanwhile.
         leaving = [NoSuchElementException, NoSuchWindowException, StaleElementReferenceException]
         # Until a page is painted, its elements can neither have the focus nor be clicked.
         not_yet = [*leaving, ElementNotInteractableException]

@@ -14,7 +14,7 @@ KEPT = frozenset({"django_content_type", "auth_permission"})
 class Command(BaseCommand):
     """Empty the tables that have rows."""
 
-    # Django passes these to its own command.
+    # Django passes these options to its own command.
     stealth_options = ("reset_sequences", "allow_cascade", "inhibit_post_migrate", "interactive", "database")
 
     def handle(self, *_args: Any, **options: Any) -> None:
@@ -32,7 +32,7 @@ class Command(BaseCommand):
 
 
 def _may_skip_triggers(connection: BaseDatabaseWrapper) -> bool:
-    """Return True for a superuser of PostgreSQL, whom neither foreign keys nor the ledger's guard hinder."""
+    """Return True for a superuser of PostgreSQL, who can skip foreign keys and the ledger's guard."""
     if connection.vendor != "postgresql":
         return False
     with connection.cursor() as cursor:
@@ -41,14 +41,14 @@ def _may_skip_triggers(connection: BaseDatabaseWrapper) -> bool:
 
 
 def _delete_all(cursor: Any, tables: list[str]) -> None:
-    """Delete all rows of these few tables, which takes less time than new files for each and its indexes."""
+    """Delete all rows of these few tables, which is faster than truncating them: that makes new files."""
     deletes = "; ".join(f"DELETE FROM {name}" for name in tables)  # noqa: S608 (our own tables)
     cursor.execute(f"BEGIN; SET LOCAL session_replication_role = replica; {deletes}; COMMIT")
 
 
 @cache
 def _looks(alias: str, _database: str) -> tuple[str, list[str]]:
-    """Return a query for the names of tables with rows, with its parameters."""
+    """Return a query for the names of the tables with rows, and its parameters."""
     connection = connections[alias]
     every = connection.introspection.django_table_names(only_existing=True, include_views=False)
     names = [name for name in every if name not in KEPT]
