@@ -86,7 +86,7 @@ class IdempotencyRecord(models.Model):
 
 
 class RateLease(models.Model):
-    """The number of requests that processes have leased from a key's present window."""
+    """The number of requests that processes have leased from the present window of a key."""
 
     key = models.OneToOneField(ApiKey, on_delete=models.CASCADE, primary_key=True)
     window = models.BigIntegerField(help_text="Seconds since 1970, divided by the length of a window")

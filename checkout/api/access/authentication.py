@@ -25,7 +25,7 @@ _FORM = "The header is `Authorization: Bearer sk_…`."
 
 
 class KeyAuthentication(BaseAuthentication):
-    """Authentication by ``Authorization: Bearer sk_…``. The request's user is the merchant."""
+    """Authentication by ``Authorization: Bearer sk_…``. The key's merchant becomes the request's user."""
 
     def authenticate(self, request: Request) -> tuple[Merchant, ApiKey]:
         """Return the merchant and the key. Raises a refusal, which names the header."""
@@ -69,7 +69,7 @@ def _secret_in(header: str) -> str:
 
 
 class HasScope(BasePermission):
-    """The permission of keys with the scope that the view needs for the method."""
+    """The permission check: the key must have the scope that the view needs for the request's method."""
 
     def has_permission(self, request: Request, view: Any) -> bool:
         """Return True. Raises a refusal, which names the missing scope."""
@@ -81,7 +81,7 @@ class HasScope(BasePermission):
 
 
 class KeyThrottle(BaseThrottle):
-    """The limit on the requests of a key."""
+    """The throttle of DRF that applies the key's limit on requests."""
 
     def allow_request(self, request: Request, view: Any) -> bool:
         """Return True, and keep the headers for the response. Raises a refusal, which has these headers."""

@@ -35,10 +35,11 @@ class HeldRequests:
 
 
 class RequestsUnderWay:
-    """The number of requests under way by the key in their header, which is not looked up before.
+    """The number of requests that this process handles for each key. The keys are not looked up first.
 
-    Without it, one key that is used from many networks could fill a process, so that shoppers and other
-    merchants would be refused. An invented key is counted like any other. All calls are on the event loop.
+    Without this limit, one key that is used from many networks could fill a process, so that shoppers and
+    other merchants would be refused. An invented key is counted like any other. All calls are on the event
+    loop.
     """
 
     def __init__(self) -> None:

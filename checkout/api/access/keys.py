@@ -28,7 +28,7 @@ _ALPHABET = string.ascii_letters + string.digits
 _RANDOM_LENGTH = 32
 _SHOWN_LENGTH = 16
 _SECRET = re.compile(rf"sk_(?:test|live)_[A-Za-z0-9]{{{_RANDOM_LENGTH}}}", re.ASCII)
-# The time of the last use is for people: it need not be exact, and each write costs.
+# The time of the last use may be inexact, because only people read it, and each write has a cost.
 LAST_USE_EVERY = timedelta(minutes=1)
 
 
@@ -128,7 +128,7 @@ def _end_of_successor(old: ApiKey) -> datetime | None:
 
 @transaction.atomic
 def revoke_key(pk: int) -> ApiKey:
-    """Revoke a key, which web processes may remember for ``conf.remember_seconds``.
+    """Revoke a key. Web processes may accept it for up to ``conf.remember_seconds`` more.
 
     Raises ``OperationRejected`` if the key is revoked or expired.
     """
@@ -146,7 +146,7 @@ def _usable(pk: int) -> ApiKey:
 
 
 def is_well_formed(secret: str) -> bool:
-    """Return True for a text that may be the secret of a key."""
+    """Return True if the text has the form of a key's secret."""
     return _SECRET.fullmatch(secret) is not None
 
 

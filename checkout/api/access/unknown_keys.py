@@ -65,7 +65,7 @@ class UnknownKeys:
             self._counts, self._valid = {}, {}
 
     def _begin(self) -> float:
-        """Return the time, after forgetting the counts of an earlier window."""
+        """Return the time. Delete the counts if they belong to an earlier window."""
         now = self._clock()
         if (number := int(now // WINDOW_SECONDS)) != self._window:
             self._window, self._counts = number, {}

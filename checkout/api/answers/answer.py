@@ -19,7 +19,7 @@ class Answer:
 
     @classmethod
     def of(cls, status: int, document: Any, **headers: str) -> "Answer":
-        """Return an answer with a document, which may contain ``msgspec.Struct``s.
+        """Return an answer with a document, which may contain objects of ``msgspec.Struct``.
 
         Underscores in the names of ``headers`` stand for hyphens.
         """

@@ -141,7 +141,7 @@ UNAVAILABLE = Problem(
 BROKEN = Problem(500, "internal_error", "Internal error", "The gateway failed to handle the request.")
 
 
-# Others' objects are not told apart from those that do not exist.
+# The problem is the same for another merchant's object and for an object that does not exist.
 _NOT_YOURS = "It does not exist, or belongs to another merchant."
 
 

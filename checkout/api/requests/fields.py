@@ -38,7 +38,7 @@ class Strict(serializers.Serializer[Any]):
 
 
 class Exampled:
-    """A field with an ``example`` for the reference, which its ``help_text`` describes."""
+    """The base of fields with an ``example`` for the API reference. ``help_text`` describes the field."""
 
     def __init__(self, *args: Any, example: Any = None, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -47,7 +47,10 @@ class Exampled:
 
 @cache
 def _reader(serializer: type[serializers.Serializer[Any]]) -> serializers.Serializer[Any]:
-    """Return an instance for all requests. It is expensive to make, and validating does not change it."""
+    """Return a serializer for all requests, because making one is expensive.
+
+    Validating does not change it.
+    """
     return serializer()
 
 
@@ -57,7 +60,7 @@ def read(serializer: type[serializers.Serializer[Any]], data: Any) -> dict[str, 
 
 
 class Text(Exampled, serializers.CharField):
-    """A text, as it was sent."""
+    """A text, which is not trimmed."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**{"trim_whitespace": False, **options})
@@ -70,7 +73,7 @@ class Text(Exampled, serializers.CharField):
 
 
 class Choice(Exampled, serializers.ChoiceField):
-    """One of a few texts."""
+    """A text from a fixed set."""
 
     def to_internal_value(self, data: Any) -> str:
         """See ``ChoiceField``."""
@@ -90,7 +93,7 @@ class Whole(Exampled, serializers.IntegerField):
 
 
 class Pattern(Exampled, serializers.RegexField):
-    """A text of one form."""
+    """A text that matches a regular expression."""
 
 
 class MinorUnits(Whole):
@@ -135,7 +138,7 @@ class CurrencyCode(Text):
 
 
 class CommaSeparated(Exampled, serializers.Field[Any, Any, Any, Any]):
-    """Some of a few words in a query, separated by commas."""
+    """A list of permitted words in a query, separated by commas."""
 
     default_error_messages: ClassVar[dict[str, Any]] = {
         "invalid": "There is no {word}. Separate several with commas. There are: {words}.",
@@ -178,7 +181,7 @@ class NameAndValue(Exampled, serializers.Field[Any, Any, Any, Any]):
 
 
 class QueryWhole(Exampled, serializers.IntegerField):
-    """A whole number in a query, where every value is a text."""
+    """A whole number in a query, where it arrives as a text."""
 
 
 class Several(Exampled, serializers.ListField):
@@ -258,13 +261,13 @@ class Metadata(Exampled, serializers.Field[Any, Any, Any, Any]):
         """See ``Field``."""
         if not isinstance(data, dict) or not all(map(self.is_value, data.values())):
             self.fail("invalid")
-        if len(data) > MOST_KEYS:  # before each of them is hashed for the idempotency key
+        if len(data) > MOST_KEYS:  # before each name is hashed for the idempotency key
             self.fail("too_many")
         return data
 
     @staticmethod
     def is_value(value: Any) -> bool:
-        """Return True for a value of the object."""
+        """Return True if the value may be a value of the object."""
         return isinstance(value, str)
 
     def to_representation(self, value: Any) -> Any:

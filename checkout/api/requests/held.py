@@ -24,9 +24,9 @@ T = TypeVar("T")
 
 
 async def to_its_end(work: Callable[[], T]) -> T:
-    """Run ``work`` in a database thread. If the client leaves meanwhile, the request ends with the work.
+    """Run ``work`` in a database thread. If the client leaves, the request still lasts until the work ends.
 
-    Otherwise a client that leaves and comes again would be counted once, and have many threads.
+    Otherwise a client that leaves and repeats its request would use several threads, and count only once.
     """
     running = asyncio.ensure_future(in_thread(work))
     try:
@@ -83,7 +83,7 @@ class HeldList:
                 return
 
     def release(self) -> None:
-        """Do nothing when the client has left, because nothing was begun."""
+        """Do nothing: the request began no action that the client's leaving could affect."""
 
 
 Waiting = Held | HeldList
@@ -97,7 +97,7 @@ def held_once(
     command: Callable[[str], AwaitPayment | AwaitOperation],
     present: Callable[[str], Answer],
 ) -> Answer | Held:
-    """Carry out ``act`` once, and hold the request until its outcome is known. A repetition gets its answer.
+    """Carry out ``act`` once, and hold the request until the outcome is known. Repetitions do not act again.
 
     ``present`` returns the present answer about a subject, which is a 202 while the outcome is not known.
     ``command`` returns the command with which the request waits for the outcome. Raises the errors of

@@ -106,7 +106,7 @@ def hashes_of(body: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _keyed_hashes(keyed: Keyed, secret: str | None = None) -> dict[str, str]:
-    """Return the hashes that are stored. The secret key prevents guessing the value of a field."""
+    """Return keyed hashes, which may be stored: without the secret key, no value can be found by guessing."""
     salt = f"checkout.api.idempotency {_owner(keyed)}"
     return {
         pointer: salted_hmac(salt, f"{pointer} {hashed}", secret, algorithm="sha256").hexdigest()[:32]
@@ -138,7 +138,7 @@ def once(keyed: Keyed, act: Callable[[], Made], *, held_seconds: float = 0) -> t
             return record, False
     known = IdempotencyRecord.objects.get(merchant=keyed.merchant, route=keyed.route, key=keyed.key)
     _require_readable(known)
-    # The secret key may have been changed since the first request.
+    # The hashes may have been made under an earlier secret key.
     if differing := min(
         (_differing(known, _keyed_hashes(keyed, each)) for each in conf.secret_keys), key=len
     ):
@@ -238,6 +238,7 @@ def delete_expired_answers() -> int:
 def erase_answers(subjects: Collection[str]) -> int:
     """Delete the stored answers about these payments and operations. Return their number.
 
-    A repeated request still does nothing twice: an order has one payment, and an operation has its key.
+    A repeated request still does nothing twice, because an order has only one payment, and an operation keeps
+    its idempotency key.
     """
     return IdempotencyRecord.objects.filter(subject__in=subjects).delete()[0]

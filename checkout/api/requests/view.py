@@ -62,7 +62,7 @@ class ApiView(APIView):
     preference = Preference(0)
     api_version = API_VERSION
     is_counted = False
-    # Work that continues in a thread after the client has left.
+    # Functions that still run in a database thread after the client has left.
     _left_behind: "asyncio.Future[Any] | None" = None
 
     def scope_of(self, method: str) -> Scope:
@@ -89,7 +89,7 @@ class ApiView(APIView):
 
     @property
     def by(self) -> str:
-        """The name of the requester in the records."""
+        """The name under which records mention the requester."""
         return f"API key {self.key.prefix}"
 
     @cached_property
@@ -110,7 +110,7 @@ class ApiView(APIView):
     def idempotency_key(self) -> Keyed | None:
         """The key of the request; None if the request has no key and needs none. Raises a refusal.
 
-        An invalid body is refused first, because hashes of fields that are not allowed could take gigabytes.
+        An invalid body is refused first: hashes of unexpected fields could take gigabytes of memory.
         """
         use = self._described(self.request.method or "").key
         if use is IdempotencyKey.IGNORED:
@@ -171,7 +171,7 @@ class ApiView(APIView):
             await begun.wait()
             return await to_its_end(begun.finish)
         except (DatabaseError, InterfaceError):
-            return begun.first  # this answer is still true, because the action is committed
+            return begun.first  # the answer is true nevertheless, because the action is committed
         except asyncio.CancelledError:
             self._left_behind = _run(in_thread(begun.release))
             raise
@@ -223,7 +223,7 @@ class ApiView(APIView):
             held_requests.leave(self.key.pk)
 
     def _when_begun_in_vain(self, beginning: "asyncio.Future[Answer | Waiting]") -> None:
-        """Remove from the count a request whose client left before the action was committed."""
+        """End the count of a request whose client left before the commit, and release its result."""
         self._leave()
         if beginning.cancelled() or beginning.exception() is not None:
             return
@@ -246,5 +246,5 @@ def _when_done(task: "asyncio.Task[Any]") -> None:
 
 
 def endpoint(view: type[ApiView]) -> Any:
-    """Return the view for an address: held on the event loop, and answering programs."""
+    """Return the function that serves an address. It runs on the event loop, and is for programs."""
     return held(for_programs(cast(Any, view.as_view())))

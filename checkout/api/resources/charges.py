@@ -17,7 +17,7 @@ from checkout.payments.actions.saved_cards import charge_card
 from checkout.payments.checkout_messages import AwaitPayment
 from checkout.payments.objects import PaymentObject, PaymentStatus, payment_object
 
-# States without an outcome: the provider is being asked, perhaps once more.
+# States in which the outcome is not known yet, because the provider is being asked.
 _UNANSWERED = (PaymentStatus.PROCESSING, PaymentStatus.UNKNOWN)
 
 
@@ -49,7 +49,7 @@ def _begin(view: ApiView, wanted: dict[str, Any]) -> Made:
         by=view.by,
         **order_in(wanted),
     )
-    # A new payment has no outcome yet. If the order has a payment already, that may have any state.
+    # This request did not create the payment, which may have an outcome already.
     return Made(_answer(payment_object(payment), HTTPStatus.OK), payment.reference)
 
 

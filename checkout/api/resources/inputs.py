@@ -69,7 +69,7 @@ def _currency() -> CurrencyCode:
 
 
 def _optional(most: int, told: str, example: str) -> Text:
-    """Return a field for a text that may be left out or blank, which is the same."""
+    """Return a field for an optional text. A blank text is the same as none."""
     return Text(
         required=False, allow_blank=True, max_length=most, default="", help_text=told, example=example
     )
@@ -309,7 +309,7 @@ class Created(Page):
 
 
 class OfAmounts(Created):
-    """The filters of lists of what has an amount."""
+    """The filters of lists whose objects have amounts."""
 
     currency = CurrencyCode(
         required=False, min_length=3, max_length=3, default="", help_text=CURRENCY, example="GBP"
@@ -333,7 +333,7 @@ class OfAmounts(Created):
 
 
 class Payments(OfAmounts):
-    """The filters of payments. A payment matches all that are given."""
+    """The filters of payments. A payment is listed if it passes all of them."""
 
     order_reference = Text(
         required=False, max_length=100, default="", help_text="The order's number.", example="A-1001"
@@ -371,7 +371,7 @@ class Payments(OfAmounts):
 
 
 class AllOperations(OfAmounts):
-    """The filters of operations. An operation matches all that are given."""
+    """The filters of operations. An operation is listed if it passes all of them."""
 
     kind = CommaSeparated(
         choices=[str(each) for each in OperationKind],

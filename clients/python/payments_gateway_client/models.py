@@ -704,7 +704,7 @@ class ResendSince(TypedDict):
 
 
 class ResentObject(TypedDict):
-    """The events that are sent again."""
+    """The answer to a request to send events again."""
 
     object: Literal["resent"]
     endpoint: str
