@@ -17,7 +17,7 @@ from checkout.payments.models.approval import Matter
 
 
 class ApprovalRuleForm(ConfigurationForm):
-    """A matter of a merchant and, for refunds and captures, a currency with the largest amount."""
+    """A rule: the kind of action, and for refunds and captures also the currency and the largest amount."""
 
     above_minor = forms.DecimalField(
         label="Above",
@@ -41,7 +41,7 @@ class ApprovalRuleForm(ConfigurationForm):
             self.initial["above_minor"] = rule.above.decimal if rule.currency else None
 
     def clean(self) -> dict[str, Any]:
-        """Convert the amount to minor units of the currency."""
+        """Convert the amount to minor units of its currency."""
         cleaned: dict[str, Any] = super().clean() or {}
         is_money = (cleaned.get("matter") or self.instance.matter) == Matter.MONEY
         currency = (cleaned.get("currency", self.instance.currency) or "").upper()
