@@ -350,7 +350,7 @@ class EvidenceObject(TypedDict):
 
 
 class Failing(TypedDict):
-    """The failed attempts at an endpoint since the last success. Attempts that ended in a pause do not
+    """The failed attempts at an endpoint since the last success. Attempts that ended during a pause do not
     count."""
 
     failures: int
