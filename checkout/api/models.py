@@ -1,7 +1,7 @@
 """The API's own tables: keys, answers by idempotency key, and the counts of requests.
 
 They are in the database of the payments app, because an answer is written in the transaction of the payment.
-A merchant is named by its code, as an app has no foreign key to the tables of another.
+Merchants are stored by code, because an app has no foreign key to the tables of another app.
 """
 
 from typing import ClassVar

@@ -65,7 +65,7 @@ class BoundedList(ChangeList):
 
 
 class WithBoundedSearch:
-    """A mixin for the pages of a table."""
+    """A mixin for the pages of a table, whose list is a ``BoundedList``."""
 
     def get_changelist(self, request: HttpRequest, **more: Any) -> type[ChangeList]:
         """See ModelAdmin."""

@@ -27,7 +27,7 @@ from checkout.webhooks.models import WebhookEndpoint
 class ConfigurationForm(ModelForm):
     """A form that also submits its initial values, so that ``changed_data`` has only edited fields.
 
-    Otherwise a form that was opened before somebody else's change would undo that change.
+    Otherwise a form that was opened before another user's change would undo that change.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -38,7 +38,7 @@ class ConfigurationForm(ModelForm):
 
 
 class MerchantForm(ConfigurationForm):
-    """A merchant, with the origins to which shoppers may be sent back."""
+    """A form for a merchant, with the origins to which shoppers may be sent back."""
 
     class Meta:
         model = Merchant
@@ -70,7 +70,7 @@ class MerchantForm(ConfigurationForm):
 
 
 class AppearanceForm(ConfigurationForm):
-    """The look of a merchant's pages for shoppers, its links, and its contact details."""
+    """A form for the look of a merchant's pages for shoppers, the links, and the contact details."""
 
     logo: Logo | None = None
     image = forms.FileField(
@@ -137,7 +137,7 @@ def users_of(codes: Iterable[str]) -> list[str]:
 
 
 class ProviderAccountForm(ConfigurationForm):
-    """A merchant's account with a provider for which there is an adapter."""
+    """A form for a merchant's account with a provider for which there is an adapter."""
 
     provider = forms.ChoiceField(choices=lambda: [(code, code) for code in available()])
     accepted_brands = forms.MultipleChoiceField(
@@ -166,7 +166,7 @@ MOST_IN_STOCK = 1_000_000_000
 
 
 class StockItemForm(ConfigurationForm):
-    """An item for sale. Its quantity cannot be set if the stock has changed since the form was opened."""
+    """A form for an item. The quantity cannot be set if the stock has changed since the form was opened."""
 
     merchant_code = forms.ChoiceField(label="Merchant", choices=merchant_choices)
 
@@ -204,7 +204,7 @@ class StockItemForm(ConfigurationForm):
 
 
 class BlockedValueForm(ConfigurationForm):
-    """An e-mail or IP address, in the form in which the risk service compares it."""
+    """A form for a blocked e-mail or IP address, in the form in which the risk service compares it."""
 
     class Meta:
         model = BlockedValue

@@ -20,7 +20,7 @@ MOST_VIEWS = 20
 
 
 class ViewForm(forms.ModelForm):  # type: ignore[type-arg]  # the class has no parameter at run time
-    """The name of a view, and the part of the list's address that is kept."""
+    """A form for the name of a view, and the part of the list's address that is kept."""
 
     class Meta:
         model = StaffView

@@ -10,7 +10,7 @@ _LONGEST = 200  # no key is longer
 
 
 class HeldRequests:
-    """The number of held requests of each key. Database threads call ``enter``, the event loop ``leave``."""
+    """Counts of the held requests of each key. Database threads call ``enter``, the event loop ``leave``."""
 
     def __init__(self) -> None:
         self._count: dict[int, int] = {}
@@ -35,11 +35,10 @@ class HeldRequests:
 
 
 class RequestsUnderWay:
-    """The number of requests that this process handles for each key. The keys are not looked up first.
+    """Counts of the requests that this process handles for each key, whether or not the key exists.
 
     Without this limit, one key that is used from many networks could fill a process, so that shoppers and
-    other merchants would be refused. An invented key is counted like any other. All calls are on the event
-    loop.
+    other merchants would be refused. All calls are on the event loop.
     """
 
     def __init__(self) -> None:

@@ -46,8 +46,8 @@ def make_key(
 ) -> tuple[ApiKey, str]:
     """Return a new key of ``merchant`` and its secret, which cannot be read again.
 
-    ``secret`` is given only for the published key of a try-out. Raises ``DuplicateRequest`` if a key was made
-    with this ``form_key`` before, and ``RequestInvalid``, which names the field.
+    Only a try-out passes ``secret``, to make its published key. Raises ``DuplicateRequest`` if a key was made
+    with this ``form_key`` before, and ``RequestInvalid`` with the name of an invalid field.
     """
     if not name.strip() or len(name) > 100 or not name.isprintable():
         raise RequestInvalid("name", "The name must have 1 to 100 characters.")
@@ -86,7 +86,7 @@ def rotate_key(
     The new key gets the lifetime that the old key had when it was made.
 
     Raises ``OperationRejected`` if the old key is revoked or expired, if it is a test key of a live merchant,
-    or if it has a valid successor and the caller is not ``is_sure``. See ``make_key`` for ``form_key``.
+    or, unless ``is_sure``, if it already has a valid successor. See ``make_key`` for ``form_key``.
     """
     old = _usable(pk)
     if not is_sure and valid_successors(old).exists():
@@ -113,14 +113,14 @@ def rotate_key(
 
 
 def valid_successors(key: ApiKey) -> QuerySet[ApiKey]:
-    """Return the keys that replace a key, and are neither revoked nor expired."""
+    """Return the valid keys by which a key was replaced."""
     is_valid = Q(expires_at=None) | Q(expires_at__gt=timezone.now())
     return key.successors.filter(is_valid, revoked_at=None)
 
 
 def _end_of_successor(old: ApiKey) -> datetime | None:
     like = old
-    # A rotation shortens the lifetime of the old key. Its first successor still has the whole lifetime.
+    # A rotation has shortened the lifetime of a replaced key, so the lifetime is taken from its successor.
     while (later := like.successors.order_by("pk").first()) is not None:
         like = later
     return None if like.expires_at is None else timezone.now() + (like.expires_at - like.created_at)
@@ -153,8 +153,8 @@ def is_well_formed(secret: str) -> bool:
 def find_key(secret: str) -> tuple[ApiKey, Merchant] | None:
     """Return the key with this secret, valid or not, and its merchant; None if there is no such key.
 
-    Outside a try-out the published key is not found, even if the database has its row. Neither is a test key
-    of a live merchant, or a live key of a test merchant.
+    Outside a try-out the published key is not found, even if the database has its row. A test key of a live
+    merchant and a live key of a test merchant are not found either.
     """
     if secret == TRY_OUT_API_KEY and not conf.is_try_out:
         return None
@@ -197,7 +197,7 @@ def hash_of(secret: str) -> str:
 
 
 def require_networks(texts: Iterable[str]) -> list[str]:
-    """Return networks in their usual form. Raises ``RequestInvalid`` for a text that is not a network."""
+    """Return networks in their canonical form. Raises ``RequestInvalid`` for a text that is not a network."""
     return [_network(text) for text in texts]
 
 

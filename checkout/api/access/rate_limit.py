@@ -3,8 +3,8 @@
 Time is divided into windows. A process takes requests of a window from the database in batches and spends
 them from memory, so that most requests cost no query. Requests that it has not spent when the window ends are
 lost, which only makes the limit a little stricter. Processes whose clocks differ by less than a window share
-its requests. If the clocks differ by more, each process begins the window anew, so that a wrong clock cannot
-lock a key out.
+its requests. If the clocks differ by more, each process starts the stored window again, so that a wrong clock
+cannot lock a key out.
 """
 
 from collections.abc import Callable

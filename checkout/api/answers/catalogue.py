@@ -1,6 +1,6 @@
-"""All problems that the API answers with, from which ``docs/errors.md`` and the pages of problems are made.
+"""All problems that the API answers with. ``docs/errors.md`` and the pages of problems are made from them.
 
-A code, once published, keeps its meaning and its status. Texts may change: programs compare codes.
+A published code keeps its meaning and its status. Texts may change, because programs compare codes.
 """
 
 from collections.abc import Mapping

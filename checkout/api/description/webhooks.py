@@ -81,7 +81,7 @@ EVENTS_OF_WEBHOOKS: Mapping[str, type[msgspec.Struct]] = {
 
 
 def webhooks() -> Schema:
-    """Return the section of the document."""
+    """Return the section ``webhooks`` of the OpenAPI document."""
     every = {type: (meaning, _name_for(type)) for type, meaning in EVENT_TYPES.items()}
     every["webhook.test"] = ("A test event was requested.", "WebhookTestObject")
     return {

@@ -23,8 +23,8 @@ class IdempotencyKey(StrEnum):
 class Described:
     """The description of a method. ``answers`` has the type of the document for each status.
 
-    A request that ``may_be_held`` is held for the time that the client asks for. Without that, it is held for
-    the default time if ``is_held_by_default``.
+    If ``may_be_held``, the request is held for the time that the client asks for. If the client does not ask,
+    the request is held for the default time if ``is_held_by_default``.
     """
 
     name: str

@@ -97,7 +97,7 @@ class Pattern(Exampled, serializers.RegexField):
 
 
 class MinorUnits(Whole):
-    """An amount in minor units. If a program sends major units, the error says what to send instead."""
+    """An amount in minor units. For an amount in major units, the error shows the correct number."""
 
     def to_internal_value(self, data: Any) -> int:
         """See ``Whole``."""
@@ -112,7 +112,7 @@ class MinorUnits(Whole):
 
 
 def _in_major_units(data: Any) -> str:
-    """Return a number with a fraction, or a number in quotation marks, as its text; "" for anything else."""
+    """Return a number with a fraction, or one in quotation marks, as a text; "" for any other value."""
     text = str(data) if isinstance(data, float | str) else ""
     return text if _IS_NUMBER.fullmatch(text) else ""
 
@@ -162,7 +162,7 @@ class CommaSeparated(Exampled, serializers.Field[Any, Any, Any, Any]):
 
 
 class NameAndValue(Exampled, serializers.Field[Any, Any, Any, Any]):
-    """A name of metadata and its value in a query, with a colon between them."""
+    """A name of metadata and its value in a query, separated by a colon."""
 
     default_error_messages: ClassVar[dict[str, Any]] = {
         "invalid": "Write a name of the metadata, a colon and its value, for example basket:77.",
@@ -229,7 +229,7 @@ class Time(Exampled, serializers.DateTimeField):
             self.fail("invalid", format="YYYY-MM-DDThh:mm:ssZ")
 
     def enforce_timezone(self, value: Any) -> Any:
-        """Refuse a time without an offset, which DRF would read in the time zone of the gateway."""
+        """Refuse a time without an offset, which DRF would take as a time in the gateway's zone."""
         if value.tzinfo is None:
             self.fail("no_offset")
         return super().enforce_timezone(value)
@@ -267,7 +267,7 @@ class Metadata(Exampled, serializers.Field[Any, Any, Any, Any]):
 
     @staticmethod
     def is_value(value: Any) -> bool:
-        """Return True if the value may be a value of the object."""
+        """Return True if the value may be a value of metadata."""
         return isinstance(value, str)
 
     def to_representation(self, value: Any) -> Any:
@@ -276,7 +276,7 @@ class Metadata(Exampled, serializers.Field[Any, Any, Any, Any]):
 
 
 class MetadataChange(Metadata):
-    """Names with their new values, or with null if they are to be removed."""
+    """Names of metadata with their new values, or with null to remove the name."""
 
     default_error_messages: ClassVar[dict[str, Any]] = {
         "invalid": "This must be an object whose values are strings, or null to remove a name.",

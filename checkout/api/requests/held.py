@@ -1,4 +1,4 @@
-"""Held requests, which wait without a thread: for the saga's answer on the reply queue, or for new rows."""
+"""Held requests, which wait without a thread for the saga's reply, or for new rows."""
 
 import asyncio
 from collections.abc import Callable
@@ -51,7 +51,7 @@ class Held:
     release: Callable[[], object] = lambda: None
 
     async def wait(self) -> None:
-        """Wait until the saga answers, the time is over or the broker is away."""
+        """Wait until the saga answers, the time is over or the broker is unavailable."""
         if self.seconds <= 0 or drain.has_begun:
             return
         command, payment = self.command, self.command.payment
@@ -63,7 +63,7 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class HeldList:
-    """A request for a list that is empty, and which waits until ``look`` finds something to list.
+    """A request for a list that is empty now. It waits until ``look`` finds something to list.
 
     ``first`` is the empty list. ``finish`` returns the list after the wait. Both and ``look`` run in a
     database thread. Nothing announces new rows, so ``look`` is called twice a second.

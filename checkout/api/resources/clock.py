@@ -34,7 +34,10 @@ class PaymentClock(ApiView):
     }
 
     def post(self, request: Request, reference: str) -> Answer:
-        """Move the clock forward and carry out what has become due. Return the payment afterwards."""
+        """Move the clock forward, and run the timers and webhooks that became due.
+
+        Return the payment afterwards.
+        """
         by = timedelta(seconds=self.body["seconds"])
         if not conf.is_try_out:
             raise refusal(catalogue.NOT_A_TRY_OUT)

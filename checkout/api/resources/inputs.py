@@ -136,7 +136,7 @@ class CreatePayment(Strict):
     )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Refuse a saved card without a reason, and a reason without a saved card."""
+        """Require a reason with a saved card, and a saved card with a reason."""
         missing = {"saved_card", "merchant_initiated"} - attrs.keys()
         if len(missing) == 1:
             raise ValidationError({missing.pop(): ["This field is required as well."]})
@@ -144,7 +144,7 @@ class CreatePayment(Strict):
 
 
 class CreatePaymentLink(Strict):
-    """A link, and the payments that shoppers make with it."""
+    """A payment link, and the payments that shoppers make with it."""
 
     order_reference = Text(
         max_length=100,
@@ -249,7 +249,7 @@ class Refund(Noted):
 
 
 class Void(Noted):
-    """The release of an authorisation."""
+    """The release of the authorised money."""
 
 
 class ChangePayment(Strict):
@@ -263,7 +263,7 @@ class ChangePayment(Strict):
 
 
 class Cancel(Strict):
-    """The end of an unpaid payment."""
+    """The cancellation of an unpaid payment."""
 
 
 class AdvanceClock(Strict):
@@ -392,13 +392,13 @@ class SavedCards(Page):
 
 
 class ByOrder(serializers.Serializer[Any]):
-    """The number of an order."""
+    """A query by the order number."""
 
     order_reference = Text(max_length=100, help_text="The order's number.", example="A-1001")
 
 
 class Operations(serializers.Serializer[Any]):
-    """The filters of a payment's operations."""
+    """The filters of one payment's operations."""
 
     kind = Choice(
         choices=[str(each) for each in OperationKind],

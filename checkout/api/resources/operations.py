@@ -1,4 +1,4 @@
-"""Captures, voids and refunds: requested, waited for, read."""
+"""Captures, voids and refunds: request them, wait for them, and read them."""
 
 from http import HTTPStatus
 from typing import Any, ClassVar
@@ -53,7 +53,7 @@ class OperationRequest(ApiView):
     def request_operation(
         self, payment: PaymentObject, wanted: dict[str, Any], **common: Any
     ) -> OperationView:
-        """Request the operation, in a transaction. Raises the errors of ``request_capture``."""
+        """Request the operation within the caller's transaction. Raises the errors of ``request_capture``."""
         raise NotImplementedError
 
     def post(self, request: Request, reference: str) -> Answer | Held:

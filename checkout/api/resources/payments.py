@@ -88,7 +88,7 @@ class Payments(ApiView):
         return answer_in(record, is_replay=is_replay)
 
     def _enter(self, request: HttpRequest, *, is_held_by_default: bool) -> None:
-        """Count the request as held if it charges a saved card."""
+        """Apply the client's wait, and count the request as held, only if it charges a saved card."""
         if request.method == "POST" and "saved_card" in self.request.data:
             super()._enter(request, is_held_by_default=is_held_by_default)
 
@@ -103,7 +103,7 @@ class Payments(ApiView):
 
 
 class PaymentByOrder(ApiView):
-    """The payment of an order."""
+    """The payment of an order, found by the order number."""
 
     methods: ClassVar = {
         "GET": Described(
@@ -184,7 +184,7 @@ class PaymentAttempts(ApiView):
 
 
 class PaymentCustomerSession(ApiView):
-    """The sessions in which the customer of one payment may use saved cards on its page."""
+    """The sessions in which the customer of a payment sees the saved cards on the payment's page."""
 
     methods: ClassVar = {
         "POST": Described(
@@ -198,7 +198,7 @@ class PaymentCustomerSession(ApiView):
     }
 
     def post(self, request: Request, reference: str) -> Answer:
-        """Make a session. Each request makes another one. A session is stored when the customer opens it."""
+        """Make a session. Each request makes another one, which is stored only when the customer opens it."""
         _ = self.body
         session = actions.make_session(self.merchant, reference)
         path = reverse("checkout:identify", args=[reference, session.token])
@@ -228,7 +228,7 @@ class PaymentReceipt(ApiView):
     }
 
     def post(self, request: Request, reference: str) -> Answer:
-        """Request the receipt.
+        """Request that the receipt is sent again.
 
         Until it is sent, further requests are refused, so that a repetition sends no second receipt.
         """
@@ -256,7 +256,7 @@ class PaymentCancel(ApiView):
     def post(self, request: Request, reference: str) -> Answer | Held:
         """Cancel the payment. If it is cancelled already, or is about to be, nothing changes.
 
-        The answer is 202 while the provider still handles an attempt, and 200 once its outcome is known.
+        The answer is 202 while an attempt may still hold money, and 200 once that is certain.
         """
         keyed, command = self.idempotency_key, AwaitPayment(payment=reference)
         if keyed is not None:

@@ -84,7 +84,7 @@ class DeliveriesOfEvent(DeliveryList):
     }
 
     def get(self, request: Request, reference: str) -> Answer:
-        """Return a page. A test event is no event of the merchant: only its delivery can be read."""
+        """Return a page. If there are no deliveries, check that the merchant has the event."""
         if not deliveries(self.merchant.code, event=reference).exists():
             payment_queries.read_event(self.merchant, reference)
         return self.page(event=reference)
@@ -109,7 +109,7 @@ class OneDelivery(ApiView):
 
 
 class ResendDelivery(ApiView):
-    """Sending one delivery again."""
+    """The resource that sends one delivery again."""
 
     methods: ClassVar = {
         "POST": Described(

@@ -171,7 +171,7 @@ class DisableEndpoint(ApiView):
     }
 
     def post(self, request: Request, reference: str) -> Answer:
-        """Disable the endpoint. If it is disabled already, it keeps its reason."""
+        """Disable the endpoint. If it is disabled already, its reason does not change."""
         reason = self.body["reason"]
         return Answer.of(200, endpoint_object(actions.disable(self.merchant.code, reference, reason)))
 
@@ -211,7 +211,7 @@ class PingEndpoint(ApiView):
     }
 
     def post(self, request: Request, reference: str) -> Answer:
-        """Send a test event. Its delivery has the result."""
+        """Send a test event. The result is in its delivery."""
         keyed = self.idempotency_key
         assert keyed is not None  # noqa: S101  it is required
         record, is_replay = once(keyed, lambda: self._ping(reference))

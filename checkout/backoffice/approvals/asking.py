@@ -17,7 +17,7 @@ from checkout.payments.models.approval import waiting_for_approval
 
 
 def member(user: Any) -> Member:
-    """Return the user as the author of a request or of a decision about one."""
+    """Return the user as the author of a request for approval, or of the decision about one."""
     return Member(user.get_username(), user.pk)
 
 

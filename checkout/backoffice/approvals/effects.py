@@ -58,7 +58,7 @@ def is_carried_out_at_once(request: ApprovalRequest) -> bool:
 
 
 def facts(request: ApprovalRequest) -> Iterator[FactLine]:
-    """Yield the facts that the approver needs: the payment then and now, or the changed values."""
+    """Yield the facts for the approver: the payment at the request and now, or the changed values."""
     payment = request.payment
     if payment is not None:
         yield from money_facts(payment) if request.matter == Matter.MONEY else order_facts(payment)

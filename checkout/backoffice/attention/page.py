@@ -77,7 +77,7 @@ def _unsettled() -> Q:
 
 
 def without_outcome() -> Q:
-    """Match operations that have had no outcome for too long at the present time."""
+    """Return a condition that matches operations that have had no outcome for too long until now."""
     now = timezone.now()
     waits_for_provider = Q(state__in=(Operation.State.REQUESTED, Operation.State.UNKNOWN))
     return waits_for_provider & Q(updated_at__lt=now - UNSETTLED_AFTER) | Q(
@@ -86,12 +86,12 @@ def without_outcome() -> Q:
 
 
 def begun_by_declines() -> Q:
-    """Match merchants whose attack mode began automatically and lasts at the present time."""
+    """Return a condition that matches merchants whose attack mode began automatically and still lasts."""
     return Q(attack_mode=Merchant.AttackMode.AUTOMATIC, attacked_until__gt=timezone.now())
 
 
 def _unauthenticated() -> Q:
-    """Match payments with money authorised despite a failed 3-D Secure, unless staff accepted that."""
+    """Return a condition that matches paid payments whose 3-D Secure failed, unless staff accepted that."""
     this = Q(payment=OuterRef("pk"))
     failed = Attempt.objects.filter(this & UNAUTHENTICATED)
     accepted = Fact.objects.filter(this, kind=UNAUTHENTICATED_ACCEPTED)
@@ -99,14 +99,14 @@ def _unauthenticated() -> Q:
 
 
 def open_questions() -> QuerySet[Fact]:
-    """Return the facts of issuers' questions that nobody has answered until now."""
+    """Return the facts of issuers' questions that nobody has answered yet."""
     later = Fact.objects.filter(_ANSWERED, payment=OuterRef("payment"), pk__gt=OuterRef("pk"))
     since = timezone.now() - TO_BE_ANSWERED_WITHIN
     return Fact.objects.filter(INFORMATION_REQUESTED, ~Exists(later), recorded_at__gt=since)
 
 
 def conditions() -> Mapping[str, Q]:
-    """Return the conditions under which a payment needs attention at the present time, by reason."""
+    """Return the conditions under which a payment needs attention now, by the names of the reasons."""
     this = Q(payment=OuterRef("pk"))
     contradictions = ProviderNotification.objects.filter(
         NOT_DEALT_WITH, state=ProviderNotification.State.CONFLICTED, payment__isnull=False

@@ -26,14 +26,14 @@ class Reason:
 
     @property
     def is_for_others(self) -> bool:
-        """Return True if only users with other permissions can act."""
+        """True if only users with other permissions can act."""
         return not (self.links or self.outlook)
 
 
 def links_to(user: Any, row: Model, *pages: tuple[str, str, str]) -> list[Tool]:
     """Return links to the pages about ``row`` that ``user`` may open; none if the row may not be viewed.
 
-    Each of ``pages`` is its name, the permission that it needs beside viewing (empty if none), and the link's
+    A page is given by its name, the permission that it needs beside viewing (empty if none), and the link's
     text.
     """
     return list(_links(user, row, pages))

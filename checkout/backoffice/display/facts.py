@@ -26,7 +26,7 @@ def merchant_of_code(code: str) -> str:
 
 
 def order_facts(payment: Payment) -> Iterator[FactLine]:
-    """Yield the order and its merchant, because merchants may use the same order numbers."""
+    """Yield the order number and the merchant. Different merchants may use the same order number."""
     yield "Order", f"{payment.order_reference}: {payment.description}"
     yield "Merchant", merchant_text(payment.merchant)
 

@@ -57,7 +57,7 @@ def day_text(day: date) -> str:
 
 
 def weekday_text(day: date) -> str:
-    """Return a day of these weeks with its weekday: Tue 1 Dec."""
+    """Return a day with its weekday and without a year: Tue 1 Dec."""
     return localised_weekday(_local(day), _FORMATS.get())
 
 

@@ -130,7 +130,7 @@ def badge(state: str, words: str = "") -> str:
 
 
 def text_block(text: str) -> str:
-    """Return text, such as a scrubbed transcript, with its own line breaks."""
+    """Return text, such as a scrubbed transcript, as HTML that keeps the line breaks."""
     return format_html('<pre class="transcript" tabindex="0">{}</pre>', text) if text else NOTHING
 
 

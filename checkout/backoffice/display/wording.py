@@ -370,7 +370,7 @@ def notification_in_words(row: ProviderNotification, outcome: NotificationResult
 
 
 def decision_in_words(claim: object, said: object) -> str:
-    """Return the text of a decision of staff about a claim, from the names of both in a fact."""
+    """Return the text of a decision of staff about a claim. The arguments are the names of both in a fact."""
     choices = ISSUER_SAID if claim in BOOKED_AS else CLAIM_SAID
     return choices.get(str(said), "")
 

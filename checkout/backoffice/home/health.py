@@ -34,7 +34,7 @@ COUNTED_WITHIN = timedelta(minutes=5)
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """The state of one system in words, and a table with more for users who may view that table."""
+    """The state of one system in words, and a table of details for users who may view that table."""
 
     name: str
     words: str

@@ -32,7 +32,7 @@ def _in_words(scope: Scope) -> str:
 
 
 class NewKeyForm(OnceForm):
-    """The merchant, the rights and the lifetime of a new key."""
+    """A form for the merchant, the rights and the lifetime of a new key."""
 
     merchant: Any = forms.ModelChoiceField(Merchant.objects.order_by("name"))
     name = forms.CharField(
@@ -79,7 +79,7 @@ class NewKeyForm(OnceForm):
 
 
 class RotateForm(OnceForm):
-    """The overlap of an old key with its successor, and a confirmation if a successor exists already."""
+    """A form for the overlap of an old key with its successor. A second successor needs a confirmation."""
 
     hours = forms.IntegerField(
         min_value=0,

@@ -180,7 +180,7 @@ class ApiKeyAdmin(ReadOnlyAdminWithActions):
             return HttpResponseRedirect(reverse("admin:api_apikey_changelist"))
 
     def _made_before(self, request: HttpRequest) -> HttpResponse | None:
-        """Return the answer to a form that was submitted before, by a double click or a reload."""
+        """Return the answer to a form that was submitted before, because of a double click or a reload."""
         form = OnceForm(request.POST)
         key = (
             self.get_queryset(request).filter(form_key=form.cleaned_data["form_key"]).first()

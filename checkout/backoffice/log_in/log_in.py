@@ -28,7 +28,7 @@ from payments_gateway.serving.problems import Problem
 # The keys by which failures are counted, in the form of django-axes' setting.
 BY_USER_AND_ADDRESS = [["username", "ip_address"]]
 BY_USER_OR_ADDRESS = ["username", "ip_address"]
-BY_BROWSER = ["username"]  # the name of a failure in a known browser has user and browser
+BY_BROWSER = ["username"]  # the username of a known browser names the browser, too
 
 
 def client_address(request: HttpRequest) -> str | None:

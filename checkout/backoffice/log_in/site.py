@@ -60,7 +60,8 @@ class BackOffice(AdminSite):
                 return HttpResponseRedirect(address)
             with preferences.read_as(request.user):
                 response = inner(request, *args, **kwargs)
-                # Render within the context of the reader. Django would render the page after it has ended.
+                # Render here, in the reader's formats. Django would render the page after this context has
+                # ended.
                 return response.render() if isinstance(response, SimpleTemplateResponse) else response
 
         return behind_the_gate
@@ -84,7 +85,7 @@ class BackOffice(AdminSite):
         return HttpResponseRedirect(reverse("admin:index"))
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
-        """Show the figures of payments, the reasons for attention, and the health of the systems below."""
+        """Show the figures of payments, the reasons for attention, and the health of the systems."""
         rows = [row for row in counted_for(request.user) if row["count"]]
         context = {
             "rows": rows,

@@ -53,7 +53,7 @@ class BySuperusersOnly:
 
 
 class MerchantAccessForm(ModelForm):
-    """The merchants whose data a user sees, by their codes."""
+    """A form for the merchants whose data a user sees, by their codes."""
 
     merchants = forms.MultipleChoiceField(
         choices=merchant_choices,

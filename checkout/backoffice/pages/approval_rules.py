@@ -1,4 +1,4 @@
-"""The pages of the rules of approval, which administrators keep."""
+"""The pages of the rules of approval, which administrators manage."""
 
 from decimal import Decimal
 from typing import Any
@@ -17,7 +17,7 @@ from checkout.payments.models.approval import Matter
 
 
 class ApprovalRuleForm(ConfigurationForm):
-    """A rule: the kind of action, and for refunds and captures also the currency and the largest amount."""
+    """A form for a rule: kind of action and, for refunds and captures, currency and largest amount."""
 
     above_minor = forms.DecimalField(
         label="Above",

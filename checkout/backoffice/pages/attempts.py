@@ -274,7 +274,7 @@ class ProviderCallAdmin(ReadOnlyAdmin):
 
 @admin.register(Fact)
 class FactAdmin(OfPayment, ReadOnlyAdmin):
-    """Facts: what was received or decided, with the scrubbed text."""
+    """Facts: everything that was received or decided, with the scrubbed text."""
 
     list_display = ("kind", "source", "payment_link", "recorded_at")
     list_select_related = ("payment",)

@@ -39,7 +39,7 @@ class WhoFilter(admin.SimpleListFilter):
 
 
 class TableFilter(admin.SimpleListFilter):
-    """A filter by the table that an entry is about. Technical tables are found by the search instead."""
+    """A filter by the table that an entry is about. Rows of technical tables are found by the search."""
 
     title = "object"
     parameter_name = "about"

@@ -24,7 +24,7 @@ from checkout.risk.models import BlockedValue
 class ConfigurationAdmin(Audited, WithBoundedSearch, WithinMerchants, ModelAdmin):
     """Tables that staff may edit.
 
-    ``fixed_fields`` identify a row in other systems, and cannot be changed later. Its ``form`` is a
+    ``fixed_fields`` identify a row in other systems, and cannot be changed later. The ``form`` is a
     ``ConfigurationForm``.
     """
 

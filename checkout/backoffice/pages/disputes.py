@@ -79,7 +79,7 @@ class AnswerFilter(admin.SimpleListFilter):
 
 
 class RecordForm(forms.Form):
-    """The reason and the time limit of a dispute, as the provider's portal shows them."""
+    """A form for the reason and the time limit of a dispute, as the provider's portal shows them."""
 
     reason_code = forms.CharField(
         required=False, max_length=10, help_text="As the portal has it, for example 10.4 or 4853."
@@ -94,7 +94,7 @@ class RecordForm(forms.Form):
 
 
 class EvidenceForm(forms.Form):
-    """A file of evidence, and a description of its content."""
+    """A form for a file of evidence, and a description of its content."""
 
     file = forms.FileField(
         help_text="A PDF, PNG or JPEG, such as a proof of delivery. Black out card numbers in it.",

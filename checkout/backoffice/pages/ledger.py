@@ -57,7 +57,7 @@ def books_of(payment: Payment) -> Books:
 
 
 class MerchantFilter(admin.SimpleListFilter):
-    """A filter by the merchant, of those that the user sees."""
+    """A filter by merchant. The choices are the merchants that the user sees."""
 
     title = "merchant"
     parameter_name = "merchant"
@@ -128,7 +128,7 @@ def _left_out(user: Any) -> Iterator[tuple[str, str]]:
 
 @admin.register(LedgerEntry)
 class LedgerEntryAdmin(WithBalances, WithExport, ReadOnlyAdmin):
-    """One side of each posting, the newest first."""
+    """The entries of the ledger, newest first. Each is one side of a posting."""
 
     list_display = ("posted", "kind", "account_in_words", "amount", "payment", "merchant_code")
     list_display_links = ("posted",)
@@ -233,7 +233,7 @@ class DailyTotalAdmin(WithBalances, WithExport, ReadOnlyAdmin):
         return self.has_view_permission(request)
 
     def balances(self, request: HttpRequest) -> Table:
-        """Return what the provider owes for each merchant."""
+        """Return the amounts that the provider owes for each merchant."""
         headers = ("Merchant", "Captured", "Refunded", "Disputed", "Owed, before fees", "On their way")
         rows = [
             (

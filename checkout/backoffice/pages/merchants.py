@@ -109,7 +109,7 @@ class MerchantAdmin(AdminWithActions, ConfigurationAdmin):
         return merchants_of(request.user) is None and super().has_add_permission(request)
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
-        """Lock the row for a change, because a simultaneous first payment would fix the mode, test or live.
+        """Lock the row for a change. After a first payment, the merchant cannot change between live and test.
 
         Only Django's own view of changes has a transaction here. The actions lock the row themselves.
         """

@@ -105,7 +105,7 @@ def _card(payment: Payment) -> str:
 
 
 def _authentication(payment: Payment) -> str:
-    """Return the result of 3-D Secure and who bears fraud, for the attempt with the money or the last one."""
+    """Return the result of 3-D Secure and who bears fraud: for the attempt with money, or the last one."""
     attempts = [each for each in payment.attempts.all() if each.card or each.three_d_secure]
     held = [each for each in attempts if each.state == AttemptState.AUTHORISED]
     attempt = max(held or attempts, key=lambda each: each.number, default=None)

@@ -40,7 +40,7 @@ class StepInline(ReadOnlyInline):
 class SagaAdmin(OfPayment, ClaimSettlingAdmin):
     """Sagas. Staff may resume a parked saga, or settle its question.
 
-    Everything else is the orchestrator's.
+    Otherwise only the orchestrator changes them.
     """
 
     verbs = (TRY_AGAIN,)

@@ -19,7 +19,7 @@ from checkout.risk.models import RiskAssessment
 
 
 class OfOnePayment(ReadOnlyAdmin):
-    """A table of a service that refers to a payment by its reference only."""
+    """A mixin for a table of a service that refers to a payment by its reference only."""
 
     search_fields = ("payment_reference__exact",)
     search_help_text = "Payment reference"

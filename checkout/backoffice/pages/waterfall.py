@@ -76,7 +76,7 @@ class Hop:
 
     @property
     def is_internal(self) -> bool:
-        """True if only engineers need it."""
+        """True if only engineers need the hop."""
         return self.entry.kind in INTERNAL
 
 

@@ -70,7 +70,7 @@ class Line:
 
     @property
     def is_possible(self) -> bool:
-        """True if no obstacle is known."""
+        """True if nothing is known that prevents the line's operation."""
         return not self.refusal
 
     @property

@@ -67,7 +67,7 @@ class LimitedToMerchants:
     """An authentication backend of Django that denies permissions on tables that a user does not see."""
 
     def authenticate(self, request: Any, **credentials: Any) -> None:
-        """Return None: this backend logs nobody in, so Django asks the next one."""
+        """Return None, because this backend logs nobody in. Django then asks the next backend."""
 
     def has_perm(self, user: Any, permission: str, obj: Any = None) -> bool:
         """Raise PermissionDenied if the user does not see the table.

@@ -1,4 +1,4 @@
-"""The pages of a table within the merchants that a user sees."""
+"""The pages of a table, limited to the merchants that a user sees."""
 
 from typing import Any
 

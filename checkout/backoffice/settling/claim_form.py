@@ -16,7 +16,7 @@ from checkout.payments.sagas.settlement.claim import TRUE, UNTRUE, left_to_book
 
 
 class ClaimForm(DecisionForm):
-    """A decision about one claim.
+    """A form for a decision about one claim.
 
     For a charge-back or its reversal the form has an amount, whose initial value is that of the notification.
     """

@@ -10,7 +10,7 @@ from checkout.backoffice.row_actions import ReasonForm
 
 
 class DecisionForm(ReasonForm):
-    """A decision of staff, based on the state that ``seen`` describes.
+    """A form for a decision of staff, based on the state that ``seen`` describes.
 
     The field ``said`` asks the ``question``. Its choices are the keys of ``words``.
     """

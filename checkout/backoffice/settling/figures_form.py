@@ -26,7 +26,7 @@ UNDOABLE = (Operation.Kind.CAPTURE, Operation.Kind.REFUND)
 
 
 class FiguresForm(DecisionForm):
-    """The figures of the provider's books for one attempt. Initially they are our own sums.
+    """A form for the figures of the provider's books for one attempt. Initially they are our own sums.
 
     If nothing about the payment is open (``is_healthy``), its order number has to be typed as well, so that
     nobody changes the payment's books by mistake.

@@ -8,9 +8,10 @@ from checkout.payments.checkout_messages import Fate
 
 
 class OperationForm(DecisionForm):
-    """A decision about one operation. A refund that a notification reports as failed has other choices.
+    """A form for a decision about one operation.
 
-    While the operation's flow runs, the only choice is to withdraw it.
+    The choices differ if a notification reports a refund as failed. While the operation's flow runs, the only
+    choice is to withdraw it.
     """
 
     field_order = ("seen", "said", "reason")

@@ -191,7 +191,10 @@ def _chain(error: BaseException | None) -> list[BaseException]:
 
 
 def _seconds_of(text: str) -> float | None:
-    """Return the seconds of a ``Retry-After``, which is a number or a date (RFC 9110, 10.2.3), or None."""
+    """Return the seconds in a ``Retry-After``: a number or a date (RFC 9110, 10.2.3).
+
+    None if it is neither.
+    """
     text = text.strip()
     if text.isascii() and text.isdigit():
         return float(text[:9])

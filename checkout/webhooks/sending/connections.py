@@ -1,7 +1,8 @@
 """Connections to endpoints: only to checked addresses, and with answers of limited length.
 
 aiohttp limits the length and number of headers. It does not limit interim responses (RFC 9110, 15.2) and
-chunk extensions, which nobody sees who reads the body. With these, an endpoint could keep the process busy.
+chunk extensions, which a reader of the body does not see. With these, an endpoint could keep the process
+busy.
 """
 
 import asyncio
@@ -27,7 +28,7 @@ MOST_BYTES = 1_000_000
 
 
 class AnswerTooLong(aiohttp.ClientError):
-    """An answer was aborted because it is too long."""
+    """The connection was closed because the answer is too long."""
 
 
 class BoundedHandler(ResponseHandler):

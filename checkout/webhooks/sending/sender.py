@@ -110,7 +110,8 @@ class Sender:
                 dict(self._of_merchants),
             )
         except Error as error:
-            # If an error interrupts this, deliveries that were leased already become due after their lease.
+            # If an error interrupts the leasing, deliveries that were leased already become due after their
+            # lease.
             warn_unless_away("webhooks cannot be read", error)
             return 0
         except Exception:

@@ -62,9 +62,9 @@ def in_groups(secret: bytes) -> str:
 
 @transaction.atomic
 def finish(user: Any, secret: bytes, code: str) -> AuthenticatorApp | None:
-    """Replace the user's app by one with ``secret``.
+    """Replace the user's app by one with ``secret``, if that app shows ``code`` now.
 
-    Return None, and change nothing, unless it shows ``code`` now.
+    Otherwise return None, and change nothing.
     """
     period = matching_period(secret, code, -1)
     if period is None:
@@ -110,7 +110,7 @@ def reset(user: Any) -> None:
 
 
 def seal_secrets_again() -> int:
-    """Encrypt the secrets that an earlier secret key encrypted with the newest key. Return their number."""
+    """Encrypt secrets again that need an earlier secret key, with the newest one. Return their number."""
     count = 0
     for app in AuthenticatorApp.objects.all():
         if is_sealed_with_newest_key(app.sealed_secret):

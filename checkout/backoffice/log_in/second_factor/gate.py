@@ -59,7 +59,7 @@ def missing(request: HttpRequest) -> str:
 
 
 def _page_of(request: HttpRequest) -> str:
-    """Return the name of the requested address. For an action of a list, return that of a row's page."""
+    """Return the name of the requested address. For an action of a list, return the name of a row's page."""
     name = (request.resolver_match.url_name if request.resolver_match else None) or ""
     action = request.POST.get("action", "") if name.endswith("_changelist") else ""
     return name.replace("_changelist", f"_{action.removesuffix('_selected')}") if action else name
@@ -68,7 +68,7 @@ def _page_of(request: HttpRequest) -> str:
 def is_confirmed(request: HttpRequest) -> bool:
     """Return True if there is a recent confirmation.
 
-    A form may be submitted for twice the time, because it was opened after the confirmation.
+    For submitted forms the time is doubled, because they were opened after the confirmation.
     """
     confirmed = request.session.get(CONFIRMED)
     if not isinstance(confirmed, float):

@@ -37,7 +37,7 @@ WRONG_CODE = (
 
 
 class CodeForm(forms.Form):
-    """A code of the authenticator app, or a recovery code."""
+    """A form for a code of the authenticator app, or a recovery code."""
 
     code = forms.CharField(
         max_length=40,
@@ -49,7 +49,7 @@ class CodeForm(forms.Form):
 
 
 class DeviceForm(CodeForm):
-    """The first code of a new device and, if it replaces another, a code of the old device."""
+    """A form for the first code of a new device and, if it replaces another, a code of the old device."""
 
     def __init__(self, *args: Any, replaces: bool, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
