@@ -45,7 +45,7 @@ def apps_of_your_own_can_be_used(**_kwargs: Any) -> Sequence[checks.CheckMessage
 
 @checks.register()
 def services_can_work_in_place(**_kwargs: Any) -> Sequence[checks.CheckMessage]:
-    """Refuse services in place that are unknown, or that have a database of their own."""
+    """Refuse services in ``CHECKOUT_IN_PLACE`` that are unknown or have a database of their own."""
     try:
         names_in_place()
     except ImproperlyConfigured as error:

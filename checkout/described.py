@@ -1,6 +1,6 @@
 """Descriptions and examples of the fields of public objects.
 
-They are written only at the class of the object. The reference of the API, the OpenAPI document and the
+They are written in one place, the class of the object. The reference of the API, the OpenAPI document and the
 schemas of events are made from them.
 """
 

@@ -7,7 +7,7 @@ from django.http import HttpRequest
 
 from messaging.logs import work
 
-# Facts whose names in the gateway differ from those in messaging.
+# Facts with other names in the gateway than in messaging.
 _NAMES = {"subject": "payment"}
 
 

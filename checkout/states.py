@@ -35,7 +35,7 @@ class PaymentState(StrEnum):
 
     @property
     def is_under_way(self) -> bool:
-        """True if an attempt is under way. Its saga then changes the state.
+        """True if an attempt is under way, so that its saga changes the state.
 
         Otherwise the operations' sums do.
         """
@@ -287,7 +287,7 @@ ATTEMPT_EDGES = (
 
 
 class Machine:
-    """A state machine: a set of edges, each of which leads an event to a state."""
+    """A state machine: a set of edges, with the state to which each event leads from each state."""
 
     def __init__(self, name: str, edges: Iterable[Edge]) -> None:
         self.name = name

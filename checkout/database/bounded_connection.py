@@ -112,6 +112,6 @@ class BoundedConnection(psycopg.Connection[Any]):
 def without_time_limit(connection: BaseDatabaseWrapper) -> Iterator[None]:
     """Remove the time limit on statements of Django's ``connection`` to PostgreSQL within the block."""
     connection.ensure_connection()
-    # The settings choose the connection's class.
+    # The cast is correct, because the settings choose this class of connections.
     with cast(BoundedConnection, connection.connection).without_time_limit():
         yield

@@ -52,7 +52,7 @@ def missing_tables(database: str) -> dict[str, list[str]]:
 
 
 class ByOwner:
-    """Django's database router for these rules."""
+    """A database router for Django that applies the rules of this module."""
 
     def db_for_read(self, model: type[Model], **_hints: Any) -> str | None:
         """Return the database of the model's app; None for the inbox and outbox, which every database has.
@@ -66,7 +66,7 @@ class ByOwner:
     db_for_write = db_for_read
 
     def allow_migrate(self, db: str, app_label: str, model_name: str | None = None, **_hints: Any) -> bool:
-        """Return True if the table belongs into this database."""
+        """Return True if the table belongs in this database."""
         if db == REPLICA:
             return False
         return (app_label, model_name) in MESSAGES or database_of(app_label) == db

@@ -2,7 +2,7 @@
 
 A process with another ``SECRET_KEY`` would refuse the signatures of the others, and a payments service with
 other card keys would refuse every card. Such a process does not start. A process that knows the recorded key
-may record a newer one. A process that still uses an earlier key first does not change the record.
+may record a newer one. A process whose newest key is an earlier one does not change the record.
 
 A try-out, whose keys are published, has no record.
 """

@@ -49,7 +49,7 @@ ACCOUNTS = {
 
 
 class _PostedBefore(Exception):
-    """The error that entries of a posting with this name exist."""
+    """Entries of a posting with this name exist already."""
 
 
 @service.handles(PostEntries, transactional=False)

@@ -1,4 +1,4 @@
-"""The orders service reserves stock for a payment, sells it if paid, and gives it back otherwise.
+"""The orders service: it reserves stock for a payment, sells it if paid, and gives it back otherwise.
 
 Stock belongs to a merchant: a payment takes from its own merchant's items only.
 

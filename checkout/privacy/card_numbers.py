@@ -72,7 +72,7 @@ def _issued() -> list[int]:
     return issued
 
 
-# For translate(): the values of a byte of the text, or of a sum, in the integers below.
+# Tables for translate(), which turn a byte of the text, or of a sum, into a value in the integers below.
 _KINDS = _table(lambda byte: ord(_kind(chr(byte))) if byte < 128 else ord(_OTHER))
 _ONE_DIGIT = _table(lambda byte: ord("0") if _is_digit(byte) else byte)
 _IS_DIGIT = _table(lambda byte: _FIRST if _is_digit(byte) else 0)
@@ -132,7 +132,7 @@ def _has_long_run(kinds: bytes) -> bool:
 
 
 def _hits(kinds: bytes) -> dict[int, int]:
-    """Return the length of the longest card number by its position. Separators are not counted."""
+    """Return, by position, the length of the longest card number there. Separators are not counted."""
     stream = _without_separators(kinds) + _LONGEST * _OTHER.encode()
     size = len(stream)
 

@@ -66,9 +66,9 @@ class Period:
     leaves_no_gap: bool
 
     def mark(self, reached: datetime) -> datetime | None:
-        """Return the time from which the next run continues if this one has come to ``reached``.
+        """Return the time from which the next run continues if this run has come as far as ``reached``.
 
-        A run that leaves a gap has none: the next run continues from the mark of an earlier one.
+        The result is None after a run that leaves a gap. The next run then continues from an earlier mark.
         """
         return min(reached, self.until) if self.leaves_no_gap else None
 

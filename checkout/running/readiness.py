@@ -19,8 +19,8 @@ from checkout.running.services import names_in_place
 def require_ready(*programs: str, databases: Iterable[str]) -> None:
     """Check that this process may run these programs. Raises ImproperlyConfigured with the reason.
 
-    This includes the services that work in place, for every program. Keys are compared in the default
-    database, so those of a process with only a database of its own are not compared.
+    Every program also checks that the services in ``conf.in_place`` can work there. Keys are compared in the
+    default database, so those of a process with only a database of its own are not compared.
     """
     # The name of this process's connections in PostgreSQL, by which `gateway doctor` knows that the process
     # runs.

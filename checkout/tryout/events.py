@@ -46,7 +46,7 @@ class NotHappened(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """A story. ``make`` takes the gateway's address, and returns the payment's reference.
+    """A course of events to play. ``make`` takes the gateway's address, and returns the payment's reference.
 
     After that, events of ``types`` have happened to the payment, or will happen soon.
     """

@@ -21,7 +21,7 @@ SETTINGS: Mapping[str, str] = {
 }
 # A holder's name without a meaning for the sandbox, so that the card and the order's traits decide.
 HOLDER = "ELLA SHOPPER"
-# A card whose authentication fails (the sandbox's page of test cards).
+# A card whose authentication fails (see the sandbox's page of test cards).
 UNAUTHENTICATED_CARD = "4000000000002925"
 _PRICE, _SKU = 3495, "BAG-040"
 _SECONDS = 20

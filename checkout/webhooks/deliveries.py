@@ -103,7 +103,7 @@ def transition(endpoint: WebhookEndpoint, state: str, reason: str = "") -> None:
 
 
 def _backfill_deliveries(endpoint: WebhookEndpoint) -> int:
-    """Create deliveries of the events since the endpoint was enabled that the sweep has not reached."""
+    """Create deliveries of the events after the endpoint was enabled that the sweep has not reached."""
     first = min([endpoint.last_event_before_state, *(pk - 1 for pk in endpoint.events_under_way)])
     return _create_deliveries(
         event_feed.items_of(endpoint.merchant, after=max(_swept(), first), most=MOST_UNSWEPT)

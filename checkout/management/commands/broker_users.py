@@ -34,7 +34,7 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Take where passwords are kept, the virtual host, and programs that only listen to events."""
+        """Declare the arguments: the file of passwords, the virtual host, and programs that only listen."""
         parser.add_argument(
             "--passwords",
             type=Path,

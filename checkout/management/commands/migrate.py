@@ -1,4 +1,4 @@
-"""``manage.py migrate`` for an installation with several databases: without ``--database``, all of them."""
+"""``manage.py migrate`` for an installation with several databases. By default, it migrates all of them."""
 
 from functools import partial
 from typing import Any
@@ -27,7 +27,7 @@ NOT_UTF8 = (
 
 
 class Command(migrate.Command):
-    """See the module. Each database gets the tables that the router assigns to it."""
+    """Migrate all databases. Each gets the tables that the router assigns to it."""
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Declare Django's arguments. Without ``--database``, all databases are migrated."""

@@ -17,7 +17,7 @@ SECONDS = 30
 
 
 class NotPossible(Exception):
-    """An error of ``rabbitmqctl``, which has not answered. The text is the reason."""
+    """``rabbitmqctl`` did not answer. The text gives the reason."""
 
 
 def add_argument(parser: CommandParser) -> None:

@@ -28,7 +28,7 @@ WINDOW = 500
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One record of an event. ``payment`` is a reference, or empty if the record is about no payment."""
+    """One row in the form for output. ``payment`` is a reference, or empty if the row is about no payment."""
 
     at: datetime
     payment: str
@@ -71,7 +71,7 @@ class Source:
 
 
 class Sources:
-    """All tables: those of one payment from its beginning, or those of all payments from now on.
+    """All tables with records: all records of one payment, or new records of all payments.
 
     Raises ``DatabaseError`` or ``InterfaceError`` if the default database is unavailable. Other databases may
     be unavailable.

@@ -38,7 +38,7 @@ def seconds(text: str) -> float:
 
 
 def run(out: Output, options: Mapping[str, Any]) -> int:
-    """Return 0 at the end of the time, or after Ctrl-C."""
+    """Write records until the time is over or Ctrl-C is pressed. Return 0."""
     reference = options["payment"]
     try:
         if reference and not Payment.objects.filter(reference=reference).exists():

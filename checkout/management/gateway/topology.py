@@ -41,7 +41,10 @@ def add_arguments(parser: CommandParser) -> None:
 
 
 def run(out: Output, options: Mapping[str, Any]) -> int:
-    """Return 0 if everything is as it should be. Return 1 otherwise, or if ``--control`` does not answer."""
+    """Write the comparison. Return 0 if everything is as it should be, otherwise 1.
+
+    Also return 1 if ``--control`` does not answer.
+    """
     queues = [each.queue for each in expected_queues()]
     if options["yes"] and not options["repair"]:
         raise CommandError("--yes needs --repair.")

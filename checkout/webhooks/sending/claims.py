@@ -95,7 +95,7 @@ def claim(
 
 
 def not_signed() -> Q:
-    """Match deliveries that wait until staff make their endpoint's secret readable or replace it."""
+    """Return a condition for deliveries that wait until staff repair or replace their endpoint's secret."""
     results = [Answer(error=problem).summary for problem in CANNOT_SIGN]
     is_wanted = Q(next_try_at__isnull=False, endpoint__state=WebhookEndpoint.State.ENABLED)
     return is_wanted & Q(state=Delivery.State.PENDING, last_result__in=results)

@@ -14,7 +14,7 @@ from messaging.inspection.differences import Bound
 
 AREA = "broker"
 _FAMILIES = {type.partition(".")[0] for type in EVENT_TYPES}
-# It stands for the code of any merchant, which is one word.
+# A placeholder for the code of any merchant, which is one word.
 _MERCHANT = "<merchant>"
 
 

@@ -13,7 +13,7 @@ from checkout.participants import participants
 AREA = "database"
 # docs/deployment.md recommends two web processes, and one process of each other program.
 WEBS = 2
-# The services whose tables may be in a database of their own, with the app that owns these.
+# The services whose tables may be in a database of their own, with the app that owns the tables.
 OWN = {"orders": "orders", "risk": "risk", "ledger": "ledger", "notifications": "receipts"}
 # Programs that read and write every database.
 EVERYWHERE = ("web", "relay")

@@ -37,7 +37,7 @@ def add_arguments(parser: CommandParser) -> None:
 
 
 def run(out: Output, options: Mapping[str, Any]) -> int:
-    """Return 0 if all is well, otherwise 1."""
+    """Run all checks, and write the findings. Return 0 if none needs an action, otherwise 1."""
     findings = [*settings.findings(), *databases.findings(), *capacity.findings()]
     findings += broker.findings(options["control"])
     if databases.is_usable():

@@ -46,7 +46,10 @@ def add_arguments(parser: CommandParser) -> None:
 
 
 def run(out: Output, options: Mapping[str, Any]) -> int:
-    """Return 0. Raises CommandError if the time cannot be read, or is in the future."""
+    """Prepare the database, or unlock payments.
+
+    Raises CommandError if the time is unreadable or in the future.
+    """
     if options["unlock"]:
         out.write(f"{quantity_text(unlock_payments(), 'payment')} unlocked.")
         return 0

@@ -77,7 +77,10 @@ def add_arguments(parser: CommandParser) -> None:
 
 
 def run(out: Output, options: Mapping[str, Any]) -> int:
-    """Return 0, or 1 if a posting does not balance. Raises CommandError for an unreadable time."""
+    """Write the postings. Return 0, or 1 if one does not balance.
+
+    Raises CommandError for an unreadable time.
+    """
     since = moment_of(options["since"])
     now = server_time_now(database_of("ledger"))
     until = now if options["until"] is None else moment_of(options["until"])
