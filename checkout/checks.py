@@ -232,7 +232,7 @@ def providers_are_on_the_public_internet(**_kwargs: Any) -> Sequence[checks.Chec
 
 @checks.register(deploy=True)
 def nothing_is_sent_again_while_it_may_arrive(**_kwargs: Any) -> Sequence[checks.CheckMessage]:
-    """Require that a request arrives within half the settling time. It is sent in the first half."""
+    """Require that requests take less than half the settling time. They are sent in the first half."""
     longest = max(conf.provider_timeouts.get(verb, seconds) for verb, seconds in READ_SECONDS.items())
     longest += conf.provider_timeouts.get("connect", CONNECT_SECONDS)
     if longest < conf.settling_time.total_seconds() / 2:

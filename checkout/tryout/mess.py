@@ -51,7 +51,7 @@ class Matter:
 
 
 class Gateway:
-    """The API of the try-out, used as by a merchant's program, and the sandbox, used as by a test."""
+    """The interfaces of a try-out that the cases need: the API of the gateway and the sandbox's knobs."""
 
     def __init__(self, url: str, sandbox_url: str) -> None:
         self.url, self.sandbox_url = url, sandbox_url
