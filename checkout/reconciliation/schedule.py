@@ -87,7 +87,8 @@ BATCH = 2_000
 def changed_payments(account: ProviderAccount, since: datetime | None) -> Iterator[tuple[datetime, int]]:
     """Yield each payment of the account, as its time of change and its primary key, the oldest change first.
 
-    A change of a saga counts as one of its payment, because parking a saga does not change the payment's row.
+    A change of a saga counts as a change of its payment, because parking a saga does not change the payment's
+    row.
     """
     done: set[int] = set()
     size, is_last = BATCH, False

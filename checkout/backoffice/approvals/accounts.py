@@ -14,7 +14,7 @@ from checkout.payments.models.approval import Matter
 
 
 class AccountsNeedApproval:
-    """A mixin for the pages of provider accounts, which asks for approvals."""
+    """A mixin for the pages of provider accounts. It requests an approval where a rule needs one."""
 
     def get_actions(self, request: HttpRequest, *location: Any) -> dict[str, Any]:
         """See ModelAdmin.

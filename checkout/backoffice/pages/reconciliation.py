@@ -96,7 +96,7 @@ class DifferenceAdmin(ReadOnlyAdminWithActions):
         return (*self.list_display, to_do)
 
     def tools(self, request: HttpRequest, row: Difference) -> list[Tool]:
-        """Offer first the action that settles the difference."""
+        """Return links to the actions. The action that settles the difference comes first."""
         step, others = next_step(row, request.user), super().tools(request, row)
         return [step, *others] if step and step.address not in {each.address for each in others} else others
 

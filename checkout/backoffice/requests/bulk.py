@@ -163,7 +163,7 @@ class WithBulk(WithExport):
     def bulk_refund_view(self, request: Any) -> HttpResponse:
         """Ask for a file, and show the possible refund of each line.
 
-        If the form is confirmed, refund them.
+        If the form is confirmed, make these refunds.
         """
         self._require(request, _REFUND)
         form = FileForm(request.POST or None)

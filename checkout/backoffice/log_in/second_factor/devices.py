@@ -110,7 +110,10 @@ def reset(user: Any) -> None:
 
 
 def seal_secrets_again() -> int:
-    """Encrypt secrets again that need an earlier secret key, with the newest one. Return their number."""
+    """Encrypt again, with the newest secret key, the secrets that need an earlier key.
+
+    Return the number of these secrets.
+    """
     count = 0
     for app in AuthenticatorApp.objects.all():
         if is_sealed_with_newest_key(app.sealed_secret):

@@ -23,8 +23,8 @@ log = structlog.get_logger(__name__)
 def matching_period(secret: bytes, code: str, after: int) -> int | None:
     """Return the number of the 30-second period in which an app shows ``code`` (RFC 6238); None if wrong.
 
-    Only the present period and its two neighbours are tried, because clocks differ, and only if later than
-    ``after``.
+    The present period and, because clocks differ, its two neighbours are tried. Periods up to ``after`` are
+    skipped.
     """
     totp = TOTP(secret, PERIOD_SECONDS, digits=DIGITS)
     totp.time = time.time()

@@ -39,7 +39,10 @@ REMEDIES = {
 
 
 def findings(program: str) -> Iterator[Finding]:
-    """Yield the findings. ``program`` is ``rabbitmqctl``, which alone knows bindings and rights, or empty."""
+    """Yield the findings.
+
+    If ``program`` is empty instead of ``rabbitmqctl``, bindings and rights are not known.
+    """
     expected = expected_queues()
     queues = [each.queue for each in expected]
     facts, there, remark = looked_at(queues, program)
