@@ -6,13 +6,13 @@ from django.apps import AppConfig
 
 
 class CheckoutConfig(AppConfig):
-    """The whole gateway except its wiring."""
+    """The Django app ``checkout``: the whole gateway except its wiring."""
 
     name = "checkout"
     verbose_name = "Payments"
 
     def ready(self) -> None:
-        """Register participants, checks and the end of a process; arm a test's crash point."""
+        """Register participants, system checks, signal handlers and a process's crash point for tests."""
         import checkout.crash_points  # noqa: F401  defined before one is armed
         from checkout import checks  # noqa: F401  registered once the settings can be read
         from checkout.backoffice.log_in.known_browsers import remember_browsers

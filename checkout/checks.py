@@ -1,7 +1,7 @@
 """System checks for combinations of settings that would do harm in production.
 
-``payments_gateway/wrong_settings.py`` has those with which no process even starts. The checks here need
-tables, classes of the product, or the process's own part in an installation.
+``payments_gateway/wrong_settings.py`` has the checks that prevent every process from starting. The checks
+here need tables, classes of the product, or the role of the process.
 """
 
 from collections.abc import Collection, Sequence
@@ -32,7 +32,7 @@ from messaging.setting import comma_separated
 
 @checks.register()
 def apps_of_your_own_can_be_used(**_kwargs: Any) -> Sequence[checks.CheckMessage]:
-    """Report everything for which a step of your own cannot be taken, or a service of yours not be run."""
+    """Report the reasons why steps or services of the installation's own apps cannot be used."""
     return [
         checks.Error(
             f"CHECKOUT_OWN_APPS: {fault}",
@@ -45,7 +45,7 @@ def apps_of_your_own_can_be_used(**_kwargs: Any) -> Sequence[checks.CheckMessage
 
 @checks.register()
 def services_can_work_in_place(**_kwargs: Any) -> Sequence[checks.CheckMessage]:
-    """Refuse services in place that are unknown, or that have a database of their own."""
+    """Refuse services in ``CHECKOUT_IN_PLACE`` that are unknown or have a database of their own."""
     try:
         names_in_place()
     except ImproperlyConfigured as error:
@@ -55,7 +55,7 @@ def services_can_work_in_place(**_kwargs: Any) -> Sequence[checks.CheckMessage]:
 
 @checks.register(checks.Tags.security, deploy=True)
 def every_program_proves_who_it_is(**_kwargs: Any) -> Sequence[checks.CheckMessage]:
-    """Refuse one broker user for all programs: its password would let its holder send any message."""
+    """Refuse a single broker user for all programs, because its password would allow sending any message."""
     if conf.is_in_memory or not conf.is_single_broker_user:
         return []
     return [
@@ -73,7 +73,7 @@ def every_program_proves_who_it_is(**_kwargs: Any) -> Sequence[checks.CheckMessa
 
 @checks.register(checks.Tags.security, deploy=True)
 def production_is_reached_over_tls(**_kwargs: Any) -> Sequence[checks.CheckMessage]:
-    """Require TLS: issuers get addresses of ours whose tokens could otherwise be read on the way."""
+    """Require TLS. Issuers get addresses of ours with tokens, which could otherwise be read on the way."""
     if conf.is_tls:
         return []
     return [
@@ -87,7 +87,7 @@ def production_is_reached_over_tls(**_kwargs: Any) -> Sequence[checks.CheckMessa
 
 @checks.register(checks.Tags.security, deploy=True)
 def production_is_no_try_out(**_kwargs: Any) -> Sequence[checks.CheckMessage]:
-    """Refuse a try-out, which pays with the sandbox over plain HTTP and has published passwords."""
+    """Refuse a try-out in production: it uses the sandbox, plain HTTP and published passwords."""
     if not conf.is_try_out:
         return []
     return [
@@ -101,11 +101,11 @@ def production_is_no_try_out(**_kwargs: Any) -> Sequence[checks.CheckMessage]:
 
 @checks.register(checks.Tags.security, deploy=True)
 def shoppers_do_not_share_the_address_of_a_proxy(**_kwargs: Any) -> Sequence[checks.CheckMessage]:
-    """Return an error if all shoppers would have one address, that of the proxy that ends TLS for us.
+    """Return an error if all shoppers would appear under one address, that of the proxy that ends TLS.
 
     One shopper could then use up every limit for all others. The web process speaks plain HTTP, so an https
-    address means that there is a proxy. The proxy is recognised only by its address; a proxy on the same
-    machine, for a port that only this machine can reach, has a loopback address.
+    address means that there is a proxy. The proxy must be trusted by its address, which is a loopback address
+    if only this machine can reach the port.
     """
     if not conf.is_tls:
         return []
@@ -137,7 +137,7 @@ def _is_address(name: str) -> bool:
 
 @checks.register(checks.Tags.security, deploy=True)
 def there_is_such_a_captcha(**_kwargs: Any) -> Sequence[checks.CheckMessage]:
-    """Load the CAPTCHA now: otherwise it would be found missing when an attack begins."""
+    """Load the CAPTCHA now. Otherwise a missing class would be noticed only when an attack begins."""
     if fault := captcha_error():
         return [
             checks.Error(
@@ -154,7 +154,7 @@ def there_is_such_a_captcha(**_kwargs: Any) -> Sequence[checks.CheckMessage]:
 
 @checks.register(checks.Tags.security, deploy=True)
 def providers_can_prove_their_notifications(**_kwargs: Any) -> Sequence[checks.CheckMessage]:
-    """Report accounts whose notifications cannot be proven, because an unproven one settles nothing."""
+    """Report accounts whose notifications cannot be proven, because unproven ones only cause queries."""
     return [
         checks.Error(
             f"Notifications to the provider account {account!r} cannot be proven: {fault}.",
@@ -172,14 +172,14 @@ def providers_can_prove_their_notifications(**_kwargs: Any) -> Sequence[checks.C
 
 
 def _notification_address(account: str) -> str:
-    """Return the address of an account's notifications, even if the account's name is no slug."""
+    """Return the address of an account's notifications, even if the account's code is not a slug."""
     above = reverse("checkout:notifications", args=["-"]).removesuffix("-/")
     return f"{conf.public_url}{above}{account}/"
 
 
 @checks.register(checks.Tags.security, deploy=True)
 def cards_are_sealed_with_keys_of_our_own(**_kwargs: Any) -> Sequence[checks.CheckMessage]:
-    """Require the keys that only web and the payments service share (``card_seal``)."""
+    """Require the keys for the card's second seal, which only web and the payments service share."""
     try:
         require_keys()
     except CardKeysMisconfigured as error:
@@ -198,7 +198,7 @@ def cards_are_sealed_with_keys_of_our_own(**_kwargs: Any) -> Sequence[checks.Che
 def provider_accounts_lead_to_providers(
     *, databases: Collection[str] | None = None, **_kwargs: Any
 ) -> Sequence[checks.CheckMessage]:
-    """Check existing accounts: the list of hosts may be newer, and a row may have been written by hand.
+    """Check existing accounts. The list of hosts may be newer, or a row may have been written by hand.
 
     A database is queried only if it is named, as in ``manage.py check --deploy --database default``.
     """
@@ -218,7 +218,7 @@ def provider_accounts_lead_to_providers(
 
 @checks.register(checks.Tags.security, deploy=True)
 def providers_are_on_the_public_internet(**_kwargs: Any) -> Sequence[checks.CheckMessage]:
-    """Warn if a provider's name may resolve into networks of our own, which is meant for staging."""
+    """Warn if a provider's name may resolve into our own networks, which only staging systems need."""
     if not conf.provider_networks:
         return []
     return [
@@ -232,7 +232,7 @@ def providers_are_on_the_public_internet(**_kwargs: Any) -> Sequence[checks.Chec
 
 @checks.register(deploy=True)
 def nothing_is_sent_again_while_it_may_arrive(**_kwargs: Any) -> Sequence[checks.CheckMessage]:
-    """Require that a request arrives within half the settling time, as it leaves in the first half."""
+    """Require that requests take less than half the settling time. They are sent in the first half."""
     longest = max(conf.provider_timeouts.get(verb, seconds) for verb, seconds in READ_SECONDS.items())
     longest += conf.provider_timeouts.get("connect", CONNECT_SECONDS)
     if longest < conf.settling_time.total_seconds() / 2:
@@ -248,9 +248,9 @@ def nothing_is_sent_again_while_it_may_arrive(**_kwargs: Any) -> Sequence[checks
 
 @checks.register(deploy=True)
 def events_outlive_their_webhooks(**_kwargs: Any) -> Sequence[checks.CheckMessage]:
-    """Require that an event is kept while its webhook is tried, is in the log, and is then tried again."""
+    """Require that an event is kept for all attempts at its webhook, even if it is sent again late."""
     tried = timedelta(seconds=sum(PAUSES))
-    # It may be sent again at the last moment, and then has all its attempts once more.
+    # A webhook may be sent again at the last moment, and then has all its attempts once more.
     longest = tried + max(conf.retention, RESEND_WITHIN) + tried
     if conf.event_retention > longest:
         return []

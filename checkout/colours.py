@@ -1,8 +1,8 @@
-"""A merchant's colour, made readable on the paper of our pages by the contrast of WCAG 2."""
+"""A merchant's colour, changed until it has enough contrast with the background (WCAG 2)."""
 
 from functools import lru_cache
 
-# The papers of tokens.css in a light and in a dark window, and the text on a filled button.
+# The backgrounds of pages in light and dark mode, as in tokens.css.
 LIGHT, DARK = "#ffffff", "#1a2220"
 WHITE, BLACK = "#ffffff", "#000000"
 LEAST_CONTRAST = 4.5
@@ -25,7 +25,7 @@ def _linear(part: float) -> float:
 
 
 def readable_on(paper: str, colour: str) -> str:
-    """Return the colour, as little darker or lighter as makes its text readable on a paper."""
+    """Return the colour, made darker or lighter only as much as readable text on ``paper`` needs."""
     away = BLACK if contrast(paper, BLACK) > contrast(paper, WHITE) else WHITE
     steps = (_mixed(colour, away, step / _STEPS) for step in range(_STEPS + 1))
     return next((each for each in steps if contrast(each, paper) >= LEAST_CONTRAST), away)
@@ -38,7 +38,7 @@ def _mixed(one: str, other: str, share: float) -> str:
 
 @lru_cache(maxsize=1000)
 def style_of(colour: str) -> str:
-    """Return the style sheet that gives a page the colour; "" without one."""
+    """Return the style sheet that sets the colour of a page; "" without a colour."""
     if not colour:
         return ""
     light, dark = (_values(readable_on(paper, colour)) for paper in (LIGHT, DARK))

@@ -1,6 +1,6 @@
 """Descriptions and examples of the fields of public objects.
 
-They are written once, at the class of the object. The reference of the API, its OpenAPI document and the
+They are written in one place, the class of the object. The reference of the API, the OpenAPI document and the
 schemas of events are made from them.
 """
 
@@ -30,12 +30,12 @@ def told(description: str, *examples: Any) -> msgspec.Meta:
 
 
 def plain(docstring: str) -> str:
-    """Return a docstring as one line of Markdown for each paragraph."""
+    """Return a docstring as Markdown, with one line for each paragraph."""
     paragraphs = docstring.replace("``", "`").split("\n\n")
     return "\n\n".join(" ".join(each.split()) for each in paragraphs)
 
 
-# Fields that mean the same in several objects.
+# Fields with the same meaning in several objects.
 Amount = Annotated[
     int, told("The amount in minor units of the currency: 1250 is 12.50 GBP, or 1250 JPY.", 1250)
 ]

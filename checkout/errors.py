@@ -52,13 +52,13 @@ from checkout.money import Money
 
 
 class CheckoutError(Exception):
-    """The root of all errors that this project raises on purpose."""
+    """The base class of all errors that this project raises on purpose."""
 
     code = "checkout_error"
 
 
 class OperationRejected(CheckoutError):
-    """The caller asked for an action that is not possible; nothing changed."""
+    """The caller requested an action that is not possible. Nothing was changed."""
 
     code = "operation_rejected"
 
@@ -153,7 +153,7 @@ class IllegalTransition(OperationRejected):
 
 
 class ApprovalRequired(OperationRejected):
-    """A rule of the merchant has another member of staff approve this first."""
+    """A rule of the merchant requires that another member of staff approves the action first."""
 
     code = "approval_required"
 
@@ -182,13 +182,13 @@ class AmountNotAvailable(OperationRejected):
 
 
 class PaymentDisputed(AmountNotAvailable):
-    """A dispute that is not booked yet claims so much that the amount cannot be refunded."""
+    """A dispute that is not booked yet may take money that would be needed for the refund."""
 
     code = "payment_disputed"
 
 
 class RefundableDiffers(OperationRejected):
-    """The amount that is left to refund is not the one that the caller expects: somebody was faster."""
+    """The amount left to refund is not the one that the caller expects, because it has changed since."""
 
     code = "refundable_differs"
 
@@ -199,7 +199,7 @@ class RefundableDiffers(OperationRejected):
 
 
 class DuplicateRequest(OperationRejected):
-    """A request was made before with other values. ``field`` is the one that differs, if known."""
+    """The same request was made before with other values. ``field`` is the one that differs, if known."""
 
     code = "duplicate_request"
 
@@ -231,7 +231,7 @@ class CaptchaRequired(OperationRejected):
 
 
 class PatienceRequired(OperationRejected):
-    """The shopper's address is new here and has to wait for its turn before a card is tried."""
+    """In attack mode, an address without earlier payments has to wait for its turn before a card is tried."""
 
     code = "patience_required"
 
@@ -283,7 +283,7 @@ class ProviderMisconfigured(ProviderError):
 
 
 class AmountNotSupported(ProviderMisconfigured):
-    """The account cannot send this amount exactly, or not in its currency. Nothing was sent."""
+    """The account cannot send this amount exactly, or cannot use its currency. Nothing was sent."""
 
     code = "amount_not_supported"
 
@@ -295,7 +295,7 @@ class NotificationRejected(ProviderError):
 
 
 class SenderNotAllowed(NotificationRejected):
-    """A notification did not come from one of its account's networks."""
+    """A notification came from an address outside the account's networks."""
 
     code = "sender_not_allowed"
 
@@ -313,7 +313,7 @@ class NotificationFormatNotSupported(NotificationRejected):
 
 
 class StoredSecretUnreadable(CheckoutError):
-    """A secret in the database cannot be opened with the secret keys of this process."""
+    """A secret in the database cannot be decrypted with the secret keys of this process."""
 
     code = "stored_secret_unreadable"
 
@@ -325,7 +325,7 @@ class CardKeysMisconfigured(CheckoutError):
 
 
 class CardSealRefused(CheckoutError):
-    """The card must not be used as it arrived. Nothing was sent to the provider."""
+    """The card cannot be used as it arrived. Nothing was sent to the provider."""
 
     code = "card_seal_refused"
 
@@ -337,13 +337,13 @@ class CardNotSealed(CardSealRefused):
 
 
 class CardKeyUnknown(CardSealRefused):
-    """The card was sealed with a key that is not in the settings, perhaps not any more."""
+    """The card was sealed with a key that is not, or no longer, in the settings."""
 
     code = "card_key_unknown"
 
 
 class CardSealBroken(CardSealRefused):
-    """The seal is for another attempt, or was changed on the way."""
+    """The seal was made for another attempt, or was changed on the way."""
 
     code = "card_seal_broken"
 

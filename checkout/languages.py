@@ -17,7 +17,7 @@ COOKIE, PARAMETER = "checkout_language", "language"
 
 @dataclass(frozen=True, slots=True)
 class Language:
-    """A language of our texts. ``formats`` is the tag (BCP 47) by which its money and dates are written."""
+    """A language of our texts. ``formats`` is the tag (BCP 47) for the formats of amounts and dates."""
 
     code: str
     name: str
@@ -25,7 +25,7 @@ class Language:
     direction: str = "ltr"
 
     def like(self, locale: str) -> "Language":
-        """Return this language with the formats of a locale of it, such as de-CH for German."""
+        """Return this language with the formats of ``locale``, such as de-CH, if that belongs to it."""
         return replace(self, formats=locale) if code_of(locale) == self.code else self
 
 
@@ -45,12 +45,12 @@ LANGUAGES = {
         Language("ar", "العربية", "ar", direction="rtl"),
     )
 }
-# For choices of a model or a form.
+# The choices of a model's or form's field.
 CHOICES = [(language.code, language.name) for language in LANGUAGES.values()]
 
 
 class Counted(str):
-    """An English text with a number, of which ``translated`` chooses the plural form of the language.
+    """An English text with a number. ``translated`` chooses the plural form.
 
     ``{count}`` stands for the number.
     """
@@ -67,26 +67,26 @@ class Counted(str):
 
 
 def translated(text: str) -> str:
-    """Return a text of the code in the active language. A text that no catalogue has is returned as it is."""
+    """Return a text of the code in the active language; the English text if no catalogue has it."""
     if isinstance(text, Counted):
         return translation.ngettext(text.singular, text.plural, text.number).format(count=text.number)
     return translation.gettext(text) if text else text
 
 
 def code_of(locale: str) -> str:
-    """Return the language of a tag (BCP 47): de for de-CH."""
+    """Return the language code in a tag (BCP 47): de for de-CH."""
     return locale.partition("-")[0].lower()
 
 
 def locale_in(language: str, locale: str) -> str:
-    """Return the locale if it is one of the language, or if the language is not known; else the language."""
+    """Return ``locale`` if it belongs to ``language`` or ``language`` is empty; otherwise ``language``."""
     return locale if not language or code_of(locale) == language else language
 
 
 def language_among(*locales: str) -> Language:
-    """Return the language of the first locale that our texts have; English if there is none.
+    """Return the language of the first locale for which there are texts; English if there is none.
 
-    Empty locales do not count.
+    Empty locales are skipped.
     """
     code = next((code for locale in locales if (code := code_of(locale)) in LANGUAGES), ENGLISH.code)
     return LANGUAGES[code]
@@ -95,8 +95,8 @@ def language_among(*locales: str) -> Language:
 def language_of(request: HttpRequest, *locales: str, default: str = "") -> Language:
     """Return the language in which a shopper reads.
 
-    It is the shopper's own choice, else that of the first of ``locales``, else of the browser, else
-    ``default``, else English.
+    The order is: the shopper's own choice, the first known one of ``locales``, the browser's, ``default``,
+    English.
     """
     accepted = parse_accept_lang_header(request.META.get("HTTP_ACCEPT_LANGUAGE", ""))
     return language_among(
@@ -105,20 +105,20 @@ def language_of(request: HttpRequest, *locales: str, default: str = "") -> Langu
 
 
 def remembered_language(request: HttpRequest) -> str:
-    """Return the code of the language in which this browser has read pages of the same payment; or ""."""
+    """Return the language code in this browser's cookie for the payment's pages; "" without one."""
     code = request.COOKIES.get(COOKIE, "")
     return code if code in LANGUAGES else ""
 
 
 def remember_language(response: HttpResponse, code: str, path: str) -> None:
-    """Have the browser read all pages below ``path`` in this language, until it is closed."""
+    """Set the cookie that chooses this language for pages below ``path``, until the browser is closed."""
     response.set_cookie(COOKIE, code, path=path, secure=conf.is_tls, httponly=True, samesite="Lax")
 
 
 def load_catalogues() -> None:
-    """Read all catalogues, which Django then keeps.
+    """Read all catalogues. Django keeps them in memory.
 
-    Otherwise a request would wait for that, and might find the file of another release.
+    Otherwise a request would wait for a catalogue, and might read the file of another release.
     """
     for code in LANGUAGES:
         with translation.override(code):

@@ -1,6 +1,6 @@
-"""Money as people write it: the symbols, separators and places of their language, by CLDR.
+"""Amounts as people write them: with the symbols, separators and positions of their language, by CLDR.
 
-Programs and developers read ``str(money)`` instead, which names the currency by its code.
+For programs and developers there is ``str(money)``, which has the currency's code.
 """
 
 import re
@@ -13,25 +13,26 @@ from babel.numbers import format_currency, format_decimal, get_currency_symbol
 from checkout.money import Money, exponent
 
 ENGLISH = "en"
-# CLDR puts a space between a currency's letters and the digits beside them, which Babel leaves out.
+# CLDR puts a space between letters of a currency and adjacent digits. Babel leaves it out.
 _CROWDED = re.compile(r"(?<=[^\W\d_])(?=\d)|(?<=\d)(?=[^\W\d_])")
 _NO_BREAK, _LEFT_TO_RIGHT = "\N{NO-BREAK SPACE}", "\N{LEFT-TO-RIGHT MARK}"
 
 
 def localised_money(amount: Money, locale: str = "") -> str:
-    """Return the amount as it is written in a language (BCP 47): £12.50, 12,50 €, ¥2,400.
+    """Return the amount in the format of a language (BCP 47): £12.50, 12,50 €, ¥2,400.
 
-    A language that CLDR does not know is replaced by the next more general one, and at last by English.
+    If CLDR does not know the language, the next more general one is used, and finally English.
     """
     known = known_locale(locale)
-    # CLDR leaves out the decimal places of some currencies, such as HUF, in which people pay with them.
+    # CLDR leaves out the decimal places of some currencies, such as HUF, although shoppers pay with them.
     pattern = copy(known.currency_formats["standard"])
     pattern.frac_prec = (exponent(amount.currency),) * 2
     written = format_currency(
         amount.decimal, amount.currency, format=pattern, locale=known, currency_digits=False
     )
     if known.text_direction == "rtl":
-        # Otherwise the last sign of a symbol such as UK£ would move before its letters.
+        # Otherwise, in right-to-left text, the last sign of a symbol such as UK£ would move before its
+        # letters.
         symbol = get_currency_symbol(amount.currency, known)
         if symbol[:1].isascii():
             written = written.replace(symbol, f"{symbol}{_LEFT_TO_RIGHT}")
@@ -39,7 +40,7 @@ def localised_money(amount: Money, locale: str = "") -> str:
 
 
 def localised_decimal(amount: Money, locale: str = "") -> str:
-    """Return the number alone, as people type it into a field: 1234.50 or 1234,50."""
+    """Return the number without a currency, as people type it into a field: 1234.50 or 1234,50."""
     places = exponent(amount.currency)
     pattern = f"0.{'0' * places}" if places else "0"
     return format_decimal(amount.decimal, format=pattern, locale=known_locale(locale))
@@ -47,7 +48,7 @@ def localised_decimal(amount: Money, locale: str = "") -> str:
 
 @lru_cache(maxsize=1000)
 def known_locale(locale: str) -> Locale:
-    """Return what CLDR knows about a language, or about the next more general one; at last about English."""
+    """Return CLDR's data for a language, or for the next more general one, and finally for English."""
     tag = locale or ENGLISH
     try:
         return Locale.parse(tag, sep="-")

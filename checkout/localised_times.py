@@ -8,7 +8,7 @@ from babel.dates import format_date, format_skeleton, format_time, get_datetime_
 
 from checkout.localised_money import ENGLISH, known_locale
 
-# Our English is British: CLDR's "en" writes the month first.
+# Our English is British. CLDR's "en" writes the month first.
 _BRITISH = "en-GB"
 _MINUS = "\N{MINUS SIGN}"
 
@@ -16,8 +16,7 @@ _MINUS = "\N{MINUS SIGN}"
 def localised_time(moment: datetime, locale: str = "", minutes_behind_utc: int | None = None) -> str:
     """Return a date and time with its distance from UTC: 2 December 2026, 20:40 UTC+1.
 
-    ``minutes_behind_utc`` is what browsers report of their zone (``Date.getTimezoneOffset``). Without it, the
-    time is in UTC.
+    ``minutes_behind_utc`` is the browser's ``Date.getTimezoneOffset``. Without it, the time is in UTC.
     """
     ahead = timedelta(minutes=-(minutes_behind_utc or 0))
     local = moment.astimezone(timezone(ahead) if ahead else UTC)
@@ -25,7 +24,7 @@ def localised_time(moment: datetime, locale: str = "", minutes_behind_utc: int |
 
 
 def localised_minute(moment: datetime, locale: str = "") -> str:
-    """Return a date and time in the zone of ``moment``, without naming the zone: 2 Dec 2026, 20:40."""
+    """Return a date and time in the zone of ``moment``, without the zone's name: 2 Dec 2026, 20:40."""
     return _written(moment, _known(locale), "medium")
 
 
@@ -41,7 +40,7 @@ def localised_hour(moment: datetime, locale: str = "") -> str:
 
 
 def localised_weekday(day: date, locale: str = "") -> str:
-    """Return a day with the name of its weekday and without a year: Wed, 2 Dec."""
+    """Return a day with its weekday and without a year: Wed, 2 Dec."""
     naive = datetime.combine(day, time.min)
     return format_skeleton("MMMEd", naive, locale=_known(locale))
 

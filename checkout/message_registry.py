@@ -1,7 +1,7 @@
 """All commands by their type on the wire.
 
-``python -m scripts.asyncapi`` describes the messages by this table. Tests compare it with the handlers of
-the services.
+``python -m scripts.asyncapi`` describes the messages in this table. Tests compare the table with the
+services' handlers.
 """
 
 from collections.abc import Mapping

@@ -2,12 +2,12 @@
 
 A command is a class. It names its type on the wire (``to``) and the class of its answer, and its fields are
 the body. The classes are in the ``messages.py`` of the service that answers them, and
-``checkout/message_registry.py`` knows all of them. Bodies are frozen, and closed unless their class
-``is_open``: an unknown field is an error, so that a sender with another version of the contract is noticed at
-once. An open command informs a service that may be somebody else's, and a later release may give it more
-optional fields. ``docs/messages.md`` has the rules of versions, and says how a saga
-reacts to an error. ``payment`` is a payment's reference, ``attempt`` an attempt's order code. Amounts
-are integer minor units with their ISO 4217 currency.
+``checkout/message_registry.py`` lists all of them. Bodies are frozen. An unknown field is an error, so that a
+sender with another version of the contract is noticed at once. Only classes with ``is_open`` ignore unknown
+fields: services outside the gateway may handle these commands, and later releases may add optional fields.
+``docs/messages.md`` has the rules of versions, and says how a saga reacts to an error. ``payment`` is a
+payment's reference, ``attempt`` an attempt's order code. Amounts are integer minor units with their ISO 4217
+currency.
 """
 
 import re
@@ -22,22 +22,22 @@ from messaging.access.participants import service_of
 from messaging.errors import MalformedMessage
 from messaging.libraries import typed
 
-# One of our own words, or nothing: a refusal reason is stored in a column, and pages have advice for it.
+# One of our own words, or empty. It is stored in a column, and pages have advice for refusal reasons.
 Word = Annotated[str, msgspec.Meta(pattern=r"^[a-z_]{0,50}\Z")]
-# The last digits of a card, or nothing.
+# The last four digits of a card, or empty.
 LastDigits = Annotated[str, msgspec.Meta(pattern=r"^(?:[0-9]{4})?\Z")]
 
 
 class Body(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Common behaviour of all bodies."""
+    """The common base class of all message bodies."""
 
 
 class Answer(Body, frozen=True):
-    """The answer to a command. What a saga does next depends on what it ``says``."""
+    """The base class of answers to commands. A saga decides by the value of ``says``."""
 
     @property
     def says(self) -> StrEnum:
-        """The decision or outcome."""
+        """The decision or outcome that the answer reports."""
         raise NotImplementedError
 
     @classmethod
@@ -48,13 +48,13 @@ class Answer(Body, frozen=True):
 
 
 class Success(StrEnum):
-    """The only value of an answer that has no fields."""
+    """The only value of ``says`` for answers without fields."""
 
     DONE = "done"
 
 
 class Done(Answer, frozen=True):
-    """An answer that says nothing but success."""
+    """The answer of a command that was carried out and returns no data."""
 
     @property
     def says(self) -> Success:
@@ -69,8 +69,8 @@ class Command(Body, Generic[AnswerT], frozen=True):
     """A command that a service answers: ``class ReserveStock(Command[StockReserved])``.
 
     ``to`` is its type on the wire, which begins with the name of the service. A ``Command[None]`` is never
-    answered. ``again`` tells the effect if it is asked again, for ``docs/messages.md``: every command may be.
-    A command that ``is_open`` does not forbid unknown fields.
+    answered. Every command may be sent again. ``again`` says the effect of that, for ``docs/messages.md``. A
+    command that ``is_open`` may have unknown fields.
     """
 
     to: ClassVar[str]
@@ -86,15 +86,18 @@ class Command(Body, Generic[AnswerT], frozen=True):
 
     @property
     def address(self) -> tuple[str, str]:
-        """The service that the command is for, and its type on the wire."""
+        """The name of the service that handles the command, and the command's type on the wire."""
         return service_of(self.to), self.to
 
     @classmethod
     def read_answer(cls, result: Mapping[str, Any]) -> AnswerT:
-        """Return the answer in the result of a reply. Raises MalformedMessage if it is none."""
+        """Return the answer in the result of a reply.
+
+        Raises MalformedMessage if the result is not an answer.
+        """
         try:
             return cast("AnswerT", typed.convert(result, cast("type[Any]", cls.answer)))
         except msgspec.ValidationError as error:
-            # The text is logged, so the word that was sent is left out: it may be anything.
+            # The text of the error is logged, so it does not repeat the received word, which may be anything.
             reason = re.sub(r"(?s)enum value '.*'", "enum value", str(error))
             raise MalformedMessage(f"not an answer to {cls.to}: {reason}") from error

@@ -4,8 +4,9 @@ import re
 from dataclasses import dataclass
 from decimal import Decimal
 
-# The number of decimal places where it is not two (ISO 4217). Providers may differ and then have their own
-# table (some Worldpay set-ups send payments in HUF and IDR without decimal places, and in ISK with two).
+# The number of decimal places of currencies for which it is not two (ISO 4217). Providers may differ, and
+# then have their own table. For example, some Worldpay set-ups send payments in HUF and IDR without decimal
+# places, and in ISK with two.
 EXPONENTS = {
     **dict.fromkeys(
         "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF".split(),
@@ -14,7 +15,7 @@ EXPONENTS = {
     **dict.fromkeys("BHD IQD JOD KWD LYD OMR TND".split(), 3),
 }
 
-# The currencies in which shoppers pay: ISO 4217 without funds, metals and test codes.
+# The currencies in which shoppers can pay: those of ISO 4217 without funds, metals and test codes.
 CURRENCIES = frozenset(
     "AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BHD BIF BMD BND BOB BRL BSD BTN BWP BYN BZD CAD CDF CHF"
     " CLP CNY COP CRC CUP CVE CZK DJF DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GNF GTQ GYD HKD"
@@ -24,7 +25,7 @@ CURRENCIES = frozenset(
     " TND TOP TRY TTD TWD TZS UAH UGX USD UYU UZS VES VND VUV WST XAF XCD XCG XOF XPF YER ZAR ZMW ZWG".split()
 )
 
-# Replaced in recent years by XCG, EUR, EUR, SLE and ZWG. Older orders are still refunded in them.
+# These were replaced in recent years by XCG, EUR, EUR, SLE and ZWG. Older orders are still refunded in them.
 REPLACED = frozenset({"ANG", "BGN", "HRK", "SLL", "ZWL"})
 
 

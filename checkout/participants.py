@@ -1,8 +1,8 @@
 """The participants of the gateway: the programs on the broker, each with its own user, and their rights.
 
-This is the only such table. Receivers check the senders of messages against it, and RabbitMQ's permissions
-are made from it (``manage.py broker_users``). ``docs/trust.md`` explains the consequences. Steps of your own
-(``docs/own-steps.md``) add their commands, and their services, to it.
+Receivers check the senders of messages against this table, and RabbitMQ's permissions are made from it
+(``manage.py broker_users``). ``docs/trust.md`` explains the consequences. Steps of your own
+(``docs/own-steps.md``) add their commands and services to it.
 """
 
 from dataclasses import replace
@@ -51,7 +51,7 @@ def _types(*commands: type[Command[Any]]) -> frozenset[str]:
     return frozenset(command.to for command in commands)
 
 
-# The gateway's own table, without your steps.
+# The gateway's own table, without steps and services of your own.
 _OURS = (
     Participant(
         "web",
@@ -105,9 +105,9 @@ _OURS = (
 
 @cache
 def participants() -> Participants:
-    """Return the table with the commands of your steps, with the services that answer them, and with yours.
+    """Return the table with the commands of your own steps, the services that handle them, and your services.
 
-    The first call reads the settings, which name your steps.
+    The first call reads the settings, which name your apps.
     """
     own = commands_of_own_steps()
     ours = [
@@ -132,7 +132,7 @@ def participants() -> Participants:
 
 
 def require_user(*names: str) -> None:
-    """Check that the broker's address names the user of the participant that this process is.
+    """Check that the broker's address has the user of this process's participant.
 
     Raises ImproperlyConfigured. If all programs share one user, there is nothing to check.
     """

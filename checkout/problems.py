@@ -1,4 +1,4 @@
-"""All problems of a request, each as one clear page or one problem document (RFC 9457)."""
+"""All problems with which requests are answered, as pages or as problem documents (RFC 9457)."""
 
 import json
 from dataclasses import replace
@@ -36,11 +36,10 @@ from messaging.errors import MessagingError
 from payments_gateway.serving.problems import Problem, document_of, refuse, request_id_of
 from payments_gateway.serving.views import is_for_programs
 
-# Errors that a view may raise without being at fault. Any other error is a defect and must be reported as
-# one.
+# Errors that views may raise although they have no bug. Any other error is a bug, and reported as one.
 EXPECTED = (CheckoutError, MessagingError, DatabaseError, InterfaceError)
 
-# A shopper who came by a payment link has no shop to go back to.
+# Shoppers who came by a payment link have no shop to return to.
 ORDER_AGAIN = _("To pay, order again, or ask the seller for a new link.")
 
 NOT_FOUND = Problem(404, "not_found", _("Page not found"), _("There is nothing at this address."))
@@ -49,7 +48,7 @@ UNAVAILABLE = Problem(
     503,
     "unavailable",
     _("Not available right now"),
-    # The answer to a COMMIT may have been lost, so it is not said that nothing was done.
+    # The answer to a COMMIT may have been lost, so the text does not say that nothing was done.
     _(
         "This page cannot be shown at the moment. What you have sent may have reached us all the same. "
         "Please wait a little and load the page again."
@@ -90,7 +89,7 @@ TOKEN_EXPIRED = Problem(
     _("This took too long"),
     _("This address has expired and can no longer be used. The payment's own page says where it stands."),
 )
-# Its page looks again by itself, until the provider has cancelled the order.
+# The problem's page reloads by itself until the provider has cancelled the order.
 CHALLENGE_OVER = Problem(
     410,
     "challenge_over",
@@ -149,7 +148,7 @@ FORM_EXPIRED = Problem(
     403,
     "csrf_failed",
     _("This form is no longer valid"),
-    # A payment may have been made before, with the same form or in another tab.
+    # A payment may already have been made with the same form or in another tab.
     _(
         "What was sent with it was not accepted. Please go back and reload the page, which says where things "
         "stand. This site needs cookies for that."
@@ -176,7 +175,7 @@ TRIED_TOO_OFTEN = Problem(
 
 
 def too_many_attempts(retry_after_seconds: int | None) -> Problem:
-    """Return the problem of too many cards, with the time to try again, if that helps."""
+    """Return the problem of too many tried cards, with the time to try again if that helps."""
     if retry_after_seconds is None:
         return TRIED_TOO_OFTEN
     if retry_after_seconds < 60:
@@ -211,7 +210,7 @@ def method_not_allowed(allowed: tuple[str, ...]) -> Problem:
 
 
 def too_many_link_uses(retry_after_seconds: int) -> Problem:
-    """Return the problem of a payment link whose button is used too often, with the time to try again."""
+    """Return the problem of a payment link's button that was used too often, with the time to try again."""
     return Problem(
         429,
         "too_many_link_uses",
@@ -228,7 +227,7 @@ def too_many_link_uses(retry_after_seconds: int) -> Problem:
 
 
 def link_without_payment(error: DuplicateRequest | RequestInvalid) -> Problem:
-    """Return the problem of a payment link that cannot make a payment. Its merchant has to make another."""
+    """Return the problem of a payment link that cannot make a payment. The shopper needs another link."""
     return replace(
         problem_of(error),
         title=_("This link does not work at the moment"),
@@ -240,7 +239,7 @@ def link_without_payment(error: DuplicateRequest | RequestInvalid) -> Problem:
 
 
 def too_many_notifications(retry_after_seconds: int) -> Problem:
-    """Return the problem of more unproven notifications than are accepted within a minute."""
+    """Return the problem of more unproven notifications than are accepted per minute."""
     return Problem(
         429,
         "too_many_notifications",
@@ -251,13 +250,13 @@ def too_many_notifications(retry_after_seconds: int) -> Problem:
 
 
 def broken_for(request: HttpRequest) -> Problem:
-    """Return the problem of a mistake of ours. Shoppers also read what to do if they have just paid."""
+    """Return the problem of an error of ours, with advice for shoppers who may just have paid."""
     is_for_staff = _home(request) == "admin:index"
     return BROKEN if is_for_staff or wants_json(request) else BROKEN_FOR_SHOPPERS
 
 
 def problem_of(error: Exception) -> Problem:
-    """Return the problem that the sender may see for one of the ``EXPECTED`` errors."""
+    """Return the problem that a client may see for one of the ``EXPECTED`` errors."""
     match error:
         case PaymentNotFound():
             return PAYMENT_NOT_FOUND
@@ -314,7 +313,7 @@ def respond(request: HttpRequest, problem: Problem, *, back: str = "") -> HttpRe
 
 
 def _home(request: HttpRequest) -> str:
-    """Return the URL name of the page that leads on from a problem; empty for shoppers of another shop."""
+    """Return the URL name of the page to which a problem page links: the start page, the shop, or none."""
     match = request.resolver_match
     if match is not None and "admin" in match.app_names:
         return "admin:index"
@@ -323,9 +322,10 @@ def _home(request: HttpRequest) -> str:
 
 @lru_cache(maxsize=512)
 def page_of(status: int, code: str, title: str, detail: str, back: str, home: str, language: str) -> str:
-    """Return the problem as a page, which is the same for all clients. ``home`` is a URL name, or empty.
+    """Return the problem as a page. ``home`` is the URL name of the page to link to, or empty.
 
-    It is cached, since many requests are refused on purpose, and rendering the page is most of their cost.
+    The page is cached. It is the same for all clients, many requests are refused, and rendering costs most of
+    a refusal.
     """
     with translation.override(language):
         context = {

@@ -8,15 +8,15 @@ from django.utils.safestring import SafeString, mark_safe
 
 
 def qr_code(text: str) -> SafeString:
-    """Return the image of a text, without scripts and inline styles, for a place in a page.
+    """Return the image of a text for embedding in a page, without scripts and inline styles.
 
-    Its background is white, so that cameras can read it on a dark page as well.
+    The background is white, so that cameras can read the code on a dark page as well.
     """
     return mark_safe(_image(text).svg_inline(**_LOOK))  # noqa: S308
 
 
 def qr_code_file(text: str) -> bytes:
-    """Return the same as a file."""
+    """Return the image of a text as an SVG file."""
     file = BytesIO()
     _image(text).save(file, kind="svg", **_LOOK)
     return file.getvalue()

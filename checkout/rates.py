@@ -1,4 +1,4 @@
-"""Rates of this process: events counted per minute, and turns that are spread over time."""
+"""Rate limits in the memory of this process: events per minute, and turns that are spread over time."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,15 +10,15 @@ from typing import Any
 from messaging import tallies
 
 WINDOW_SECONDS = 60.0
-# The most keys that are kept. The one that was used longest ago gives way, so that nobody can fill the table
-# and leave too little to those who come next.
+# The largest number of keys in memory. The key that was used longest ago is removed first, so that nobody can
+# fill the table and leave no room for others.
 MOST_KEYS = 10_000
 
 
 class RateLimit:
-    """A limit per key and minute. Counting takes constant time, and the memory is bounded.
+    """A limit of events per key and minute. Counting takes constant time, and the memory is bounded.
 
-    ``name`` is the name of the limit, under which refusals are counted.
+    Refusals are counted under ``name``.
     """
 
     def __init__(
@@ -31,7 +31,10 @@ class RateLimit:
         self._ends = 0.0
 
     def seconds_until_allowed(self, key: str, *, most: int) -> int:
-        """Count one for ``key`` and return 0. At the limit, return the seconds until one is allowed again."""
+        """Count one event of ``key`` and return 0.
+
+        At the limit, return the seconds until the next is allowed.
+        """
         now = self._clock()
         if now >= self._ends:
             self._counts.clear()
@@ -48,14 +51,14 @@ class RateLimit:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """The next turn of a key, ``seconds`` from now. The turn is taken only if it ``is_booked``."""
+    """The next turn of a key, in ``seconds``. The turn is the caller's only if it ``is_booked``."""
 
     seconds: float
     is_booked: bool
 
 
 class Turns:
-    """Turns for each key at a fixed interval. Their memory is bounded."""
+    """Turns for each key at a fixed interval. The memory is bounded."""
 
     def __init__(self, *, clock: Callable[[], float] = monotonic, most_keys: int = MOST_KEYS) -> None:
         self._clock = clock
@@ -65,7 +68,7 @@ class Turns:
     def book(self, key: str, *, every_seconds: float, most_seconds: float) -> Turn:
         """Return the next turn of ``key``, and book it unless it is more than ``most_seconds`` away.
 
-        The first turn, too, comes one interval from now.
+        Even the first turn is one interval away.
         """
         now = self._clock()
         last = max(now, self._last.pop(key, now))
@@ -78,10 +81,10 @@ class Turns:
 
 
 class Pace:
-    """Turns by key: up to a minute's number of turns at once, and then one after another, evenly spread.
+    """Turns for each key: up to a minute's number of turns at once, and further ones evenly spread.
 
-    It is the generic cell rate algorithm of ATM traffic management, which needs one number per key. It may be
-    called from any thread.
+    This is the generic cell rate algorithm of ATM traffic management, which stores one number per key. It may
+    be used from any thread.
     """
 
     def __init__(self, *, clock: Callable[[], float] = monotonic, most_keys: int = MOST_KEYS) -> None:
@@ -91,7 +94,7 @@ class Pace:
         self._lock = Lock()
 
     def seconds_until_turn(self, key: str, *, most: int, patience: float) -> float | None:
-        """Take a turn and return the seconds until it comes, or None, without a turn, if that is too long."""
+        """Book a turn, and return the seconds until it comes; None, without a turn, if it is too far away."""
         with self._lock:
             now = self._clock()
             if len(self._next) >= self._most_keys:
@@ -105,6 +108,6 @@ class Pace:
 
 
 def make_room(table: dict[str, Any], most: int) -> None:
-    """Remove the oldest entries of a table that has ``most`` of them or more."""
+    """Remove the oldest entries of ``table`` until it has fewer than ``most``."""
     while len(table) >= most:
         del table[next(iter(table))]

@@ -9,5 +9,5 @@ def new_reference(prefix: str) -> str:
 
 
 def form_of(prefix: str) -> str:
-    """Return the regular expression, without anchors, of the references with this prefix."""
+    """Return the regular expression, without anchors, for references with this prefix."""
     return rf"{prefix}_[0-9a-f]{{32}}"

@@ -1,4 +1,4 @@
-"""A service of the gateway, whose handlers are registered by the class of their command."""
+"""A service of the gateway, which registers handlers by the class of the command."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar, get_type_hints
@@ -13,7 +13,7 @@ AnswerT = TypeVar("AnswerT", bound=Answer | None)
 
 
 class Service(service.Service):
-    """A service that takes classes of commands instead of their types on the wire."""
+    """A service that identifies commands by their classes instead of their types on the wire."""
 
     def handles(
         self,
@@ -26,8 +26,8 @@ class Service(service.Service):
         """Register the handler of ``command``. For the options see ``messaging.worker.service.Service``.
 
         The handler returns the command's answer, or None if the answer is sent with ``message.reply``, or
-        later. Raises TypeError if the handler is for another command, answers something else, or belongs to
-        another service.
+        later. Raises TypeError if the handler's annotations have another command or another answer, or if the
+        command is for another service.
         """
 
         def register(

@@ -13,7 +13,7 @@ from checkout.errors import IllegalTransition
 
 
 class PaymentState(StrEnum):
-    """The state of a payment, as its merchant and shopper see it."""
+    """The state of a payment, as merchants and shoppers see it."""
 
     OPEN = "open"
     PROCESSING = "processing"
@@ -35,26 +35,29 @@ class PaymentState(StrEnum):
 
     @property
     def is_under_way(self) -> bool:
-        """Return True if an attempt is under way, so that its saga moves the payment, not the sums."""
+        """True if an attempt is under way, so that its saga changes the state.
+
+        Otherwise the operations' sums do.
+        """
         return self in LIVE
 
     @property
     def is_decided(self) -> bool:
-        """Return True if the shopper can be told the result (a refused payment may be tried again)."""
+        """True if the shopper can be told the result. A refused payment may still be tried again."""
         return self not in UNDECIDED
 
     @property
     def is_paid(self) -> bool:
-        """Return True if, from the shopper's view, the payment is made."""
+        """True if the payment is made in the shopper's view."""
         return self in PAID
 
     @property
     def may_be_paid(self) -> bool:
-        """Return True if a new attempt may start."""
+        """True if a new attempt may start."""
         return self in (PaymentState.OPEN, PaymentState.REFUSED)
 
 
-# Short names, since a row of the tables below names up to six states.
+# Short names, because a row of the tables below has up to six states.
 P = PaymentState
 LIVE = frozenset({P.PROCESSING, P.CHALLENGE_REQUIRED, P.CONFIRMING})
 UNDECIDED = LIVE | {P.OPEN, P.CONFLICTED}
@@ -62,7 +65,7 @@ PAID = frozenset({P.AUTHORISED, P.CAPTURE_PENDING, P.PARTIALLY_CAPTURED, P.CAPTU
 
 
 class AttemptState(StrEnum):
-    """The state of one try with one provider and one card."""
+    """The state of one attempt, with one provider and one card."""
 
     CREATED = "created"
     SUBMITTED = "submitted"
@@ -77,9 +80,9 @@ class AttemptState(StrEnum):
 
 
 A = AttemptState
-# The states in which it is not known whether the attempt holds money.
+# The states in which it is not known if the attempt holds money.
 OPEN_ATTEMPTS = (A.CREATED, A.SUBMITTED, A.CHALLENGE_REQUIRED, A.CHALLENGE_RETURNED, A.UNKNOWN)
-# The states in which we believe that the attempt, which has ended, holds no money.
+# The states of ended attempts that, as far as we know, hold no money.
 ENDED_WITHOUT_MONEY = (A.REFUSED, A.NOT_SENT, A.EXPIRED)
 
 
@@ -127,8 +130,8 @@ PaymentEvent = Literal[
     "settled_as_released",
     "conflicted",
 ]
-# The moves with which a payment's money is held: the provider's answer, the end of a contradiction, and the
-# word of staff.
+# The events after which a payment's money is held: the provider's answer, the end of a contradiction, and the
+# settlement by staff.
 HOLDING: tuple[PaymentEvent, ...] = ("authorised", "conflict_resolved", "settled_as_held")
 AttemptEvent = Literal[
     "submitted",
@@ -150,7 +153,7 @@ AttemptEvent = Literal[
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """``event``, caused by one of ``actors``, leads from any of ``sources`` to ``target``."""
+    """A transition: ``event``, caused by one of ``actors``, leads from each of ``sources`` to ``target``."""
 
     event: str
     sources: frozenset[str]
@@ -172,8 +175,8 @@ PAYMENT_EDGES = (
     _edge("submitted", (P.OPEN, P.REFUSED), P.PROCESSING, Actor.SHOPPER, Actor.MERCHANT),
     _edge("challenge_required", (P.PROCESSING, P.CONFIRMING), P.CHALLENGE_REQUIRED, Actor.SAGA),
     _edge("challenge_returned", (P.CHALLENGE_REQUIRED,), P.PROCESSING, Actor.SHOPPER),
-    # The provider is asked to cancel it as well. A payment that is called off at another time stays in its
-    # state until it is known what came of it.
+    # The provider is asked to cancel the order as well. If a payment is called off in another state, it stays
+    # there until the outcome is known.
     _edge(
         "called_off",
         (P.CHALLENGE_REQUIRED,),
@@ -183,16 +186,16 @@ PAYMENT_EDGES = (
         Actor.STAFF,
     ),
     _edge("outcome_unknown", (P.PROCESSING, P.CHALLENGE_REQUIRED, P.VOID_PENDING), P.CONFIRMING, Actor.SAGA),
-    # The provider denied knowing the order, so that the attempt ended, and has notified money of it since.
+    # The provider did not know the order, so the attempt ended. A later notification reports money for it.
     _edge("refusal_doubted", (P.REFUSED,), P.CONFIRMING, Actor.SAGA),
-    # A payment that is captured automatically becomes authorised only when its capture was accepted.
+    # A payment that is captured automatically becomes authorised only when the capture was accepted.
     _edge("authorised", LIVE, P.AUTHORISED, Actor.SAGA, Actor.PROVIDER),
-    # An authorisation that we refuse ourselves is released first, for which the payment waits.
+    # If we refuse an authorisation ourselves, the payment waits in VOID_PENDING until the money is released.
     _edge("refused", (*LIVE, P.VOID_PENDING), P.REFUSED, Actor.SAGA, Actor.PROVIDER),
     _edge("expired", (P.OPEN, *LIVE), P.EXPIRED, Actor.SAGA, Actor.CLOCK),
     _edge("expired", (P.REFUSED,), P.EXPIRED, Actor.CLOCK),
-    # The saga cancels a payment that was called off while an attempt was under way, and was refused before it
-    # heard of that.
+    # The saga causes this event if a payment was called off while an attempt was under way, and the attempt
+    # was refused before the saga received the call-off.
     _edge(
         "cancelled",
         (P.OPEN, P.REFUSED),
@@ -202,11 +205,12 @@ PAYMENT_EDGES = (
         Actor.STAFF,
         Actor.SAGA,
     ),
-    # Money that is held by then is released first.
+    # If the attempt holds money, the money is released first.
     _edge("cancelled", (*LIVE, P.VOID_PENDING), P.CANCELLED, Actor.SAGA),
     # From here on the state follows the sums of the payment's operations (``payments.totals``). The results
     # of two operations may arrive in either order, so an edge starts from every state that earlier sums may
-    # have caused. Some lead to the state where they start: another part moved, which is told as well.
+    # have caused. An edge may lead to the state where it starts, if another part of the money moved. This is
+    # reported as an event, too.
     _edge("capture_requested", (P.AUTHORISED, P.VOID_PENDING), P.CAPTURE_PENDING, Actor.SAGA),
     _edge("capture_refused", (P.CAPTURE_PENDING,), P.AUTHORISED, Actor.SAGA),
     _edge(
@@ -221,25 +225,24 @@ PAYMENT_EDGES = (
     _edge("voided", (*LIVE, *_HELD), P.VOIDED, Actor.SAGA),
     _edge("refunded_in_part", (*_HELD, *_TAKEN, *_GIVEN_BACK), P.PARTIALLY_REFUNDED, Actor.SAGA),
     _edge("refunded", (*_HELD, *_TAKEN, *_GIVEN_BACK), P.REFUNDED, Actor.SAGA),
-    # An issuer took money back, and may return it. The payment then returns to the state of its captures and
-    # refunds.
+    # An issuer took money back, and may return it. Then the payment returns to the state that follows from
+    # its captures and refunds.
     _edge("charged_back", (*_HELD, *_TAKEN, *_GIVEN_BACK, P.CHARGED_BACK), P.CHARGED_BACK, Actor.SAGA),
     _edge("charge_back_reversed", (P.CHARGED_BACK,), P.CAPTURED, Actor.SAGA),
     _edge("charge_back_reversed_captured_in_part", (P.CHARGED_BACK,), P.PARTIALLY_CAPTURED, Actor.SAGA),
     _edge("charge_back_reversed_refunded_in_part", (P.CHARGED_BACK,), P.PARTIALLY_REFUNDED, Actor.SAGA),
     _edge("charge_back_reversed_refunded", (P.CHARGED_BACK,), P.REFUNDED, Actor.SAGA),
-    # Actions of the provider. A notification of one is believed only after the provider was queried.
+    # Actions of the provider. A notification of such an action counts only after the provider was queried.
     _edge("authorisation_expired", (P.AUTHORISED,), P.EXPIRED, Actor.SAGA),
-    # Staff had the provider queried again. The provider and our operations now agree that money is held, or
-    # that it is not.
+    # Staff had the provider queried again. The provider's answer and our operations now agree on
+    # whether money is held.
     _edge("conflict_resolved", (P.CONFLICTED,), P.AUTHORISED, Actor.SAGA),
     _edge("conflict_released", (P.CONFLICTED,), P.VOIDED, Actor.SAGA),
-    # Staff have entered the figures of the provider's books. The sums lead on from here, or are followed at
-    # once if they can be.
+    # Staff have entered the figures of the provider's books. The next states follow from the sums.
     _edge("settled_as_held", (P.CONFIRMING, P.CONFLICTED, *_ENDED, *_MOVED), P.AUTHORISED, Actor.STAFF),
     _edge("settled_as_released", (P.CONFIRMING, P.CONFLICTED, *_MOVED), P.VOIDED, Actor.STAFF),
-    # An approval after a refusal, expiry or cancellation stops a second attempt, because the first one may
-    # hold money.
+    # If a refused, expired or cancelled attempt is approved, a second attempt is stopped, because the first
+    # one may hold money.
     _edge(
         "conflicted",
         (*LIVE, *_ENDED, *_HELD, *_MOVED),
@@ -260,7 +263,7 @@ ATTEMPT_EDGES = (
     _edge("outcome_unknown", _ASKED, A.UNKNOWN, Actor.SAGA),
     _edge("authorised", _UNTOLD, A.AUTHORISED, Actor.PROVIDER),
     _edge("refused", _UNTOLD, A.REFUSED, Actor.PROVIDER),
-    # We have refused it ourselves, and nothing is held any more.
+    # We refused the authorisation ourselves, and the money was released.
     _edge("released", (A.AUTHORISED,), A.REFUSED, Actor.SAGA),
     _edge(
         "expired",
@@ -274,8 +277,8 @@ ATTEMPT_EDGES = (
         A.CONFLICTED,
         Actor.PROVIDER,
     ),
-    # Only a query or the figures that staff enter resolve a contradiction, never a notification. These
-    # figures also decide on an attempt of which the provider does not tell, or that ended otherwise.
+    # Only a query, or figures that staff enter, can resolve a contradiction, never a notification. Such
+    # figures also settle an attempt about which the provider gives no answer, or which ended otherwise.
     _edge("reviewed_as_authorised", (A.CONFLICTED,), A.AUTHORISED, Actor.PROVIDER),
     _edge("reviewed_as_refused", (A.CONFLICTED,), A.REFUSED, Actor.PROVIDER),
     _edge("settled_as_authorised", (*_UNTOLD, A.CONFLICTED, *ENDED_WITHOUT_MONEY), A.AUTHORISED, Actor.STAFF),
@@ -284,7 +287,7 @@ ATTEMPT_EDGES = (
 
 
 class Machine:
-    """A state machine: a set of edges with the state to which each event leads."""
+    """A state machine: a set of edges, with the state to which each event leads from each state."""
 
     def __init__(self, name: str, edges: Iterable[Edge]) -> None:
         self.name = name
@@ -297,7 +300,7 @@ class Machine:
         return edge is not None and actor in edge.actors
 
     def next(self, state: str, event: str, actor: Actor) -> str:
-        """Return the state that ``event`` leads to; raises ``IllegalTransition`` if there is none."""
+        """Return the state to which ``event`` leads. Raises ``IllegalTransition`` if there is none."""
         edge = self._targets.get((state, event))
         if edge is None:
             raise IllegalTransition(f"A {self.name} that is {state} cannot become {event}.")
@@ -306,16 +309,16 @@ class Machine:
         return edge.target
 
     def has_happened(self, state: str, event: str) -> bool:
-        """Return True if ``event`` leads to ``state``, so that the event, if repeated, says nothing new."""
+        """Return True if ``event`` leads to ``state``, so that repeating the event changes nothing."""
         return any(edge.event == event and edge.target == state for edge in self.edges)
 
     def event_between(self, state: str, target: str, among: Collection[str]) -> str | None:
-        """Return the event, one of ``among``, that leads directly from ``state`` to ``target``, or None."""
+        """Return the event in ``among`` that leads directly from ``state`` to ``target``, or None."""
         found = (edge for (source, _), edge in self._targets.items() if source == state)
         return next((edge.event for edge in found if edge.target == target and edge.event in among), None)
 
 
-# The events by which a payment follows the sums of its operations.
+# The events that follow from the sums of a payment's operations.
 COUNTED = frozenset(
     {
         "capture_requested",

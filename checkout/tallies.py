@@ -2,7 +2,7 @@
 
 from messaging.tallies import Tally, Times
 
-# A merchant's program may be away for a day.
+# The last bound is a day, because a merchant's program may be unavailable for so long.
 _LAG_BOUNDS = (0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 3_600.0, 21_600.0, 86_400.0)
 
 steps = Tally("flow_steps", "Steps that flows have taken.", "kind", "step", "status")

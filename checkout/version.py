@@ -1,3 +1,3 @@
-"""The version of the gateway, written here only: the package, its programs and the API's answers have it."""
+"""The version of the gateway. The package, its programs and the API's answers take it from here."""
 
 VERSION = "0.1.0"

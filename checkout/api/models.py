@@ -1,7 +1,7 @@
 """The API's own tables: keys, answers by idempotency key, and the counts of requests.
 
 They are in the database of the payments app, because an answer is written in the transaction of the payment.
-A merchant is named by its code, as an app has no foreign key to the tables of another.
+Merchants are stored by code, because an app has no foreign key to the tables of another app.
 """
 
 from typing import ClassVar
@@ -86,7 +86,7 @@ class IdempotencyRecord(models.Model):
 
 
 class RateLease(models.Model):
-    """The number of requests that processes have leased from a key's present window."""
+    """The number of requests that processes have leased from the present window of a key."""
 
     key = models.OneToOneField(ApiKey, on_delete=models.CASCADE, primary_key=True)
     window = models.BigIntegerField(help_text="Seconds since 1970, divided by the length of a window")

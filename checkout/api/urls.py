@@ -22,7 +22,7 @@ from checkout.references import form_of
 
 
 class PaymentId(IdConverter):
-    """The only form of a payment's id."""
+    """A path converter for the ids of payments."""
 
     form = form_of("pay")
     description = "The id of the payment."
@@ -31,7 +31,7 @@ class PaymentId(IdConverter):
 
 
 class OperationId(IdConverter):
-    """The only form of an operation's id."""
+    """A path converter for the ids of operations."""
 
     form = form_of("op")
     description = "The id of the operation."
@@ -40,7 +40,7 @@ class OperationId(IdConverter):
 
 
 class EventId(IdConverter):
-    """The only form of an event's id."""
+    """A path converter for the ids of events."""
 
     form = form_of("evt")
     description = "The id of the event."
@@ -49,7 +49,7 @@ class EventId(IdConverter):
 
 
 class EndpointId(IdConverter):
-    """The only form of a webhook endpoint's id."""
+    """A path converter for the ids of webhook endpoints."""
 
     form = form_of("whk")
     description = "The id of the webhook endpoint."
@@ -58,7 +58,7 @@ class EndpointId(IdConverter):
 
 
 class DeliveryId(IdConverter):
-    """The only form of a delivery's id."""
+    """A path converter for the ids of deliveries."""
 
     form = form_of("dlv")
     description = "The id of the delivery."
@@ -67,7 +67,7 @@ class DeliveryId(IdConverter):
 
 
 class SavedCardId(IdConverter):
-    """The only form of a saved card's id."""
+    """A path converter for the ids of saved cards."""
 
     form = form_of("card")
     description = "The id of the saved card."
@@ -76,7 +76,7 @@ class SavedCardId(IdConverter):
 
 
 class LinkId(IdConverter):
-    """The only form of a payment link's id."""
+    """A path converter for the ids of payment links."""
 
     form = form_of("lnk")
     description = "The id of the payment link."

@@ -1,1 +1,1 @@
-"""The audit log: everything that staff do, in one table that is only added to, as a chain of digests."""
+"""The audit log: all actions of staff, in one table to which rows are only added, as a hash chain."""

@@ -1,7 +1,7 @@
-"""The chain of digests of the audit log, and its verification.
+"""The hash chain of the audit log, and its verification.
 
-A chain shows that no entry was changed, left out or put in between. It does not show that its end was cut
-off, or that all of it was written anew: for that, an earlier digest has to be kept outside of the database.
+The chain shows that no entry was changed, left out or inserted. It cannot show that the last entries were cut
+off, or that the whole chain was replaced. For that, keep an earlier digest outside the database.
 """
 
 import hashlib
@@ -17,7 +17,7 @@ BATCH = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Anchor:
-    """The number and the digest of an entry, which were kept outside of the database."""
+    """The number and the digest of an entry, which were kept outside the database."""
 
     number: int
     digest: str
@@ -25,7 +25,7 @@ class Anchor:
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """The result of a verification: the entries that hold, the last digest, and the first fault if any."""
+    """The result of a verification: how many entries are valid, the last digest, and the first fault."""
 
     entries: int
     digest: str
@@ -34,7 +34,7 @@ class Verified:
 
 
 def canonical(value: object) -> str:
-    """Return JSON that is the same text for the same value."""
+    """Return JSON whose text is the same for equal values."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
 
 
@@ -44,7 +44,7 @@ def sha256_of(text: str) -> str:
 
 
 def digest_of(entry: AuditEntry) -> str:
-    """Return the digest that an entry should have, with that of the entry before in it."""
+    """Return the digest that an entry should have. It includes the digest of the previous entry."""
     return sha256_of(
         canonical(
             [
@@ -58,7 +58,7 @@ def digest_of(entry: AuditEntry) -> str:
 
 
 def verify(anchor: Anchor | None = None) -> Verified:
-    """Read the whole log, and compare each entry with its digest and with the entry before it."""
+    """Read the whole log, and compare each entry with its digest and with the previous entry."""
     number, digest, erased = 0, "", 0
     is_anchored = anchor is None
     for entry in _entries():
@@ -82,7 +82,7 @@ def _entries() -> Iterator[AuditEntry]:
 
 
 def _fault(entry: AuditEntry, number: int, digest: str) -> str:
-    """Return why ``entry`` cannot follow the entry with this number and digest; empty if it can."""
+    """Return the reason why ``entry`` cannot follow the entry with this number and digest, or ""."""
     if entry.id != number + 1:
         return f"it is missing, and entry {entry.id} follows"
     if entry.previous != digest:

@@ -1,4 +1,4 @@
-"""Write the audit log, in the transaction of what its entries tell of."""
+"""Write the audit log, in the same transaction as the action that an entry records."""
 
 import json
 import secrets
@@ -13,14 +13,14 @@ from checkout.audit.chain import canonical, digest_of, sha256_of
 from checkout.audit.models import AuditEntry
 from checkout.privacy.scrubbing import scrub_note, scrub_text
 
-# The key of the advisory lock that a writer holds until its transaction ends. It is no other lock's key.
+# The key of the advisory lock that a writer holds until its transaction ends. No other lock uses this key.
 _CHAIN = 0x6175646974
 COMMAND_LINE = "command line"
 
 
 @dataclass(frozen=True, slots=True)
 class Author:
-    """The user who does something, and the place from which: a network address, or the command line."""
+    """The user who acts, and the origin: a network address, or the command line."""
 
     name: str
     key: int | None
@@ -43,7 +43,7 @@ NOTHING = Subject()
 
 @dataclass(frozen=True, slots=True)
 class Details:
-    """The reason, and the values that were changed, by the names of their fields."""
+    """The reason for an action, and the changed values by field name."""
 
     why: str = ""
     before: Mapping[str, object] = field(default_factory=dict)
@@ -58,8 +58,8 @@ def record(
 ) -> AuditEntry:
     """Append an entry, and return it.
 
-    Writers take turns from here to the end of their transactions, so that the chain does not fork. Call this
-    last in a transaction that is short, and lock nothing afterwards.
+    Other writers wait from this call to the end of the transaction, so that the chain does not fork. Call
+    this function last in a short transaction, and lock nothing afterwards.
     """
     with transaction.atomic():
         _take_turn()
@@ -88,19 +88,19 @@ def record(
 
 
 def erase_details(payment: str) -> None:
-    """Erase the values and reasons of the entries about a payment. The chain still holds."""
+    """Erase the values and reasons of the entries about a payment. The chain stays valid."""
     AuditEntry.objects.filter(payment=payment).exclude(details="").update(details="")
 
 
 def _take_turn() -> None:
-    """Wait for other writers. SQLite has one writer at a time anyway."""
+    """Wait for other writers. SQLite has only one writer at a time anyway."""
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_CHAIN])
 
 
 def _text(details: Details) -> str:
-    """Return the details as JSON, with random bits: nobody can guess erased details from their digest."""
+    """Return the details as JSON, with random bits: nobody can guess erased details from the digest."""
     told: dict[str, Any] = {
         "why": scrub_note(details.why),
         "before": dict(details.before),
@@ -111,6 +111,6 @@ def _text(details: Details) -> str:
 
 
 def details_of(entry: AuditEntry) -> Details:
-    """Return the details of an entry; without any if there were none, or if they are erased."""
+    """Return the details of an entry; empty if there were none, or if they were erased."""
     told = json.loads(entry.details) if entry.details else {}
     return Details(told.get("why", ""), told.get("before", {}), told.get("after", {}))

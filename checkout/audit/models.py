@@ -1,6 +1,6 @@
-"""The table of the audit log. It is in the default database, like most of what its entries tell of.
+"""The table of the audit log. It is in the default database, like most rows that its entries are about.
 
-An entry names users, merchants and rows by their names, because it outlives them.
+An entry has the names of users, merchants and rows, and no foreign keys, because it outlives them.
 """
 
 from typing import Any, ClassVar
@@ -9,11 +9,11 @@ from django.db import models
 
 
 class AuditEntry(models.Model):
-    """One thing that a member of staff has done, or a failed attempt to log in.
+    """One action of a member of staff, or a failed attempt to log in.
 
-    Its key is its place in the chain, from 1 on without gaps. Its digest is made from its columns and the
-    digest of the entry before, so that no earlier entry can be changed or left out without notice. Of the
-    details the digest has only their own digest: they can be erased at a shopper's request.
+    The primary key is the position in the chain, from 1 on without gaps. ``digest`` is made from the columns
+    and the digest of the previous entry, so that changed or missing entries are noticed. It includes only the
+    digest of the details, so that these can be erased at a shopper's request.
     """
 
     id = models.BigIntegerField("number", primary_key=True)
@@ -50,6 +50,6 @@ class AuditEntry(models.Model):
         return f"{self.id}: {self.what}"
 
     def save(self, *args: Any, **kwargs: Any) -> None:
-        """Insert; an entry that exists already is never changed."""
+        """Insert the entry. Raises an error for an existing entry, which must never change."""
         kwargs["force_insert"] = True
         super().save(*args, **kwargs)

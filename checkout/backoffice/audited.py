@@ -19,27 +19,30 @@ from checkout.backoffice.owners import merchant_code, payment_reference
 
 NOT_KEPT = "(not kept)"
 ADD, CHANGE, DELETE = "add", "change", "delete"
-# A longer value is cut. Entries are for people, and the row has the rest.
+# A longer value is cut. People read the entries, and the row has the whole value.
 LONGEST_VALUE = 500
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """The values of a form before and after, by field. Django passes it on as its "message"."""
+    """The values of a form before and after, by field.
+
+    Django passes this object to its log functions as "message".
+    """
 
     before: Mapping[str, object]
     after: Mapping[str, object]
 
 
 def author_of(request: HttpRequest) -> Author:
-    """Return the user who sent the request, and the address from which."""
+    """Return the user who sent the request, and the address of the client."""
     user = request.user
     name = user.get_username() if user.is_authenticated else ""
     return Author(name, user.pk, client_address(request) or "unknown")
 
 
 def subject_of(row: Any, name: str = "") -> Subject:
-    """Return the row as the audit log names it."""
+    """Return the reference to ``row`` that the audit log keeps."""
     return Subject(
         row._meta.label_lower, str(row.pk), name or str(row), merchant_code(row), payment_reference(row)
     )
@@ -48,7 +51,7 @@ def subject_of(row: Any, name: str = "") -> Subject:
 def note(
     request: HttpRequest, action: str, what: str, about: Subject = NOTHING, details: Details = NO_DETAILS
 ) -> None:
-    """Record what the user of a request does. See ``audit.log.record``."""
+    """Record an action of the user of a request. See ``audit.log.record``."""
     record(author_of(request), action, what, about, details)
 
 
@@ -58,12 +61,12 @@ def entries_about(row: Model) -> Any:
 
 
 def is_in_log(user: Any) -> bool:
-    """Return True if the user with this key has ever done anything, or logged in."""
+    """Return True if the user with this key has ever acted or logged in."""
     return AuditEntry.objects.filter(by_user=user).exists()
 
 
 def has_acted(user: Any, since: datetime) -> bool:
-    """Return True if the user with this key has acted on any row since then."""
+    """Return True if the user with this key has acted on any row since the time ``since``."""
     return AuditEntry.objects.filter(by_user=user, at__gt=since).exclude(table="").exists()
 
 
@@ -77,7 +80,7 @@ class Audited:
     private_fields: tuple[str, ...] = ()
 
     def audit_name(self, row: Any) -> str:
-        """Return the name of ``row`` in the audit log. It is never erased."""
+        """Return the name of ``row`` in the audit log. The log is never erased."""
         return str(row)
 
     def note(
@@ -95,9 +98,10 @@ class Audited:
         self._note_edit(request, obj, CHANGE, "Changed", message)
 
     def log_deletions(self, request: HttpRequest, queryset: Iterable[Any]) -> Any:
-        """See ModelAdmin. Django calls it before the deletion, which needs the locks of the rows.
+        """See ModelAdmin. Django calls this method before it deletes the rows.
 
-        They are taken first, so that nothing is locked while other writers of the log wait.
+        The rows are locked before the entries are written, because other writers of the log wait from then
+        on.
         """
         rows = list(queryset)
         if rows:
@@ -122,7 +126,7 @@ class Audited:
     def history_view(
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """Lead to the entries about a row in the audit log."""
+        """Redirect to the entries of the audit log about the row."""
         if not request.user.has_perm("audit.view_auditentry"):
             raise PermissionDenied
         query = urlencode({"q": f"row:{self.opts.label_lower}:{object_id}"})
@@ -145,7 +149,7 @@ class Audited:
         before: Mapping[str, object],
         why: str = "",
     ) -> None:
-        """Record an action on ``row``, with its reason and the columns that have changed since ``before``."""
+        """Record an action on ``row``, with the reason and the columns that have changed since ``before``."""
         now = type(row)._default_manager.filter(pk=row.pk).first()
         after = self.columns_of(now) if now is not None else {}
         changed = [name for name, value in after.items() if before.get(name) != value]

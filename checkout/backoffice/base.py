@@ -49,9 +49,9 @@ class ReadOnly:
 class FromReplica:
     """A mixin whose list is read from a replica, if there is one and it is not too far behind.
 
-    If the replica is lost in the meantime, the list is read from the primary. Pages of single rows, and lists
-    with actions, are always read from the primary. So is a list that a member of staff opens soon after an
-    action, because the replica may lack the effect of the action.
+    If the replica cannot be reached, the list is read from the primary. Pages of single rows, and lists with
+    actions, are always read from the primary. So is a list that a member of staff opens soon after an action,
+    because the replica may lack the effect of the action.
     """
 
     opts: Any
@@ -66,7 +66,7 @@ class FromReplica:
                 return self._list_from(found, request, extra_context)
             except (OperationalError, InterfaceError) as error:
                 found = replica.instead(error)
-                # Remove the note that the list is from the replica.
+                # Remove the message that the list was read from the replica.
                 request._messages = default_storage(request)
         return self._list_from(found, request, extra_context)
 
@@ -106,9 +106,9 @@ class ReadOnlyAdmin(Audited, WithBoundedSearch, FromReplica, WithinMerchants, Re
     list_per_page = 50
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
-        """Refuse to filter by a column that is not shown.
+        """Return False for a filter by a column that is not shown.
 
-        Django allows it for every column of the table. A user could find out the content of a column by
+        Django allows filters by every column of the table. A user could find out the content of a column by
         filtering for one prefix after another.
         """
         shown = self._names_shown()
@@ -119,7 +119,7 @@ class ReadOnlyAdmin(Audited, WithBoundedSearch, FromReplica, WithinMerchants, Re
         return lookup.partition(LOOKUP_SEP)[0] not in names and super().lookup_allowed(lookup, value, request)
 
     def _names_shown(self) -> set[str]:
-        """Return the names of the columns that the list, the pages of rows and the list's filters show."""
+        """Return the names of all columns that the list, its filters and the pages of rows show."""
         filters = [each[0] if isinstance(each, tuple) else each for each in self.list_filter]
         named = [getattr(each, "parameter_name", each) for each in filters]
         every = (*self.list_display, *flatten(self.fields or ()), *named)

@@ -1,4 +1,4 @@
-"""The bounds of a search in the back office, so that one person's search does not take the database."""
+"""The limits of a search in the back office, so that one search does not occupy the database."""
 
 from typing import Any
 
@@ -11,14 +11,14 @@ from django.utils.text import capfirst
 
 MOST_WORDS = 10
 MOST_SECONDS = 2
-# PostgreSQL's code for a statement that was ended (query_canceled).
+# PostgreSQL's code for a query that was cancelled because of its time limit (query_canceled).
 _ENDED = "57014"
 
 
 class BoundedList(ChangeList):
     """A list whose searches have few words, and end after a few seconds.
 
-    Each word may have queries of its own. SQLite, which is for trying out, knows no limit of time.
+    Each word may need queries of its own. The time is limited on PostgreSQL only.
     """
 
     def __init__(self, *args: Any, **options: Any) -> None:
@@ -26,7 +26,7 @@ class BoundedList(ChangeList):
         self.title = capfirst(str(self.opts.verbose_name_plural))
 
     def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> QuerySet[Any]:
-        """Return no row, and say why, if the search has too many words."""
+        """Return no rows, and show an error, if the search has too many words."""
         if len(self.query.split()) <= MOST_WORDS:
             return super().get_queryset(request, exclude_parameters)
         messages.error(request, f"A search has at most {MOST_WORDS} words. Nothing was searched for.")
@@ -37,7 +37,7 @@ class BoundedList(ChangeList):
             self.query = typed
 
     def get_results(self, request: HttpRequest) -> None:
-        """Read the rows of this page; none, with a note, if a search takes too long."""
+        """Read the rows of this page. If a search takes too long, show no rows and a message."""
         if not self.query:
             super().get_results(request)
             return
@@ -45,7 +45,7 @@ class BoundedList(ChangeList):
             with transaction.atomic(using=self.queryset.db):
                 self._end_in_time()
                 super().get_results(request)
-                len(self.result_list)  # reads the rows now, and not in the template
+                len(self.result_list)  # reads the rows here, and not when the template is rendered
         except OperationalError as error:
             if getattr(error.__cause__, "sqlstate", "") != _ENDED:
                 raise
@@ -65,7 +65,7 @@ class BoundedList(ChangeList):
 
 
 class WithBoundedSearch:
-    """A mixin for the pages of a table."""
+    """A mixin for the pages of a table, whose list is a ``BoundedList``."""
 
     def get_changelist(self, request: HttpRequest, **more: Any) -> type[ChangeList]:
         """See ModelAdmin."""

@@ -1,7 +1,8 @@
-"""The export of a list: what it would show, of all pages, as CSV or as lines of JSON.
+"""The export of the rows of all pages of a list, as CSV or as lines of JSON.
 
 The rows are read in batches by their keys, newest first. Between two batches an export holds neither a thread
-nor a connection, so a slow reader delays nobody, and the first line is sent before any row is read.
+nor a connection, so that a slow client blocks no other request, and the first line is sent before any row is
+read.
 """
 
 import json
@@ -25,8 +26,8 @@ from messaging.concurrency.database import in_thread
 PERMISSION = "payments.export_payment"
 # The number of rows that an export reads at a time.
 BATCH = 1_000
-# The columns of an export, each with a function from a row to its value: text, a number, a truth value, a
-# time, or JSON. Amounts are decimals in major units.
+# The columns of an export, each with a function that returns its value for a row: text, a number, a Boolean,
+# a time, or JSON. Amounts are decimals in major units.
 Columns = Mapping[str, Callable[[Any], object]]
 Write = Callable[[Mapping[str, object]], str]
 
@@ -61,12 +62,12 @@ class WithExport:
         )
 
     def get_changelist(self, request: Any, **more: Any) -> type[ChangeList]:
-        """See ModelAdmin. ``filtered`` needs the list's filters, and neither its first page nor its count."""
+        """See ModelAdmin. For an export only the list's filters are needed, not its rows."""
         found: type[ChangeList] = super().get_changelist(request, **more)  # type: ignore[misc]
         return type(found.__name__, (_Unread, found), {}) if getattr(request, "is_unread", False) else found
 
     def filtered(self, request: Any) -> QuerySet[Any]:
-        """Return the rows of all pages of the list with the filters and the search of the address.
+        """Return the rows of all pages of the list, with the filters and the search in the request's address.
 
         Raises ``IncorrectLookupParameters``.
         """
@@ -75,7 +76,7 @@ class WithExport:
         return rows
 
     def export_view(self, format: str, request: Any) -> Any:
-        """Return the rows that the list would show, and record that they were exported."""
+        """Return the rows of the list as a download, and record the export."""
         if not self.has_view_permission(request) or not request.user.has_perm(PERMISSION):  # type: ignore[attr-defined]
             raise PermissionDenied
         try:
@@ -100,7 +101,7 @@ class WithExport:
 
 
 class _Unread(ChangeList):
-    """A list whose rows are not read."""
+    """A list whose rows are not read, because only its filters are needed."""
 
     def get_results(self, request: HttpRequest) -> None:
         """See ChangeList."""
@@ -115,7 +116,7 @@ async def _texts(head: str, rows: QuerySet[Any], columns: Columns, write: Write)
 
 
 def _batch(rows: QuerySet[Any], columns: Columns, write: Write) -> tuple[str, int]:
-    """Return the lines of the next rows, and the key of the last one."""
+    """Return the lines of the next rows, and the key of the last row."""
     batch = list(rows[:BATCH])
     lines = [write({name: value(row) for name, value in columns.items()}) for row in batch]
     return "".join(lines), batch[-1].pk if batch else 0

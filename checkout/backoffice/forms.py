@@ -25,9 +25,9 @@ from checkout.webhooks.models import WebhookEndpoint
 
 
 class ConfigurationForm(ModelForm):
-    """A form that also sends its initial values, so that ``changed_data`` has only what the user edited.
+    """A form that also submits its initial values, so that ``changed_data`` has only edited fields.
 
-    Otherwise a form that was opened before somebody else's change would undo that change.
+    Otherwise a form that was opened before another user's change would undo that change.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -38,7 +38,7 @@ class ConfigurationForm(ModelForm):
 
 
 class MerchantForm(ConfigurationForm):
-    """A merchant, with the origins to which shoppers may be sent back."""
+    """A form for a merchant, with the origins to which shoppers may be sent back."""
 
     class Meta:
         model = Merchant
@@ -50,7 +50,7 @@ class MerchantForm(ConfigurationForm):
         }
 
     def clean_return_origins(self) -> list[str]:
-        """Accept only a list of origins, because anything else could let a shopper be sent anywhere."""
+        """Accept only a list of origins: any other value could let a shopper be sent to any site."""
         origins = self.cleaned_data["return_origins"] or []
         if not isinstance(origins, list) or not all(isinstance(origin, str) for origin in origins):
             raise ValidationError("This must be a JSON list of strings.")
@@ -60,7 +60,7 @@ class MerchantForm(ConfigurationForm):
         return origins
 
     def clean_code(self) -> str:
-        """Refuse the code of a deleted merchant, whose keys would open the new merchant's payments."""
+        """Refuse the code of a deleted merchant, because that merchant's API keys would get a new owner."""
         code: str = self.cleaned_data["code"]
         if users := users_of([code]):
             raise ValidationError(
@@ -70,7 +70,7 @@ class MerchantForm(ConfigurationForm):
 
 
 class AppearanceForm(ConfigurationForm):
-    """The look of a merchant, its links, and its ways to be reached."""
+    """A form for the look of a merchant's pages for shoppers, the links, and the contact details."""
 
     logo: Logo | None = None
     image = forms.FileField(
@@ -94,7 +94,7 @@ class AppearanceForm(ConfigurationForm):
         )
 
     def clean_image(self) -> Any:
-        """Refuse what is not an image by its content, whatever its name and type say."""
+        """Refuse a file whose content is not an image, whatever its name and type."""
         file = self.cleaned_data["image"]
         if file:
             content = file.read(LARGEST_BYTES + 1)
@@ -119,7 +119,7 @@ def _is_origin(text: str) -> bool:
 
 
 def merchant_choices() -> list[tuple[str, str]]:
-    """Return the code and the name of each merchant, for tables that know a merchant by its code only."""
+    """Return the code and the name of each merchant, for tables that refer to merchants by code."""
     return [(each.code, each.name) for each in Merchant.objects.order_by("name")]
 
 
@@ -137,7 +137,7 @@ def users_of(codes: Iterable[str]) -> list[str]:
 
 
 class ProviderAccountForm(ConfigurationForm):
-    """A merchant's account with one of the providers for which there is an adapter."""
+    """A form for a merchant's account with a provider for which there is an adapter."""
 
     provider = forms.ChoiceField(choices=lambda: [(code, code) for code in available()])
     accepted_brands = forms.MultipleChoiceField(
@@ -161,12 +161,12 @@ class ProviderAccountForm(ConfigurationForm):
         return options
 
 
-# The column can hold twice as many, so that stock can be given back.
+# The column holds twice this number, so that reserved stock can be given back.
 MOST_IN_STOCK = 1_000_000_000
 
 
 class StockItemForm(ConfigurationForm):
-    """An item for sale. Its quantity cannot be set if the stock has changed since the form was opened."""
+    """A form for an item. The quantity cannot be set if the stock has changed since the form was opened."""
 
     merchant_code = forms.ChoiceField(label="Merchant", choices=merchant_choices)
 
@@ -204,7 +204,7 @@ class StockItemForm(ConfigurationForm):
 
 
 class BlockedValueForm(ConfigurationForm):
-    """An e-mail or IP address, in the form in which the risk service compares it."""
+    """A form for a blocked e-mail or IP address, in the form in which the risk service compares it."""
 
     class Meta:
         model = BlockedValue

@@ -8,7 +8,7 @@ __all__ = ["AuthenticatorApp", "MerchantAccess", "Preferences", "RecoveryCodes"]
 
 
 class MerchantAccess(models.Model):
-    """The merchants whose data a member of staff sees. Without a row, it is none, except for superusers."""
+    """The merchants whose data a member of staff sees. Without a row, only superusers see data."""
 
     user = models.OneToOneField(
         "auth.User", on_delete=models.CASCADE, primary_key=True, related_name="merchant_access"
@@ -26,7 +26,7 @@ class MerchantAccess(models.Model):
 
 
 class Preferences(models.Model):
-    """The time zone of a member of staff, and the language as in which dates and amounts are written.
+    """The time zone of a member of staff, and the language whose formats of dates and amounts are used.
 
     Without a row, these are UTC and English.
     """

@@ -1,4 +1,4 @@
-"""The sections of the back office, by the work that staff do. The menu of each page is made from them."""
+"""The sections of the back office, by the work that staff do, from which the menu is made."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -72,7 +72,7 @@ SECTIONS = (
 
 
 def sections_of(applications: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Yield the sections that have tables among those of ``applications``, in the form of Django's list."""
+    """Yield the sections that have tables in ``applications``, which is Django's list of applications."""
     tables = {table["model"]._meta.label: table for each in applications for table in each["models"]}
     for section in SECTIONS:
         if found := [tables[label] for label in section.models if label in tables]:
@@ -80,7 +80,7 @@ def sections_of(applications: Sequence[Mapping[str, Any]]) -> Iterator[dict[str,
 
 
 def place_of(request: HttpRequest, sections: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return the section and the table to which the requested page belongs; empty for other pages."""
+    """Return the section and the table of the requested page. For other pages, return only the address."""
     attention = reverse("admin:payments_payment_attention")
     if request.path == attention:
         return {"here": attention}
@@ -92,7 +92,7 @@ def place_of(request: HttpRequest, sections: Sequence[Mapping[str, Any]]) -> dic
 
 
 def menu(request: HttpRequest, sections: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return what the templates of the menu, the path to a page and the search need."""
+    """Return the context for the templates of the menu, of the path to a page, and of the search."""
     is_search = request.path == reverse("admin:payments_payment_changelist")
     return {
         **place_of(request, sections),

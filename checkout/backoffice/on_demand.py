@@ -1,6 +1,7 @@
-"""Django's admin, whose pages are loaded with the project's URLs, or when they are checked.
+"""Django's admin, which loads its pages with the project's URLs or for Django's checks.
 
-Django would load them in every process. Services and the relay have no pages, and start faster without them.
+By default Django loads them in every process. Services and the relay have no pages, and start faster this
+way.
 """
 
 from collections.abc import Sequence
@@ -23,6 +24,6 @@ class AdminConfig(apps.SimpleAdminConfig):
 
 
 def pages_are_right(**kwargs: Any) -> Sequence[checks.CheckMessage]:
-    """Load all pages, and check them as Django does."""
+    """Load all pages, and run Django's checks of the admin."""
     admin.autodiscover()
     return admin_checks.check_admin_app(**kwargs)

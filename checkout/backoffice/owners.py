@@ -7,7 +7,7 @@ from django.core.exceptions import ObjectDoesNotExist
 from django.db.models import Model
 from django.db.models.constants import LOOKUP_SEP
 
-# The path from a row to the code of its merchant. Tables that are not here belong to no single merchant.
+# The path from a row to the code of its merchant. A table without a path belongs to no single merchant.
 MERCHANT: Mapping[str, str] = {
     "payments.Merchant": "code",
     "payments.ProviderAccount": "merchant__code",
@@ -41,7 +41,7 @@ MERCHANT: Mapping[str, str] = {
     "webhooks.Delivery": "endpoint__merchant",
     "audit.AuditEntry": "merchant",
 }
-# The path to the reference of its payment.
+# The path from a row to the reference of its payment.
 _PAYMENT: Mapping[str, str] = {
     "payments.Payment": "reference",
     "payments.ApprovalRequest": "payment__reference",

@@ -1,4 +1,4 @@
-"""The time zone and the formats that a member of staff has chosen, and the page on which to choose them."""
+"""The time zone and the formats that a member of staff has chosen, and the page to choose them."""
 
 from contextlib import AbstractContextManager
 from functools import cache
@@ -27,7 +27,7 @@ def _zone_choices() -> list[tuple[str, str]]:
 
 
 class PreferencesForm(forms.Form):
-    """The zone and the formats. A zone that the server no longer knows has to be chosen anew."""
+    """The time zone and the formats. A zone that the server no longer knows must be chosen again."""
 
     zone = forms.ChoiceField(
         label="Time zone",
@@ -51,13 +51,13 @@ class PreferencesForm(forms.Form):
 
 
 def read_as(user: Any) -> AbstractContextManager[None]:
-    """Return a context in which times and amounts are written as a user has chosen."""
+    """Return a context in which times and amounts are formatted as the user has chosen."""
     chosen = Preferences.objects.filter(user=user.pk).first() or Preferences()
     return written_for(_zone(chosen.zone), chosen.formats)
 
 
 def addresses(site: AdminSite) -> list[URLPattern]:
-    """Return the address of the page."""
+    """Return the URL pattern of the page."""
     return [path("preferences/", site.admin_view(lambda request: _page(site, request)), name=PAGE)]
 
 
@@ -84,12 +84,12 @@ def _keep(request: HttpRequest, chosen: Preferences, before: dict[str, str], wan
 
 @cache
 def _zones() -> list[str]:
-    """Return the names of zones by places. Others are older names, or have no summer time."""
+    """Return the zones that are named by places. Others are old names, or have no summer time."""
     return sorted(name for name in available_timezones() if "/" in name and not name.startswith("Etc/"))
 
 
 def _zone(name: str) -> ZoneInfo | None:
-    """Return the zone; None if none was chosen, or if the server no longer knows it."""
+    """Return the time zone; None if none was chosen, or if the server no longer knows it."""
     try:
         return ZoneInfo(name) if name else None
     except (ZoneInfoNotFoundError, ValueError):

@@ -1,4 +1,4 @@
-"""Actions on one row. A link on its page leads to a page that explains the action and has its button."""
+"""Actions on one row. A link on the row's page leads to a page that explains the action and has a button."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -29,14 +29,15 @@ CHANGED = (
 
 @dataclass(frozen=True, slots=True)
 class Verb:
-    """An action on a row, for users with the permission ``<name>_<model>``, or that of ``permission_of``.
+    """An action on a row, for users with the permission ``<name>_<model>``.
 
-    ``carry_out`` takes the row, the user's name and, if ``asks_why``, the user's reason. It raises
-    ``OperationRejected`` if the action is not possible. ``done`` is the message after the action, and
-    ``otherwise`` the message if the action is not offered. ``reason_is_for`` says who reads the reason.
+    ``permission_of`` names another verb whose permission is needed instead. ``carry_out`` takes the row, the
+    user's name and, if ``asks_why``, the user's reason. It raises ``OperationRejected`` if the action is not
+    possible. ``done`` is the message after the action, and ``otherwise`` the message if the action is not
+    offered. ``reason_is_for`` says who reads the reason.
 
     ``seen`` returns the part of the row on which the user's decision is based. If this part has changed since
-    the confirmation page was opened, nothing is done, and the user is led to the row.
+    the confirmation page was opened, nothing is done, and the user is redirected to the row.
     """
 
     name: str
@@ -121,7 +122,10 @@ class AdminWithActions(Audited, ModelAdmin):
         return super().render_change_form(request, context, add, change, form_url, obj)
 
     def row_for(self, request: HttpRequest, object_id: str, is_permitted: bool) -> Any:
-        """Return the row, or None if it does not exist. Raises ``PermissionDenied``."""
+        """Return the row, or None if it does not exist.
+
+        Raises ``PermissionDenied`` unless ``is_permitted``.
+        """
         if not is_permitted or not self.has_view_permission(request):
             raise PermissionDenied
         return self.get_object(request, object_id)
@@ -161,7 +165,7 @@ class AdminWithActions(Audited, ModelAdmin):
         return self.back(request, row, messages.SUCCESS, verb.done)
 
     def missing(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """Redirect with the message that there is no such row."""
+        """Redirect to the start page with the message that there is no such row."""
         self.message_user(request, f"There is no {self.opts.verbose_name} {object_id}.", messages.WARNING)
         return HttpResponseRedirect(reverse("admin:index"))
 

@@ -1,4 +1,4 @@
-"""Lists whose filters members of staff keep under a name, and whose columns they choose."""
+"""Saved views: filters of a list that members of staff keep under a name, and their choice of columns."""
 
 from collections.abc import Sequence
 from typing import Any, cast
@@ -20,7 +20,7 @@ MOST_VIEWS = 20
 
 
 class ViewForm(forms.ModelForm):  # type: ignore[type-arg]  # the class has no parameter at run time
-    """The name of a view, and the part of the list's address to keep."""
+    """A form for the name of a view, and the part of the list's address that is kept."""
 
     class Meta:
         model = StaffView
@@ -30,7 +30,7 @@ class ViewForm(forms.ModelForm):  # type: ignore[type-arg]  # the class has no p
 class WithSavedViews:
     """A mixin for the page of a table.
 
-    ``list_display`` has the columns that users see who have chosen none. ``further_columns`` may be chosen
+    ``list_display`` has the columns for users who have not chosen any. ``further_columns`` may be chosen
     beside them, and ``first_column`` is always shown.
     """
 
@@ -45,7 +45,7 @@ class WithSavedViews:
         return [path("views/", view, name=self._name_of_address), *super().get_urls()]  # type: ignore[misc]
 
     def get_list_display(self, request: HttpRequest) -> Any:
-        """Return the columns that the user has chosen."""
+        """Return the columns that the user has chosen, or else the usual ones."""
         chosen = next((each.columns for each in self._kept(request) if not each.name), None)
         if chosen is None:
             return self.list_display
@@ -71,7 +71,7 @@ class WithSavedViews:
         return super().changelist_view(request, context)  # type: ignore[misc,no-any-return]
 
     def keep_view(self, request: HttpRequest) -> HttpResponse:
-        """Keep the columns or the view that the user has chosen, or forget a view; return to the list."""
+        """Store the chosen columns or a new view, or delete a view. Then redirect to the list."""
         if not self.has_view_permission(request):  # type: ignore[attr-defined]
             raise PermissionDenied
         about = {"user": cast(User, request.user).pk, "table": self.opts.label_lower}
@@ -120,7 +120,10 @@ class WithSavedViews:
         return capfirst(str(label_for_field(name, self.opts.model, cast(Any, self))))
 
     def _kept(self, request: Any) -> list[StaffView]:
-        """Return what the user has kept about this list, which is read once for a request."""
+        """Return the views and columns that the user has stored for this list.
+
+        They are read once per request.
+        """
         if not hasattr(request, "kept_views"):
             about = {"user": request.user.pk, "table": self.opts.label_lower}
             request.kept_views = list(StaffView.objects.filter(**about))
@@ -129,7 +132,7 @@ class WithSavedViews:
 
 
 def _kept_part(query: QueryDict) -> str:
-    """Return a list's address without the page and the sign of an error."""
+    """Return the query of a list's address without the page number and Django's mark of an error."""
     kept = query.copy()
     for name in (PAGE_VAR, ERROR_FLAG):
         kept.pop(name, None)

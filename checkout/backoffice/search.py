@@ -1,4 +1,4 @@
-"""Searches for payments by what a caller says, and for other rows by exact values."""
+"""Searches for payments by details that a caller knows, and for other rows by exact values."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -20,7 +20,7 @@ from checkout.states import PaymentState
 
 M = TypeVar("M", bound=Model)
 
-# Shorter parts have no trigram, so that no index finds them: they are compared as whole values.
+# Shorter words have no trigram to find by an index, so they are compared with whole values only.
 SHORTEST_PART = 3
 _SYMBOLS = {"£": {"GBP"}, "€": {"EUR"}, "¥": {"JPY", "CNY"}, "$": {c for c in CURRENCIES if c.endswith("D")}}
 _AMOUNT = re.compile(r"([£€¥$]?)((?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d{1,3})?)")
@@ -46,7 +46,7 @@ def match_exactly(rows: QuerySet[M], text: str, *columns: str) -> QuerySet[M]:
 
 @dataclass(slots=True)
 class Search:
-    """A search for payments: conditions on their own columns, sets of their keys, and all of it in words."""
+    """A search for payments: conditions on their columns, queries of their keys, and a description."""
 
     conditions: Q = field(default_factory=Q)
     keys: list[QuerySet[Any, Any]] = field(default_factory=list)
@@ -71,7 +71,7 @@ def search_payments(payments: QuerySet[Payment], text: str) -> QuerySet[Payment]
     search = search_of(text)
     if len(words) == 1:
         return search.within(payments)
-    # An order number may have spaces.
+    # The whole text is also compared with order numbers, because these may contain spaces.
     every_word = search.within(Payment.objects.order_by()).values("pk")
     return payments.filter(pk__in=_with_order_number(text.strip()).union(every_word))
 
@@ -94,7 +94,10 @@ def search_of(text: str) -> Search:
 
 
 def payment_named(payments: QuerySet[Payment], text: str) -> int | None:
-    """Return the key of the payment that ``text`` names: by a reference, an order code or an order number."""
+    """Return the key of the only payment with this reference, order code or order number.
+
+    Return None if there is none, or if there are several.
+    """
     word = text.strip()
     named = Payment.objects.order_by().filter(reference=word).values_list("pk")
     found = named.union(
@@ -112,7 +115,7 @@ def _in_digits(found: re.Match[str]) -> str:
 
 
 def day_in(word: str) -> date | None:
-    """Return the day that a word names; None if it names none."""
+    """Return the day that a word stands for; None if it is not a date."""
     today = timezone.localdate()
     if word.lower() in ("today", "yesterday"):
         return today if word.lower() == "today" else today - timedelta(days=1)
@@ -192,7 +195,7 @@ _OPERATORS: dict[str, Callable[[Search, str], None]] = {
 
 
 def _of_amount(text: str, comparison: str) -> Q:
-    """Match payments by an amount in major units, in the currencies of its sign or in any currency."""
+    """Match payments by an amount in major units, in any currency or in those of the amount's sign."""
     found = _AMOUNT.fullmatch(text)
     if found is None:
         return Q(pk__in=[])
@@ -234,7 +237,7 @@ def _matching(word: str) -> QuerySet[Any, Any]:
 
 
 def _kinds(word: str) -> Iterator[str]:
-    """Yield what ``_matching`` compares with ``word``, in words."""
+    """Yield in words the columns that ``_matching`` compares with ``word``."""
     has_parts = _may_be_part(word)
     yield f"an order number that {'contains' if has_parts and '@' not in word else 'is'} “{word}”"
     yield "this reference of a payment, an operation or the provider"
@@ -247,7 +250,7 @@ def _kinds(word: str) -> Iterator[str]:
 
 
 def _may_be_part(word: str) -> bool:
-    """Return True if the word may be a part of an order number, or the beginning of an e-mail address."""
+    """Return True if the word may be part of an order number, or the beginning of an e-mail address."""
     return len(word) >= SHORTEST_PART and not _REFERENCE.match(word)
 
 
@@ -256,12 +259,12 @@ def _is_last_four(word: str) -> bool:
 
 
 def _is_amount(word: str) -> bool:
-    """Return True for an amount with a currency's sign or decimal places: other numbers name orders."""
+    """Return True if the word has a currency's sign or decimal places. Other numbers are order numbers."""
     return bool(_AMOUNT.fullmatch(word)) and not word.isdigit()
 
 
 def _with_card(last4: str) -> QuerySet[Any, Any]:
-    # Cast to text, because SQLite would otherwise parse the word as JSON, too.
+    # Cast to text, because SQLite would otherwise parse the word as JSON.
     as_text = ExpressionWrapper(KT("card__last4"), output_field=CharField())
     return Attempt.objects.order_by().alias(last4=as_text).filter(last4=last4).values("payment")
 

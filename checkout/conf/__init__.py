@@ -1,8 +1,8 @@
-"""The typed view of this application's settings: the only package here that reads ``django.conf``.
+"""The typed view of this application's settings: the only package that reads ``django.conf``.
 
 Each setting is declared once, with its name, default, bounds and meaning (``messaging.setting``). The Django
-setting and the environment variable have the same name, with one exception: in Django's settings, those of
-messaging begin with ``MESSAGING_``, and those of serving with ``SERVING_``, in place of ``CHECKOUT_``.
+setting and the environment variable have the same name, with one exception: Django's settings of messaging
+begin with ``MESSAGING_``, and those of serving with ``SERVING_``, in place of ``CHECKOUT_``.
 ``docs/settings.md`` lists all of them, and ``checks.py`` refuses combinations that are wrong in production.
 """
 
@@ -20,7 +20,7 @@ __all__ = ["Conf", "conf"]
 
 
 class Conf(Installation, Providers, Protection, Api, Webhooks, Serving, Times, Messaging):
-    """Settings, with those of messaging and of serving. Each is read once, and again after a change."""
+    """All settings, including those of messaging and serving. Each is read once, and again after a change."""
 
 
 conf = reread_on_change(Conf())

@@ -1,11 +1,12 @@
-"""The API for merchants' programs: its limits, and how long a request is held."""
+"""The API for merchants' programs: its limits, and the time for which a request is held."""
 
 from messaging.setting import duration, number, whole
 
-# The API key of the example data of a try-out, which is published and valid nowhere else.
+# The API key of a try-out's example data. The key is published, and valid only in try-outs.
 TRY_OUT_API_KEY = "sk_test_TryOutTryOutTryOutTryOutTryOut00"
 
-# The versions of the API, the newest last. A key and a webhook endpoint stay with the one they were made for.
+# The versions of the API, the newest last. API keys and webhook endpoints keep the version for which they
+# were made.
 API_VERSIONS = ("2026-12-01",)
 API_VERSION = API_VERSIONS[-1]
 

@@ -10,7 +10,7 @@ from typing import Self
 from checkout.errors import CardKeysMisconfigured
 
 KEY_BYTES = 32
-# The programs that have the card keys: one seals cards, the other opens them.
+# Only these programs need the card keys: web seals cards, and the payments service opens them.
 HOLDERS = frozenset({"web", "payments"})
 TO_MAKE_ONE = "`openssl rand -base64 32` makes one"
 

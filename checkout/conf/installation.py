@@ -83,12 +83,12 @@ class Installation:
         return bool(getattr(settings, "CHECKOUT_TRY_OUT", settings.DEBUG))
 
     def with_loopback_in_try_outs(self, networks: Sequence[str]) -> Sequence[str]:
-        """Return the networks beside the public internet that may be reached: a try-out adds this machine."""
+        """Return ``networks``, to which a try-out adds this machine's loopback networks."""
         return (*networks, *(LOOPBACK if self.is_try_out else ()))
 
     @cached_property
     def base_dir(self) -> Path:
-        """The project's top folder, or the working directory if the package was installed by pip."""
+        """The top folder of the project, or the working directory if the package was installed by pip."""
         return Path(settings.BASE_DIR)
 
     @cached_property
@@ -99,12 +99,12 @@ class Installation:
 
     @cached_property
     def email_timeout(self) -> float:
-        """The seconds for which the mail server may stay silent. Django's default is the system's limit."""
+        """The seconds for which the mail server may be silent. Without Django's setting, they are 60."""
         return float(settings.EMAIL_TIMEOUT or 60)
 
     @cached_property
     def email_domain(self) -> str:
-        """The domain in whose name e-mail is sent, as mail servers are told it."""
+        """The domain of the sender of e-mail, in the form that mail servers expect."""
         sender = sanitize_address(settings.DEFAULT_FROM_EMAIL, "utf-8")
         return parseaddr(sender)[1].rpartition("@")[2]
 
@@ -115,12 +115,15 @@ class Installation:
 
     @cached_property
     def admin_password(self) -> str:
-        """The password of the back-office user in the example data; if it is empty, there is no such user."""
+        """The password of the superuser in the example data; empty if none is to be created."""
         return str(getattr(settings, "CHECKOUT_ADMIN_PASSWORD", ""))
 
     @cached_property
     def secret_keys(self) -> Sequence[str]:
-        """The secret keys, the newest first. Older ones verify signatures, but are not used to sign."""
+        """The secret keys, newest first.
+
+        Older keys only verify signatures and decrypt, and never sign or encrypt.
+        """
         return (str(settings.SECRET_KEY), *map(str, settings.SECRET_KEY_FALLBACKS))
 
     @cached_property
@@ -135,10 +138,10 @@ class Installation:
 
     @cached_property
     def card_keys(self) -> Sequence[CardKey]:
-        """The keys of the card's second seal, newest first; there is at least one.
+        """The keys of the card's second seal, newest first. There is at least one.
 
-        If a try-out names none, its processes derive one from their secret key. Otherwise missing or
-        malformed keys raise ``CardKeysMisconfigured``.
+        If a try-out has none configured, a key is derived from the secret key. Otherwise missing or malformed
+        keys raise ``CardKeysMisconfigured``.
         """
         named: Sequence[str] = getattr(settings, "CHECKOUT_CARD_KEYS", ())
         if named:

@@ -1,8 +1,8 @@
-"""Addresses of the public internet, as opposed to those of this machine and of private networks.
+"""Tell addresses of the public internet from those of this machine and of private networks.
 
-A person who may name a host could make the gateway send requests to machines that only the gateway reaches.
-Connections to such hosts are therefore made to public addresses only, or to networks that the environment
-lists.
+People who may enter a host name could make the gateway send requests to machines that only the gateway
+reaches. Therefore the gateway connects to such hosts only at public addresses, or in networks that the
+environment lists.
 """
 
 from collections.abc import Iterable
@@ -11,7 +11,7 @@ from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_netw
 from payments_gateway.serving.clients import embedded_ipv4
 
 LOOPBACK = ("127.0.0.0/8", "::1/128")
-# Addresses that a relay or translator turns into another one: 6to4 (RFC 7526: not to be used), Teredo,
+# Addresses that a relay or translator turns into other addresses: 6to4 (RFC 7526: not to be used), Teredo,
 # local-use NAT64 (RFC 8215), IPv4-compatible (RFC 4291, 2.5.5.1), IPv4-translated (RFC 2765), and the
 # deprecated site-local addresses (RFC 3879).
 _TRANSLATED = tuple(
@@ -29,7 +29,7 @@ def address_of(text: str) -> Address:
 
 
 def identity_of(text: str) -> str:
-    """Return the address by which a client is known: for IPv6, the first one of its /64 network.
+    """Return the address that identifies a client: for IPv6, the first address of the /64 network.
 
     The rest of an IPv6 address is the client's own choice (RFC 4291, section 2.5.4). Raises ``ValueError``.
     """
@@ -40,25 +40,25 @@ def identity_of(text: str) -> str:
 
 
 def unwrapped(address: Address) -> Address:
-    """Return the IPv4 address that an IPv6 address embeds by mapping or NAT64, or the address itself."""
+    """Return the IPv4 address that an IPv6 address embeds by mapping or NAT64, or else the address itself."""
     embedded = embedded_ipv4(address) if isinstance(address, IPv6Address) else None
     return address if embedded is None else embedded
 
 
 def is_public(address: Address) -> bool:
-    """Return True for an address of a single machine on the public internet."""
+    """Return True if the address can belong to a single machine on the public internet."""
     if isinstance(address, IPv6Address) and any(address in network for network in _TRANSLATED):
         return False
     return address.is_global and not address.is_multicast
 
 
 def is_in(address: Address, networks: Iterable[str]) -> bool:
-    """Return True if one of the networks has the address."""
+    """Return True if one of the networks contains the address."""
     return any(address in ip_network(network) for network in networks)
 
 
 def is_loopback_name(host: str) -> bool:
-    """Return True for a name, an address or a network that only this machine can reach."""
+    """Return True for a name, address or network that only this machine can reach."""
     name = host.strip("[]").lower()
     if name == "localhost" or name.endswith(".localhost"):
         return True
@@ -69,7 +69,7 @@ def is_loopback_name(host: str) -> bool:
 
 
 def is_world(name: str) -> bool:
-    """Return True for ``*``, and for a network that is larger than any that one organisation has."""
+    """Return True for ``*``, and for a network larger than that of any organisation."""
     if name == "*":
         return True
     try:

@@ -1,7 +1,7 @@
-"""The form of the web addresses that people may enter, and the origin in each.
+"""The form of web addresses that people may enter, and the origin of an address.
 
-Such an address is used in requests, pages and policies. So it has no character that two parsers may read
-differently: no user, no backslash, no fragment, no blank, no empty label, nothing beyond ASCII.
+Requests, pages and policies use such addresses. Therefore parts that two parsers may read differently are
+refused: users, backslashes, fragments, blanks, empty labels, and characters beyond ASCII.
 """
 
 import re
@@ -21,7 +21,7 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """The part of an address that determines the receiver."""
+    """The origin of an address: scheme, host and port."""
 
     scheme: Scheme
     host: str
@@ -32,7 +32,7 @@ class Origin:
 
     @property
     def as_secure_host(self) -> str:
-        """The host, and the port if it is not that of HTTPS."""
+        """The host, with the port unless it is HTTPS's default."""
         return self._with_port(_DEFAULT_PORTS["https"])
 
     def _with_port(self, implied: int) -> str:
@@ -40,7 +40,7 @@ class Origin:
 
 
 def origin_of(url: object) -> Origin | None:
-    """Return the origin of an address in lower case; None for anything that is no such address."""
+    """Return the origin of an address, in lower case; None if the address does not have the required form."""
     if not isinstance(url, str) or len(url) > MAX_CHARACTERS:
         return None
     found = _ADDRESS.fullmatch(url)

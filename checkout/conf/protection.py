@@ -1,4 +1,4 @@
-"""Limits for shoppers, strangers and staff, beyond which the gateway takes precautions."""
+"""The limits for shoppers, strangers and staff, above which the gateway takes precautions."""
 
 from collections.abc import Mapping
 from functools import cached_property
@@ -171,5 +171,5 @@ class Protection:
 
     @cached_property
     def has_captcha(self) -> bool:
-        """Return True if there is a CAPTCHA."""
+        """Return True if a CAPTCHA is configured."""
         return self.captcha != NO_CAPTCHA

@@ -7,8 +7,8 @@ from django.conf import settings
 from checkout.errors import ProviderMisconfigured
 from messaging.setting import Setting, text, texts
 
-# The hosts of Worldpay, and those of Cardinal Commerce, to which browsers send device data and at which they
-# start challenges. Both have a live and a test environment.
+# The hosts of Worldpay, and those of Cardinal Commerce, to which browsers send device data and where
+# challenges start. Both have a live and a test environment.
 WORLDPAY_HOSTS = (
     "secure.worldpay.com",
     "secure-test.worldpay.com",
@@ -51,7 +51,7 @@ class Providers:
         return sorted(settings.CHECKOUT_PROVIDER_CREDENTIALS)
 
     def provider_credentials(self, account: str) -> Mapping[str, str]:
-        """Return the secrets of a provider account. Raises ``ProviderMisconfigured`` if there are none."""
+        """Return the secrets of a provider account. Raises ``ProviderMisconfigured`` if it has none."""
         try:
             credentials: Mapping[str, str] = settings.CHECKOUT_PROVIDER_CREDENTIALS[account]
         except KeyError:

@@ -1,4 +1,4 @@
-"""The published secrets of a try-out, which are worthless anywhere else and refused in production."""
+"""The published secrets of a try-out. They are refused in production."""
 
 DEVELOPMENT_KEY = "development-only-key-that-production-refuses-to-start-with"
 DEVELOPMENT_PASSWORD = "checkout-admin"  # noqa: S105

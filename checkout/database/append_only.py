@@ -1,4 +1,4 @@
-"""Migration operations by which PostgreSQL guards a table against changes, whatever program makes them."""
+"""Migration operations for triggers with which PostgreSQL refuses changes of a table by any program."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,7 +23,7 @@ DROP TRIGGER {table}_is_append_only ON {table};
 DROP FUNCTION {table}_refuse_change();
 """
 
-# The transaction sets this variable before it erases rows on purpose; the trigger checks it.
+# The transaction sets this variable before it erases rows on purpose. The trigger checks it.
 ERASES = "checkout.erases"
 UNLESS_ERASED = f"""
     IF current_setting('{ERASES}', true) = 'on' THEN
@@ -35,7 +35,7 @@ UNLESS_ERASED = f"""
 
 
 def refuse_changes(table: str, *, allows_erasure: bool = False) -> RunPython:
-    """Return an operation that refuses updates and deletions of rows. Other databases get no triggers.
+    """Return an operation that makes PostgreSQL refuse to update or delete rows. SQLite gets no triggers.
 
     If ``allows_erasure`` is true, rows may be changed and deleted within ``erasing_on_purpose()``.
     """

@@ -1,4 +1,4 @@
-"""The names of the gateway's processes at PostgreSQL, which shows them beside their connections."""
+"""The names under which PostgreSQL shows the connections of the gateway's processes."""
 
 from collections.abc import Collection
 
@@ -8,12 +8,12 @@ _BEGINNING = "payments-gateway "
 
 
 def application_name(*programs: str) -> str:
-    """Return the name of a process that runs these programs. PostgreSQL cuts it after 63 characters."""
+    """Return the name of a process that runs these programs. PostgreSQL cuts it after 63 bytes."""
     return _BEGINNING + " ".join(programs)
 
 
 def running_programs(databases: Collection[str]) -> set[str]:
-    """Return the programs that are connected to these databases, as far as their connections have names."""
+    """Return the programs that are connected to these databases, by the names of their connections."""
     found: set[str] = set()
     for alias in databases:
         if connections[alias].vendor != "postgresql":

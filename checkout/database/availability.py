@@ -1,4 +1,4 @@
-"""The reason why a database is not reached; and SQLite files, which an attempt to connect would create."""
+"""The reason why a database is unavailable, and a check for SQLite files that connecting would create."""
 
 from pathlib import Path
 
@@ -10,7 +10,8 @@ MOST_LETTERS = 300
 def reason_of(database: str, error: DatabaseError | InterfaceError) -> str:
     """Return in one line why a database was not reached.
 
-    A pool only says that there was no connection in time. The reason is known to an attempt without it.
+    A pool only reports that it had no connection in time. Therefore the function tries to connect without the
+    pool.
     """
     connection = connections[database]
     if connection.vendor == "postgresql":
@@ -26,7 +27,7 @@ def reason_of(database: str, error: DatabaseError | InterfaceError) -> str:
 
 
 def file_of(database: str) -> Path | None:
-    """Return the file of a database of SQLite, if it is one that is not in memory."""
+    """Return the file of an SQLite database; None for other databases and those in memory."""
     connection = connections[database]
     if connection.vendor != "sqlite" or connection.is_in_memory_db():  # type: ignore[attr-defined]  # of SQLite
         return None
@@ -34,7 +35,10 @@ def file_of(database: str) -> Path | None:
 
 
 def missing_file(database: str) -> Path | None:
-    """Return the file of an SQLite database that does not exist. Connecting would create it."""
+    """Return the file of an SQLite database if it does not exist; otherwise None.
+
+    Connecting would create it.
+    """
     file = file_of(database)
     return file if file is not None and not file.exists() else None
 

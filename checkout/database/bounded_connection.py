@@ -1,8 +1,8 @@
 """A PostgreSQL connection on which no wait is endless.
 
-The server's ``statement_timeout`` ends slow statements while the server is there. A server that has been
-halted, or a connection pooler that has lost its server, keeps the socket open and acknowledges every packet.
-TCP sees nothing wrong, and libpq would wait for ever, holding a thread and perhaps locks.
+The server's ``statement_timeout`` ends slow statements while the server is there. A halted server, or a
+connection pooler that has lost its server, keeps the socket open and acknowledges every packet. TCP notices
+nothing, and libpq would wait for ever, holding a thread and perhaps locks.
 """
 
 import select
@@ -21,15 +21,15 @@ from messaging.concurrency.database import sockets_freed
 
 R = TypeVar("R")
 
-# The time that the server may take to report its own time-out before the connection is given up.
+# The time for the server to report its own time-out, before this process gives the connection up.
 GRACE_SECONDS = 2.0
 
 
 class BoundedConnection(psycopg.Connection[Any]):
-    """A connection that closes itself if an answer is late; its statement may have been carried out.
+    """A connection that closes itself if an answer is late. The statement may have been carried out.
 
-    It also closes itself when a prepared statement does not fit its tables any more, and when its pool finds
-    that it has ended while nobody used it.
+    It also closes itself when a prepared statement no longer fits the tables, and when the pool notices that
+    the server has ended the idle connection.
     """
 
     _is_bounded = True
@@ -43,8 +43,9 @@ class BoundedConnection(psycopg.Connection[Any]):
     def execute(self, query: Any, *arguments: Any, **options: Any) -> psycopg.Cursor[Any]:
         """See ``psycopg.Connection``. An empty statement is not sent, but raises if the connection has ended.
 
-        The pool executes one before it lends a connection (``ConnectionPool.check_connection``). Sending it
-        would cost every user a round trip, and the usual end of an idle connection can be seen from here.
+        The pool executes an empty statement before it lends a connection
+        (``ConnectionPool.check_connection``). Sending it would cost a round trip each time, and the socket
+        already shows if the server has ended the connection.
         """
         if query == "":
             self._notice_end()
@@ -52,9 +53,10 @@ class BoundedConnection(psycopg.Connection[Any]):
         return super().execute(query, *arguments, **options)
 
     def _notice_end(self) -> None:
-        """Read what has arrived meanwhile. Raises ``psycopg.OperationalError`` if the connection has ended.
+        """Read messages that have arrived. Raises ``psycopg.OperationalError`` if the connection has ended.
 
-        A server that is restarted, or has a limit on idle sessions, ends connections; so does a proxy.
+        A server ends connections when it is restarted, or when sessions are idle for too long. Proxies also
+        do so.
         """
         arrived = select.poll()
         try:
@@ -65,14 +67,15 @@ class BoundedConnection(psycopg.Connection[Any]):
                 self.pgconn.consume_input()
         except psycopg.OperationalError:
             self.pgconn.finish()
-            # Its siblings have probably ended as well, and the pool pauses before it tries a third one.
+            # The pool's other connections have probably ended as well, and the pool pauses before it tries a
+            # third one.
             if isinstance(self._pool, ConnectionPool):
                 self._pool.drain()
             raise
 
     @contextmanager
     def without_time_limit(self) -> Iterator[None]:
-        """Let the statements of the block take as long as they need, here and at the server.
+        """Remove the time limit on statements within the block, in this process and at the server.
 
         If the block fails, the connection is not used again.
         """
@@ -93,21 +96,22 @@ class BoundedConnection(psycopg.Connection[Any]):
                 self.pgconn.finish()
             raise
         except psycopg.InternalError as error:
-            # A server that has ended a transaction because our host had been halted reports it in this class.
+            # The server reports in this class of errors that it ended a transaction because our host had been
+            # halted.
             if self.closed:
                 raise psycopg.OperationalError(f"the server has ended the connection: {error}") from error
             raise
         except psycopg.errors.FeatureNotSupported:
-            # A migration has altered the table of a prepared statement, which would fail later users of the
-            # connection, too.
+            # A migration has altered a table of a prepared statement. Later users of the connection would get
+            # the same error.
             self.pgconn.finish()
             raise
 
 
 @contextmanager
 def without_time_limit(connection: BaseDatabaseWrapper) -> Iterator[None]:
-    """Let the statements of the block on Django's ``connection`` to PostgreSQL take as long as they need."""
+    """Remove the time limit on statements of Django's ``connection`` to PostgreSQL within the block."""
     connection.ensure_connection()
-    # The settings name the connection's class.
+    # The cast is correct, because the settings choose this class of connections.
     with cast(BoundedConnection, connection.connection).without_time_limit():
         yield

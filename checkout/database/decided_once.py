@@ -1,4 +1,4 @@
-"""A migration operation by which PostgreSQL guards requests that a second person decides on, once."""
+"""The migration operation for a trigger that guards requests for approval: each is decided only once."""
 
 from django.db.migrations import RunPython
 
@@ -37,8 +37,8 @@ DROP FUNCTION {table}_refuse_change();
 
 
 def decide_once(table: str) -> RunPython:
-    """Return an operation by which a request waits, is decided, and is carried out, each at most once.
+    """Return an operation that makes PostgreSQL refuse to decide a request, or to carry it out, twice.
 
-    Nothing else of a row is changed, and no row is deleted. Other databases get no trigger.
+    The trigger also refuses other changes of rows, and deletions. SQLite gets no trigger.
     """
     return on_postgresql(ADD.format(table=table), REMOVE.format(table=table))

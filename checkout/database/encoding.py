@@ -1,7 +1,8 @@
 """The encoding of a database, which must be UTF-8.
 
-``createdb`` takes the encoding of the cluster, which is that of the locale in which the cluster was made.
-Without a locale it is SQL_ASCII, in which PostgreSQL cannot read JSON escapes. Latin-1 lacks most letters.
+By default ``createdb`` uses the encoding of the cluster, which comes from the locale in which the cluster was
+made. Without a locale it is SQL_ASCII, in which PostgreSQL cannot read JSON escapes. Latin-1 lacks most
+letters.
 """
 
 from typing import Any
@@ -10,9 +11,9 @@ NEEDED = "UTF8"
 
 
 def wrong_encoding(connection: Any) -> str:
-    """Return the database's encoding if text would be lost or refused in it, otherwise an empty text."""
+    """Return the database's encoding if it cannot store every text; "" if it can."""
     if connection.vendor != "postgresql":
-        return ""  # SQLite's is always UTF-8 here
+        return ""  # SQLite always uses UTF-8 here
     with connection.cursor() as cursor:
         cursor.execute("SHOW server_encoding")
         [encoding] = cursor.fetchone()

@@ -1,4 +1,4 @@
-"""The migration operation that makes indexes of JSON, with which PostgreSQL finds names with their values."""
+"""The migration operation for indexes of JSON columns, by which PostgreSQL finds names with values."""
 
 from django.apps.registry import Apps
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor

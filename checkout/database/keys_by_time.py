@@ -1,7 +1,7 @@
-"""Search the keys of rows by the time of their creation, without an index of times.
+"""Find the primary keys of the rows of a period by binary search, without an index on times.
 
-Keys are nearly in the order of time. Conditions on keys keep PostgreSQL, which reads lists by keys, from
-walking through the rest of a long history.
+Keys are nearly in the order of creation. PostgreSQL reads lists in the order of keys. A condition on keys
+keeps it from reading the rest of a long history.
 """
 
 from collections.abc import Iterator
@@ -9,11 +9,11 @@ from datetime import datetime, timedelta
 
 from django.db.models import Model, QuerySet, Subquery
 
-# Rows whose keys are in another order than their times were created within less than this time: the clocks of
-# hosts differ, and a transaction takes a while.
+# Two rows whose keys and times are in opposite orders were created within this time of each other. Causes are
+# the different clocks of hosts, and the length of transactions.
 _SLACK = timedelta(minutes=10)
 _FEW_KEYS = 32
-# The keys that one statement looks at. Each takes one step in the index of keys.
+# The number of keys that one statement looks for. Each takes one search in the index of keys.
 _AT_ONCE = 32
 Row = tuple[int, datetime]
 
@@ -21,10 +21,10 @@ Row = tuple[int, datetime]
 def keys_between(
     model: type[Model], since: datetime | None, until: datetime | None
 ) -> tuple[int, int | None]:
-    """Return the key after which the rows of a period begin, and the highest key that its rows may have.
+    """Return the key after which the rows of a period begin, and the highest key that they may have.
 
-    The first is 0 and the second None if the period has no such bound. This takes about one statement for
-    each factor of 32 in the number of rows after the bound.
+    Without ``since`` the first is 0. Without ``until`` the second is None. The search takes about one
+    statement for each factor of 32 in the number of rows after the bound.
     """
     if since is None and until is None:
         return 0, None
@@ -37,15 +37,15 @@ def keys_between(
 
 
 def _keys_around(rows: "QuerySet[Model, Row]", newest: Row, at: datetime) -> tuple[int, int]:
-    """Return the keys of a row that was created before ``at``, and of a later row. They are close together.
+    """Return the key of a row created before ``at`` and that of a later row. The keys are close together.
 
-    If there is no earlier row, the first is 0; if there is no later one, both are that of the newest row.
+    If there is no earlier row, the first key is 0. If there is no later row, both are the newest row's key.
     """
     if newest[1] < at:
         return newest[0], newest[0]
-    # The first row with a key from ``end`` on is ``later``.
+    # Invariant: ``later`` is the first row with a key of at least ``end``.
     earlier, later, end = 0, newest[0], newest[0]
-    # Most times are recent ones, so that the first steps grow from the newest row backwards.
+    # Most searches are for recent times, so the first steps grow from the newest row backwards.
     probed = list(_growing(end))
     while end - earlier > _FEW_KEYS:
         found = _first_rows(rows, probed)
@@ -61,7 +61,7 @@ def _keys_around(rows: "QuerySet[Model, Row]", newest: Row, at: datetime) -> tup
 
 
 def _growing(newest: int) -> Iterator[int]:
-    """Return keys at doubled distances from the newest one, the largest first."""
+    """Return keys whose distance from the newest key doubles, the most distant first."""
     distance = _FEW_KEYS
     while distance < newest:
         yield newest - distance
@@ -69,6 +69,6 @@ def _growing(newest: int) -> Iterator[int]:
 
 
 def _first_rows(rows: "QuerySet[Model, Row]", keys: list[int]) -> list[Row]:
-    """Return the first row from each of the keys on, the oldest first, with one statement."""
+    """Return, for each key, the first row from that key on, in the order of keys, with one statement."""
     first = [Subquery(rows.filter(pk__gte=key).order_by("pk").values("pk")[:1]) for key in keys]
     return sorted(rows.filter(pk__in=first).order_by())

@@ -1,7 +1,7 @@
-"""The database of each table. An app that owns tables may have a database of its own.
+"""The database of each table. The tables of some apps may be in a database of their own.
 
-A database is configured under the name of its app's label. An app without one has its tables in the default
-database. Every database has an inbox and an outbox, because a service writes them in its own transactions.
+Such a database is configured under the label of its app. Tables of other apps are in the default database.
+Every database has an inbox and an outbox, because a service writes them in its own transactions.
 """
 
 from typing import Any
@@ -10,9 +10,9 @@ from django.apps import apps
 from django.db import DEFAULT_DB_ALIAS, connections, router
 from django.db.models import Model
 
-# The name of a standby of the default database, if one was configured. It owns nothing.
+# The name of a standby of the default database, if one is configured. No table belongs to it.
 REPLICA = "replica"
-# The models of inbox and outbox, by the app that defines them.
+# The models of the inbox and the outbox, with the labels of their apps.
 MESSAGES = {("payments", "inboxmessage"), ("payments", "outboxmessage")}
 # The apps that may have a database of their own.
 OWNERS = ("orders", "risk", "ledger", "receipts")
@@ -24,23 +24,23 @@ def database_of(app_label: str) -> str:
 
 
 def databases() -> list[str]:
-    """Return the names of all databases that this process was given, the default one first."""
+    """Return the names of all databases that are configured for this process, the default one first."""
     own = (name for name in connections if name != REPLICA)
     return sorted(own, key=lambda name: name != DEFAULT_DB_ALIAS)
 
 
 def variable_of(name: str) -> str:
-    """Return the environment variable with the address of the database that has this app's tables.
+    """Return the environment variable with the address of the database of this app's tables.
 
-    The name of a database leads to its own variable, too.
+    ``name`` may be the label of an app or the name of a database.
     """
     return f"{name.upper()}_DATABASE_URL" if name in OWNERS else "DATABASE_URL"
 
 
 def missing_tables(database: str) -> dict[str, list[str]]:
-    """Return the tables that this database should have and lacks, by the label of their app.
+    """Return the tables that this database should have but lacks, by the label of their app.
 
-    Django records a migration as applied that made no tables, because the app had another database then.
+    This happens if Django recorded a migration as applied while the app had another database.
     """
     present = set(connections[database].introspection.table_names())
     missing = {}
@@ -52,12 +52,12 @@ def missing_tables(database: str) -> dict[str, list[str]]:
 
 
 class ByOwner:
-    """Django's database router for these rules."""
+    """A database router for Django that applies the rules of this module."""
 
     def db_for_read(self, model: type[Model], **_hints: Any) -> str | None:
-        """Return the database of the model's app; None for messages, which every database has.
+        """Return the database of the model's app; None for the inbox and outbox, which every database has.
 
-        Django then takes the database from which a row was read, or the default one.
+        For None, Django uses the database from which a row was read, or the default one.
         """
         if (model._meta.app_label, model._meta.model_name) in MESSAGES:
             return None
@@ -66,7 +66,7 @@ class ByOwner:
     db_for_write = db_for_read
 
     def allow_migrate(self, db: str, app_label: str, model_name: str | None = None, **_hints: Any) -> bool:
-        """Return True if the table belongs into this database."""
+        """Return True if the table belongs in this database."""
         if db == REPLICA:
             return False
         return (app_label, model_name) in MESSAGES or database_of(app_label) == db

@@ -1,8 +1,8 @@
 """The migration operation that leaves out indexes that no query uses.
 
-For each indexed column of text Django makes a second index on PostgreSQL, for LIKE. Searches here compare
-whole values, or parts in capitals for which there are ``trigram_indexes``. So these would only be written:
-three of the eight on the table of sent messages.
+For each indexed text column, Django makes a second index on PostgreSQL, for LIKE. Searches here compare whole
+values, or parts of values by ``trigram_indexes``, so they never use that index. The table of sent messages,
+for example, would have three such indexes among its eight.
 """
 
 from django.apps.registry import Apps
@@ -11,7 +11,7 @@ from django.db.migrations import RunPython
 
 
 def leave_out_pattern_indexes() -> RunPython:
-    """Return the last operation of a migration, which leaves out these indexes of the tables it creates."""
+    """Return an operation that leaves out these indexes. It must be the last one of a migration."""
 
     def leave_out(apps: Apps, schema_editor: BaseDatabaseSchemaEditor) -> None:
         # The indexes of a new table are created at the end of its migration.

@@ -1,4 +1,4 @@
-"""A connection to the one PostgreSQL server that can be written to, as long as it can be."""
+"""A connection that is closed if its PostgreSQL server can no longer be written to."""
 
 from typing import TypeVar
 
@@ -12,13 +12,13 @@ R = TypeVar("R")
 
 
 class PrimaryConnection(BoundedConnection):
-    """A connection that closes itself if its server can only be read, for example after a failover.
+    """A connection that closes itself if its server has become read-only, for example after a failover.
 
-    Otherwise a pool would keep it: each write would fail, and each read be answered with old data.
+    Otherwise the pool would keep it: each write would fail, and each read would return old data.
     """
 
     def wait(self, gen: PQGen[R], interval: float = 0.1, timeout: float | None = None) -> R:
-        """See ``BoundedConnection``. Raises ``psycopg.OperationalError`` if the server can only be read."""
+        """See ``BoundedConnection``. Raises ``psycopg.OperationalError`` if the server is read-only."""
         try:
             result = super().wait(gen, interval, timeout)
         except psycopg.errors.ReadOnlySqlTransaction as error:

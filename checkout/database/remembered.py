@@ -1,4 +1,4 @@
-"""Rows that each request needs and staff seldom change, which a process reads once a second at most."""
+"""A cache of rows that most requests need and staff seldom change. A row is read at most once per second."""
 
 from copy import copy
 from threading import Lock
@@ -12,16 +12,16 @@ from messaging.compiled_queries import Compiled
 
 M = TypeVar("M", bound=Model)
 
-# The rows that are remembered of one query. The one that was read first makes room for another.
+# The largest number of rows that are kept for one query. The row that was read first is removed first.
 MOST = 1_000
 
 
 class Remembered(Generic[M]):
-    """The rows that a compiled query has found, each for ``conf.remember_seconds`` after it was read.
+    """A cache of the rows of a compiled query. A row is kept for ``conf.remember_seconds``.
 
-    A value for which there is no row is looked for each time, so that a new row is found at once, and that
-    invented values take no room. Callers get copies, because several threads use the rows. They come from the
-    database of the query, as each query has one.
+    The absence of a row is not cached, so that a new row is found at once, and invented values take no
+    memory. Callers get copies, because several threads use the rows. All rows come from the one database of
+    the query.
     """
 
     def __init__(self, query: Compiled[M]) -> None:
@@ -34,7 +34,7 @@ class Remembered(Generic[M]):
         if not conf.remember_seconds:
             return self._query.first(value)
         read_at, row = self._rows.get(value, (0.0, None))
-        # The clock is read before the row, so that a change is never missed for longer.
+        # The clock is read before the row, so that a changed row is never used for longer than that.
         now = monotonic()
         if row is not None and now - read_at < conf.remember_seconds:
             return copy(row)

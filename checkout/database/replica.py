@@ -1,4 +1,4 @@
-"""The replica: a standby of the default database, for lists of staff. Everything else asks the primary."""
+"""The replica: a standby of the default database, used for lists in the back office only."""
 
 from dataclasses import dataclass
 from math import inf, isinf
@@ -17,7 +17,7 @@ REPLAYED = """
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """The database to read a list from. ``note`` is for the reader."""
+    """The database from which to read a list. ``note`` tells the reader which database that is, and why."""
 
     database: str
     note: str
@@ -29,7 +29,7 @@ def is_configured() -> bool:
 
 
 def instead(error: Exception) -> Source:
-    """Return the primary, because the replica failed with this error."""
+    """Return the primary, because the replica failed with ``error``."""
     note_failure(error)
     return Source(DEFAULT_DB_ALIAS, "The replica cannot be reached, so this list is from the primary.")
 
@@ -50,7 +50,7 @@ def source() -> Source:
 
 
 def source_by(lag: float | None) -> Source:
-    """Return the database to read from, by what ``lag_seconds`` has returned."""
+    """Return the database to read from. ``lag`` is the result of ``lag_seconds``."""
     if lag is None:
         return Source(DEFAULT_DB_ALIAS, "The replica is no standby now, so this list is from the primary.")
     if isinf(lag):
@@ -64,11 +64,11 @@ def source_by(lag: float | None) -> Source:
 
 
 def lag_seconds(written: str) -> float | None:
-    """Return by how much the replica is at most behind a position in the log; None if it is no standby.
+    """Return the largest possible lag in seconds behind a position in the log; None without a standby.
 
-    It is infinite if the replica is behind and has replayed no transaction yet, for example because it is
-    new. Its last transaction may be old because there was none since. Therefore the positions in the log are
-    compared first. Raises ``DatabaseError`` or ``InterfaceError`` if the replica cannot be reached.
+    The lag is infinite if the replica is behind and has replayed no transaction yet, for example because it
+    is new. A replica that has replayed up to the position has no lag, however old its last transaction is.
+    Raises ``DatabaseError`` or ``InterfaceError`` if the replica cannot be reached.
     """
     with connections[REPLICA].cursor() as cursor:
         cursor.execute(REPLAYED, [written])

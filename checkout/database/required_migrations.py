@@ -1,7 +1,7 @@
 """The migrations that a release needs. No process starts on a database that lacks some of them.
 
-It would otherwise answer every payment with an error, and make dead letters of all messages within seconds.
-That would happen if ``migrate`` were forgotten, or if a process restarted between the installation of a
+Otherwise the process would answer every payment with an error, and turn all messages into dead letters within
+seconds. This could happen if ``migrate`` is forgotten, or if a process restarts between the installation of a
 release and its migrations.
 """
 
@@ -21,8 +21,8 @@ MOST_NAMES = 4
 def require_migrated(databases: Iterable[str]) -> None:
     """Check that these databases have all migrations of this release. Raises ImproperlyConfigured.
 
-    They may have more, as those of a next release only add. A database that is away is passed over, since the
-    process has to start without it.
+    Databases may have further migrations, because those of the next release only add to tables. An
+    unavailable database is skipped, because the process must start without it.
     """
     needed = set(_of_this_release())
     for database in databases:
@@ -42,10 +42,10 @@ def require_migrated(databases: Iterable[str]) -> None:
 
 
 def _of_this_release() -> Iterator[tuple[str, str]]:
-    """Yield app and name of each migration. Their modules, of which there are many, are not loaded."""
+    """Yield the app and the name of each migration. The many modules of migrations are not loaded."""
     for app in apps.get_app_configs():
         try:
             folder = import_module(f"{app.name}.{MIGRATIONS_MODULE_NAME}").__path__
         except ModuleNotFoundError:
-            continue  # an app without tables
+            continue  # an app without migrations
         yield from ((app.label, module.name) for module in iter_modules(folder) if module.name[0] not in "_~")

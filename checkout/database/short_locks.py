@@ -1,9 +1,8 @@
-"""Migrations that wait for locks in short turns, so that nobody waits long behind them.
+"""Migrations that wait only briefly for locks, so that other statements do not wait long behind them.
 
-A statement that alters a table waits until every transaction that has used the table has ended, and all
-later statements on the table wait behind it, reading ones included. One report that is read for minutes would
-stop all payments. Therefore each wait is short, and the migration, which PostgreSQL has rolled back, is tried
-again.
+A statement that alters a table waits until every transaction that has used the table has ended, and all later
+statements on the table, even reads, wait behind it. One long report would stop all payments for minutes.
+Therefore each wait is short, and the migration, which PostgreSQL has rolled back, is tried again.
 """
 
 import time
@@ -29,9 +28,9 @@ OCCUPIED = (
 def with_short_locks(
     connection: BaseDatabaseWrapper, migrate: Callable[[], object], tell: Callable[[str], object]
 ) -> None:
-    """Call `migrate`, again whenever it could not have a lock, and `tell` the operator of each time.
+    """Call `migrate`. If it cannot get a lock, call `tell` with a message for the operator, and try again.
 
-    Raises CommandError if the same migration cannot have its lock for ten minutes.
+    Raises CommandError if a migration cannot get its lock for ten minutes.
     """
     if connection.vendor != "postgresql":
         migrate()

@@ -1,4 +1,4 @@
-"""The migration operation that makes trigram indexes, with which PostgreSQL finds parts of texts."""
+"""The migration operation for trigram indexes, with which PostgreSQL finds parts of texts."""
 
 from django.apps.registry import Apps
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
@@ -6,7 +6,7 @@ from django.db.migrations import RunPython
 
 
 def trigram_index(name: str, table: str, column: str) -> RunPython:
-    """Return the operation that indexes the parts of a column, in capitals as ``icontains`` compares them.
+    """Return the operation that indexes parts of a column's texts, in capitals as ``icontains`` needs them.
 
     Only PostgreSQL has such indexes. SQLite reads the table instead. The extension ``pg_trgm`` is trusted, so
     the owner of a database may create it.

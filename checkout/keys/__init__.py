@@ -1,1 +1,1 @@
-"""The keys of the installation: all of its processes must know the newest one of each kind."""
+"""The keys of the installation. All processes must have the newest key of each kind."""

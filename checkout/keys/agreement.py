@@ -1,9 +1,8 @@
 """The agreement of all processes on their keys, by fingerprints in the default database.
 
-A process with another ``SECRET_KEY`` would refuse what the others sign, and a payments service with other
-card keys would refuse every card. Such a process does not start. The record goes forward only: a process that
-knows the newest key may begin to use a newer one, and a process that starts late with an earlier key in the
-first place does not set the record back.
+A process with another ``SECRET_KEY`` would refuse the signatures of the others, and a payments service with
+other card keys would refuse every card. Such a process does not start. A process that knows the recorded key
+may record a newer one. A process whose newest key is an earlier one does not change the record.
 
 A try-out, whose keys are published, has no record.
 """
@@ -34,7 +33,7 @@ class Keys:
 def require_agreement(programs: Collection[str]) -> None:
     """Check that these programs know the newest keys, and record theirs. Raises ImproperlyConfigured.
 
-    A database that is away is passed over, since the process has to start without it.
+    An unavailable database is skipped, because the process must start without it.
     """
     try:
         for keys in _keys_of(programs):
@@ -45,7 +44,7 @@ def require_agreement(programs: Collection[str]) -> None:
 
 
 def differences(programs: Collection[str]) -> list[str]:
-    """Return a sentence for each kind of key whose newest one these programs do not know."""
+    """Return a sentence for each kind of key whose recorded key these programs do not know."""
     in_use = {row.setting: row for row in KeyInUse.objects.all()}
     return [
         _difference(in_use[keys.setting])
@@ -55,7 +54,7 @@ def differences(programs: Collection[str]) -> list[str]:
 
 
 def replace_keys(programs: Collection[str]) -> list[str]:
-    """Record the keys of these programs in place of all others. Return the settings."""
+    """Record the keys of these programs, and delete earlier records. Return the names of the settings."""
     replaced = list(_keys_of(programs))
     KeyInUse.objects.filter(setting__in=[keys.setting for keys in replaced]).delete()
     for keys in replaced:

@@ -1,11 +1,11 @@
-"""The table of the keys in use. It has fingerprints only."""
+"""The table of the keys in use, which contains only fingerprints."""
 
 from django.db import models
 from django.utils import timezone
 
 
 class KeyInUse(models.Model):
-    """The newest key with which a process of this installation has begun to sign or to seal."""
+    """The newest key that a process of this installation has used to sign or seal."""
 
     setting = models.CharField(max_length=40, primary_key=True)
     fingerprint = models.CharField(max_length=16)

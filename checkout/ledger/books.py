@@ -17,7 +17,10 @@ OF_CHARGE_BACKS = ("charged_back", "charge_back_reversed")
 
 @dataclass(frozen=True, slots=True)
 class Balances:
-    """Sums in minor units. ``charged_back`` is net of reversals, ``in_process`` is not captured yet."""
+    """Sums in minor units. ``charged_back`` is net of reversals.
+
+    ``in_process`` is requested, not yet captured.
+    """
 
     captured: int = 0
     refunded: int = 0
@@ -26,7 +29,7 @@ class Balances:
 
 
 def balances_of(payment_reference: str) -> dict[str, Balances]:
-    """Add up a payment's entries by currency, account, and the subject of the posting."""
+    """Return the sums of a payment's ledger entries by currency."""
     entries: defaultdict[str, list[LedgerEntry]] = defaultdict(list)
     for entry in _ENTRIES.all(payment_reference):
         entries[entry.currency].append(entry)
@@ -46,7 +49,7 @@ def _added_up(entries: Iterable[LedgerEntry]) -> Balances:
         elif kind in OF_CHARGE_BACKS:
             charged_back -= entry.amount_minor
         else:
-            # Refunds, and refunds that came back.
+            # Refunds, and refunds that the issuer sent back.
             refunded -= entry.amount_minor
     return Balances(captured, refunded, charged_back, in_process)
 
@@ -55,13 +58,13 @@ _ENTRIES = Compiled(lambda reference: LedgerEntry.objects.filter(payment_referen
 
 
 def made_of(postings: Collection[str]) -> set[str]:
-    """Return the names of those postings that were made."""
+    """Return those names in ``postings`` under which a posting was made."""
     return set(LedgerEntry.objects.filter(posting__in=postings).order_by().values_list("posting", flat=True))
 
 
 @dataclass(frozen=True, slots=True)
 class Movement:
-    """A posting that changes the claim on the provider, with the operation to which it belongs."""
+    """A posting that changes the claim on the provider, and the operation to which the posting belongs."""
 
     posted_at: datetime
     payment: str
@@ -83,7 +86,7 @@ def movements(since: datetime, until: datetime) -> Iterator[Movement]:
 
 
 def unbalanced_postings(since: datetime, until: datetime) -> list[str]:
-    """Return the postings of a period whose sides do not add up to zero. PostgreSQL refuses such postings."""
+    """Return the names of a period's postings that do not add up to zero, which PostgreSQL would refuse."""
     entries = LedgerEntry.objects.filter(posted_at__gte=since, posted_at__lt=until).order_by()
     sums = entries.values("posting", "currency").annotate(left=Sum("amount_minor")).exclude(left=0)
     return sorted({str(each["posting"]) for each in sums})

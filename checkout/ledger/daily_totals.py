@@ -1,7 +1,7 @@
-"""The totals of the ledger by day, so that balances cost the same however many postings there are.
+"""The totals of the ledger by day, so that the cost of balances does not grow with the postings.
 
-A day is counted from its entries, so that counting it again does no harm, and a posting that was committed
-late is counted with the next one of its day.
+A day is always counted from all of its entries, so counting it again does no harm. A posting that is
+committed late is counted together with the next posting of its day.
 """
 
 from collections.abc import Iterable
@@ -18,13 +18,13 @@ from checkout.ledger.service import ACCOUNTS, CAPTURED, IN_PROCESS, PAYABLE
 _DAY = timedelta(days=1)
 # The number of entries that are read at a time.
 BATCH = 10_000
-# The name under which the place is kept up to which entries were counted.
+# The name under which the position in the entries is stored.
 WALK = DailyTotal._meta.db_table
 
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """The number of counted days, the last entry that need not be read again, and if more entries wait."""
+    """The number of counted days, the last entry that is not read again, and True if more entries wait."""
 
     days: int
     last_pk: int
@@ -32,7 +32,7 @@ class Counted:
 
 
 def count_days_since(last_pk: int, settled_before: datetime) -> Counted:
-    """Count the days of the next entries after ``last_pk``.
+    """Write the totals of all days on which the next entries after ``last_pk`` were posted.
 
     An entry that was posted since ``settled_before`` is read again next time, because entries with smaller
     keys may be committed after it.
@@ -47,7 +47,10 @@ def count_days_since(last_pk: int, settled_before: datetime) -> Counted:
 
 
 def _count(day: date) -> None:
-    """Write the totals of a day. Each posting counts by its debit. A kind of posting never leaves a day."""
+    """Write the totals of a day, from the debits.
+
+    Totals are only overwritten, because entries are never deleted.
+    """
     midnight = datetime.combine(day, time.min, UTC)
     entries = LedgerEntry.objects.order_by().filter(
         posted_at__gte=midnight, posted_at__lt=midnight + _DAY, amount_minor__gt=0
@@ -64,7 +67,7 @@ def _count(day: date) -> None:
 
 
 def owed_minor(total: DailyTotal) -> int:
-    """Return what the postings of a total add to the claim on the provider, in minor units."""
+    """Return by how much the postings of a total change the claim on the provider, in minor units."""
     debit, credit = ACCOUNTS.get(total.kind, ("", ""))
     return total.minor * ((debit == CAPTURED) - (credit == CAPTURED))
 
@@ -73,7 +76,7 @@ def owed_minor(total: DailyTotal) -> int:
 class Balance:
     """The sums of one merchant and currency over some days, in minor units.
 
-    ``captured``, ``refunded`` and ``disputed`` are net of what came back. Debits of accounts are positive.
+    ``captured``, ``refunded`` and ``disputed`` are net of returned money. Debits of accounts are positive.
     """
 
     merchant_code: str
@@ -85,12 +88,12 @@ class Balance:
 
     @property
     def owed(self) -> int:
-        """The claim on the provider: what it has taken and not given back, before its fees and pay-outs."""
+        """The claim on the provider: the captured money that was not given back, before fees and pay-outs."""
         return self.accounts[CAPTURED]
 
     @property
     def in_process(self) -> int:
-        """The captures that were requested and not made yet."""
+        """The captures that were requested, but not made yet."""
         return self.accounts[IN_PROCESS]
 
 
@@ -119,7 +122,7 @@ def _balance(merchant_code: str, currency: str, kinds: dict[str, int]) -> Balanc
 
 
 def balances_by_account(balances: Iterable[Balance]) -> list[tuple[str, str, int]]:
-    """Return account, currency and minor units (debits positive), added up over merchants."""
+    """Return the account, currency and minor units (debits positive) of each balance, over all merchants."""
     sums: dict[tuple[str, str], int] = {}
     for balance in balances:
         for account, minor in balance.accounts.items():

@@ -6,7 +6,7 @@ from checkout.messages import Command, Done
 
 
 class Posting(StrEnum):
-    """The kinds of postings; ``checkout/ledger/service.py`` has the accounts of each."""
+    """The kinds of postings. ``checkout/ledger/service.py`` lists the accounts of each kind."""
 
     CAPTURE_REQUESTED = "capture_requested"
     CAPTURED = "captured"
@@ -19,7 +19,7 @@ class Posting(StrEnum):
 
 
 class PostEntries(Command[Done], frozen=True):
-    """Post both sides of one posting. The sender does not wait for an answer.
+    """Make one posting, with both sides. The sender does not wait for an answer.
 
     ``kind`` is the text of a ``Posting``. The ledger rejects unknown kinds.
     """
@@ -36,5 +36,5 @@ class PostEntries(Command[Done], frozen=True):
 
     @property
     def name(self) -> str:
-        """The name of the posting. A posting with this name is made once."""
+        """The name of the posting. Only one posting with a name is made."""
         return f"{self.kind}:{self.reference}"

@@ -34,7 +34,7 @@ class LedgerEntry(models.Model):
         return f"{self.account} {Money(self.amount_minor, self.currency)}"
 
     def save(self, *args: Any, **kwargs: Any) -> None:
-        """Insert; an entry that exists already is never changed."""
+        """Insert the entry. Raises an error for an existing entry, which must never change."""
         kwargs["force_insert"] = True
         super().save(*args, **kwargs)
 

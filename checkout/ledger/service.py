@@ -49,17 +49,17 @@ ACCOUNTS = {
 
 
 class _PostedBefore(Exception):
-    """A posting with this name has entries already."""
+    """Entries of a posting with this name exist already."""
 
 
 @service.handles(PostEntries, transactional=False)
 def post(command: PostEntries, message: Message) -> None:
-    """Post both sides, once per kind and reference. A repetition succeeds, unless its entries differ."""
+    """Make a posting, once per kind and reference. A repetition succeeds, unless its entries differ."""
     if command.kind not in ACCOUNTS:
         raise CommandRejected("unknown_kind", f"There is no posting of kind {command.kind}.")
     if command.minor <= 0:
         raise CommandRejected("invalid_amount", "The amount of a posting must be greater than zero.")
-    # The database's clock decides on the month of a posting, because the clock of a process may be wrong.
+    # The database's clock determines the month of a posting, because a process's clock may be wrong.
     sides, now = _sides(command), server_time(database_of("ledger"))
     entries = [
         LedgerEntry(
@@ -86,7 +86,7 @@ def post(command: PostEntries, message: Message) -> None:
 
 
 def _sides(command: PostEntries) -> set[tuple[str, int, str]]:
-    """Return account, minor units and currency of the debit and of the credit."""
+    """Return the account, minor units and currency of both sides. Credits are negative."""
     debit, credit = ACCOUNTS[command.kind]
     return {(debit, command.minor, command.currency), (credit, -command.minor, command.currency)}
 

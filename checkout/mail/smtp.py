@@ -5,13 +5,13 @@ from typing import Any
 
 from django.core.mail.backends import smtp
 
-# A mail server may take minutes to check a text, and deliver it after its client has given up. RFC 5321
-# (section 4.5.3.2.6) recommends ten minutes; half of that keeps a thread from waiting too long.
+# A mail server may take minutes to check a text, and deliver the e-mail although its client has given up. RFC
+# 5321 (section 4.5.3.2.6) recommends ten minutes. Half of that keeps a thread from waiting too long.
 SECONDS_FOR_TEXT = 300.0
 
 
 class EmailBackend(smtp.EmailBackend):
-    """Django's backend, whose time-out applies to every answer except the one to an e-mail's text."""
+    """Django's backend, with a longer time-out for the answer to an e-mail's text than for other answers."""
 
     @property
     def connection_class(self) -> type[smtplib.SMTP]:
@@ -21,7 +21,7 @@ class EmailBackend(smtp.EmailBackend):
 
 class _PatientSMTP(smtplib.SMTP):
     def data(self, msg: Any) -> tuple[int, bytes]:
-        """Send the text, and wait longer for its answer than for other answers."""
+        """Send the text, with a longer time-out for the answer than for other answers."""
         if self.sock is None:
             return super().data(msg)  # which reports the closed connection
         seconds = self.sock.gettimeout()

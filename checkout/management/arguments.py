@@ -1,4 +1,4 @@
-"""Arguments of commands: texts in UTF-8, and times."""
+"""Checks of commands' arguments: texts in UTF-8, and times."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -9,9 +9,9 @@ from django.utils import timezone
 
 
 def require_utf8(options: Mapping[str, Any], returncode: int = 1) -> None:
-    """Raise CommandError if a text is not UTF-8, as one that was typed in a terminal of another encoding.
+    """Raise CommandError if a text is not UTF-8, for example because the terminal has another encoding.
 
-    No database can store it, or look for it.
+    The database can neither store such a text nor search for it.
     """
     for name, value in options.items():
         if isinstance(value, str) and any("\ud800" <= letter <= "\udfff" for letter in value):
@@ -19,7 +19,7 @@ def require_utf8(options: Mapping[str, Any], returncode: int = 1) -> None:
 
 
 def moment_of(text: str, returncode: int = 1) -> datetime:
-    """Return a time that was given in ISO 8601, which is UTC without a zone. Raises CommandError."""
+    """Return the time in a text in ISO 8601, in UTC if it has no zone. Raises CommandError."""
     try:
         moment = datetime.fromisoformat(text)
         return (moment if timezone.is_aware(moment) else moment.replace(tzinfo=UTC)).astimezone(UTC)

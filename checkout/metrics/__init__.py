@@ -1,1 +1,1 @@
-"""Metrics: the numbers of this process, and those that the relay collects for the whole installation."""
+"""Metrics of this process, and those that the relay collects for the whole installation."""

@@ -1,4 +1,4 @@
-"""The families of metrics that a process shows, made from what it has counted when it is asked."""
+"""The metrics that a process serves. Their values are read when metrics are requested."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -15,7 +15,7 @@ from messaging.tallies import Distribution, Labels, Tally, Times
 from payments_gateway.serving import tallies as of_requests
 
 PREFIX = "gateway_"
-# The views that a page asks again and again, and those whose answers wait for nothing.
+# The views that pages poll, and those that answer at once.
 POLLED = frozenset({"checkout:status", "checkout:status_json"})
 IMMEDIATE = frozenset(
     {"checkout:live", "checkout:ready", "checkout:notifications", "checkout:proven_notifications"}
@@ -43,7 +43,10 @@ TIMES: Sequence[Times] = (
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A number that is read when metrics are asked for. ``read`` yields its values with their labels."""
+    """A metric whose values are read when metrics are requested.
+
+    ``read`` yields each value with its labels.
+    """
 
     name: str
     help: str
@@ -52,7 +55,7 @@ class Figure:
     kind: Literal["gauge", "counter"] = "gauge"
 
     def family(self) -> Metric:
-        """Return the figure with its present values."""
+        """Return the metric with its present values."""
         kind = GaugeMetricFamily if self.kind == "gauge" else CounterMetricFamily
         family = kind(f"{PREFIX}{self.name}", self.help, labels=self.labels)
         for labels, value in self.read():
@@ -61,7 +64,7 @@ class Figure:
 
 
 class Families(Collector):
-    """All families of a process: what it counts, and the figures that it was given."""
+    """All metrics of a process: what it counts, and the figures that it was given."""
 
     def __init__(self, figures: Sequence[Figure]) -> None:
         self._figures = figures
@@ -78,7 +81,10 @@ class Families(Collector):
 
 
 def _of_requests() -> Iterator[Metric]:
-    """Yield requests by view, tier and outcome, and their times by tier. The views of pages are many."""
+    """Yield requests by view, tier and outcome, and durations by tier.
+
+    Durations by view would be too many.
+    """
     counts: Counter[Labels] = Counter()
     by_tier: dict[Labels, Distribution] = {}
     for (tier, view, status), times in of_requests.answers.read().items():

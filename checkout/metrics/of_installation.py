@@ -1,7 +1,7 @@
-"""Figures of the whole installation, which the relay collects from time to time.
+"""Metrics of the whole installation, which the relay collects at intervals.
 
-Each figure has a transaction of its own, which PostgreSQL ends after two seconds, and counts no more rows
-than ``MOST``. A figure that could not be collected lately is not shown.
+Each figure has a transaction of its own. PostgreSQL ends it after two seconds, and no more rows than ``MOST``
+are counted. A figure that could not be collected lately is not served.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -44,9 +44,9 @@ log = structlog.get_logger(__name__)
 
 MOST = 10_000
 EVERY_SECONDS = 15.0
-# No index leads to some rows, so that PostgreSQL may read a whole table to count them.
+# The interval of figures without an index, for which PostgreSQL may read a whole table.
 WITHOUT_INDEX_SECONDS = 120.0
-# After so many intervals without a new value, a figure is not shown any longer.
+# After this number of intervals without a new value, a figure is no longer served.
 MOST_MISSED = 4
 STATEMENT_TIMEOUT = "SET LOCAL statement_timeout = '2s'"
 ENABLED = WebhookEndpoint.State.ENABLED
@@ -56,7 +56,7 @@ Found = Sequence[tuple[Labels, float]]
 
 @dataclass(frozen=True, slots=True)
 class _Collected:
-    """A figure, with the function that asks one of the databases or the broker for its values."""
+    """A figure, with the function that queries its values from a database or the broker."""
 
     name: str
     help: str
@@ -83,7 +83,10 @@ def _shown(name: str, every_seconds: float = EVERY_SECONDS) -> Found:
 
 
 def collect(every_seconds: float | None = None) -> int:
-    """Ask for the figures of this interval, or for all. Raises ``Error`` if the default database is away."""
+    """Collect the figures of this interval, or all.
+
+    Raises ``Error`` if the default database is unavailable.
+    """
     for each in _ALL:
         if every_seconds not in (None, each.every_seconds):
             continue
@@ -99,7 +102,7 @@ def collect(every_seconds: float | None = None) -> int:
 
 
 def collect_queues() -> int:
-    """Ask the broker for its queues."""
+    """Ask the broker for the lengths of its queues."""
     expected = [each.queue for each in expected_queues()]
     facts = [each for each in inspect_broker(expected).queues if each.exists]
     at = monotonic()
@@ -110,7 +113,7 @@ def collect_queues() -> int:
 
 @contextmanager
 def _in_time(database: str = DEFAULT_DB_ALIAS) -> Iterator[None]:
-    """Let a database end the transaction of this context if it takes too long."""
+    """Make the database end the transaction of this context if it takes too long."""
     with transaction.atomic(using=database):
         if connections[database].vendor == "postgresql":
             with connections[database].cursor() as cursor:
@@ -119,7 +122,7 @@ def _in_time(database: str = DEFAULT_DB_ALIAS) -> Iterator[None]:
 
 
 def _of_each_database(ask: Callable[[str], float]) -> Found:
-    """Return the answers of the databases that can be asked."""
+    """Return the results of ``ask`` for all databases that can be reached."""
     found: list[tuple[Labels, float]] = []
     for database in databases():
         try:
@@ -136,7 +139,7 @@ def _number(rows: QuerySet[Any]) -> float:
 
 
 def _grouped(rows: QuerySet[Any], *columns: str) -> Found:
-    """Return the number of rows with the same values of columns."""
+    """Return the number of rows for each combination of values of the columns."""
     with _in_time():
         some = rows.order_by().values("pk")[:MOST]
         grouped = rows.model._default_manager.filter(pk__in=some).order_by().values_list(*columns)

@@ -1,4 +1,4 @@
-"""Figures of this process: its broker connection, its pools, its outages, and what it has in progress."""
+"""Metrics of this process: its broker connection, pools, outages, and the work in progress."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
@@ -10,14 +10,14 @@ from messaging.broker import Broker
 from messaging.logs import outage
 from messaging.tallies import Labels
 
-# Those of the broker's numbers that are no counters.
+# The broker's numbers that may also fall, and so are gauges and not counters.
 _LEVELS = ("unconfirmed", "unconfirmed_bytes", "waiters")
 
 
 def figures(
     programs: Sequence[str], broker: Broker, in_progress: Mapping[str, Callable[[], int]]
 ) -> list[Figure]:
-    """Return the figures of a process that runs these programs. ``in_progress`` counts work by its kind."""
+    """Return the metrics of a process that runs these programs. ``in_progress`` counts work by kind."""
 
     def level(name: str) -> Callable[[], Iterator[tuple[Labels, float]]]:
         return lambda: iter([((), broker.metrics().get(name, 0))])
@@ -84,7 +84,7 @@ def _pool_connections() -> Iterator[tuple[Labels, float]]:
 
 
 def _pools() -> Iterator[tuple[str, Mapping[str, int]]]:
-    """Yield the pools that exist, without making one."""
+    """Yield the existing connection pools. No pool is created for this."""
     for alias in databases():
         pools = getattr(connections[alias], "_connection_pools", {})  # only PostgreSQL's
         if pool := pools.get(alias):

@@ -1,4 +1,4 @@
-"""The address at which a process shows its metrics, if it has one."""
+"""The HTTP server of a process's metrics, if ports are configured for it."""
 
 import errno
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -25,9 +25,9 @@ RELAY = "relay"
 def shown(
     programs: Sequence[str], broker: Broker, in_progress: Mapping[str, Callable[[], int]]
 ) -> Iterator[None]:
-    """Count and show the metrics of a process that runs these programs, on the running loop.
+    """Collect and serve the metrics of a process that runs these programs, on the running event loop.
 
-    If all ports are taken, the process works without being observed.
+    If all ports are taken, the process works without serving metrics.
     """
     tallies.begin()
     server = _serve(_registry(programs, broker, in_progress))

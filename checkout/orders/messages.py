@@ -4,7 +4,7 @@ from enum import StrEnum
 
 from checkout.messages import Answer, Body, Command, Done
 
-# The error code of a release that is refused, because the order is confirmed and its stock is sold.
+# The error code if a release is refused, because the order is confirmed and the stock is sold.
 ORDER_CONFIRMED = "order_confirmed"
 
 
@@ -14,7 +14,7 @@ class OrderLine(Body, frozen=True):
 
 
 class Stock(StrEnum):
-    """The result of a reservation: everything that the order needs is reserved, or something is missing."""
+    """The result of a reservation: everything is reserved, or something is missing."""
 
     RESERVED = "reserved"
     MISSING = "missing"
@@ -31,7 +31,7 @@ class StockReserved(Answer, frozen=True):
 
 
 class ReserveStock(Command[StockReserved], frozen=True, forbid_unknown_fields=False):
-    """Reserve everything that the order needs, or nothing."""
+    """Reserve everything in the order, or nothing."""
 
     to = "orders.reserve"
     is_open = True

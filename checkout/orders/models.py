@@ -9,7 +9,7 @@ from django.utils import timezone
 class StockItem(models.Model):
     """An item that a merchant sells. ``quantity`` counts the pieces that are neither reserved nor sold.
 
-    A merchant's payments are all live or all tests, so a test never takes what live shoppers can buy.
+    A merchant's payments are all live or all tests, so a test never takes stock from live shoppers.
     """
 
     merchant_code = models.SlugField()
@@ -34,7 +34,10 @@ class StockItem(models.Model):
 
 
 class Reservation(models.Model):
-    """Stock reserved for a payment. It is confirmed if paid, released if not paid, cancelled if undone."""
+    """Stock reserved for a payment.
+
+    It becomes confirmed if paid, released if not paid, cancelled if undone.
+    """
 
     class State(models.TextChoices):
         RESERVED = "reserved"

@@ -1,8 +1,8 @@
-"""The orders service, which reserves stock for a payment, and sells it if paid or gives it back if not.
+"""The orders service: it reserves stock for a payment, sells it if paid, and gives it back otherwise.
 
 Stock belongs to a merchant: a payment takes from its own merchant's items only.
 
-The payment's reservation is always locked first, and then the stock in the order of its sku, so that two
+The payment's reservation is always locked first, and then the items in the order of their SKU, so that two
 payments never deadlock.
 """
 
@@ -32,7 +32,7 @@ def reserve(command: ReserveStock, message: Message) -> StockReserved:
     """Reserve all lines or none. A repeated command for the same payment changes nothing.
 
     Released stock may be reserved again for a later attempt to pay. If the release of this attempt has
-    arrived before this command, nothing is reserved, because it would never be released.
+    arrived before this command, nothing is reserved, because nothing would release it again.
     """
     wanted = _quantities(command.lines)
     reservation = _locked_reservation(command.payment, attempt="")
@@ -64,7 +64,7 @@ def reserve(command: ReserveStock, message: Message) -> StockReserved:
 def confirm(command: ConfirmOrder, message: Message) -> Done:
     """Mark the reserved stock as sold, because the payment is made.
 
-    If the release of an earlier attempt has given the stock back in between, it is taken again, if it is
+    If the release of an earlier attempt has given the stock back meanwhile, the stock is taken again if it is
     still available. An order without lines is reserved and released like any other.
     """
     reservation = _RESERVATION.first(command.payment)
@@ -102,7 +102,7 @@ def release(command: ReleaseStock, message: Message) -> Done:
     if reservation.state == Reservation.State.RESERVED:
         _give_back(reservation)
     reservation.state = Reservation.State.RELEASED
-    # This attempt may be later than the one that has reserved. Its own reservation may still arrive.
+    # This attempt may be later than the one with the reservation, and its own reservation may still arrive.
     reservation.attempt = command.attempt
     update_in_batch(reservation, "state", "attempt")
     return Done()
@@ -110,7 +110,7 @@ def release(command: ReleaseStock, message: Message) -> Done:
 
 @service.handles(CancelOrder)
 def cancel(command: CancelOrder, message: Message) -> Done:
-    """Cancel an order whose payment was undone. Its reserved or sold stock is given back once.
+    """Cancel an order whose payment was undone. Reserved or sold stock is given back once.
 
     The cancellation is recorded, so that a confirmation that arrives later does not sell the stock again.
     """
@@ -123,7 +123,7 @@ def cancel(command: CancelOrder, message: Message) -> Done:
 
 
 def _locked_reservation(payment: str, *, attempt: str) -> Reservation:
-    """Return the payment's reservation, locked. If there is none, insert an empty one of ``attempt``."""
+    """Return the payment's reservation, locked. If there is none, insert an empty one for ``attempt``."""
     none = Reservation(payment_reference=payment, lines=[], state=Reservation.State.RELEASED, attempt=attempt)
     return none if insert_unless_known(none) else _RESERVATION.get(payment)
 
@@ -137,13 +137,13 @@ _STOCK = Compiled(
 
 
 def _number(attempt: str) -> int:
-    """Return the number at the end of an attempt's code; 0 if the code has none."""
+    """Return the number at the end of an attempt's order code; 0 if the code has none."""
     number = attempt.rpartition("-")[2]
     return int(number) if number.isdecimal() else 0
 
 
 def _quantities(lines: list[OrderLine]) -> dict[str, int]:
-    """Return the wanted quantity of each sku, in the order of sku."""
+    """Return the wanted quantity of each SKU, in the order of SKUs."""
     if any(line.quantity < 1 for line in lines):
         raise CommandRejected("invalid_quantity", "A quantity must be at least one.")
     total: Counter[str] = Counter()

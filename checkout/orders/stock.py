@@ -9,7 +9,7 @@ from messaging.compiled_queries import Compiled
 
 @dataclass(frozen=True, slots=True)
 class ForSale:
-    """An item of the shop, and the number of pieces that are left."""
+    """An item of the shop, and the quantity left."""
 
     sku: str
     name: str
@@ -18,12 +18,12 @@ class ForSale:
 
 
 def items_of(merchant: str) -> list[ForSale]:
-    """Return a merchant's items in the order of their sku, including items that are sold out."""
+    """Return a merchant's items in the order of their SKU, including sold-out items."""
     return [_for_sale(item) for item in _OF_MERCHANT.all(merchant)]
 
 
 def item_left(merchant: str, sku: str) -> ForSale | None:
-    """Return a merchant's item; None if there is no such item, or if it is sold out."""
+    """Return a merchant's item; None if it does not exist or is sold out."""
     item = _BY_SKU.first(merchant, sku)
     return None if item is None or not item.quantity else _for_sale(item)
 

@@ -1,4 +1,4 @@
-"""Apps of your own: packages beside the gateway that add services to it, and steps to the purchase.
+"""Apps of your own: packages of one installation that add services to the gateway and steps to the purchase.
 
-``CHECKOUT_OWN_APPS`` names them. ``docs/own-steps.md`` has an example.
+``CHECKOUT_OWN_APPS`` lists them. ``docs/own-steps.md`` has an example.
 """

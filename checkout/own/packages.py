@@ -1,7 +1,8 @@
 """Loading of the apps that ``CHECKOUT_OWN_APPS`` names.
 
-An app may have ``service.py``, with a ``service`` that answers its commands, ``purchase_steps.py``, with its
-``STEPS`` of the purchase, and ``erasure.py``, with ``erase_payment``. As any Django app, it may have models.
+An app may have three modules: ``service.py`` with a ``service`` that handles its commands,
+``purchase_steps.py`` with its ``STEPS`` of the purchase, and ``erasure.py`` with ``erase_payment``. Like any
+Django app, it may have models.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -18,18 +19,20 @@ from checkout.conf import conf
 from checkout.messages import Command
 from checkout.own.step import OwnStep, validate_steps
 
-# The programs of the gateway that a service of yours cannot replace. It may be called like one of the others.
+# The programs whose names a service of your own may not have. It may replace one of the gateway's other
+# services.
 TAKEN = frozenset(("checkout", "payments", "relay", "web", "webhooks"))
 
 
 def own_services() -> list[tuple[str, ModuleType]]:
     """Return the module of each service of your own, after the label of its app.
 
-    Raises ImproperlyConfigured if one cannot be run.
+    Raises ImproperlyConfigured if a service cannot be run.
     """
     services: dict[str, tuple[str, ModuleType]] = {}
     for app, module in _modules("service"):
-        # The class of services is not asked for: participants are read before Django can load its tables.
+        # The class of ``service`` is not checked, because participants are read before Django can load
+        # tables.
         name = getattr(getattr(module, "service", None), "name", None)
         if not isinstance(name, str):
             raise ImproperlyConfigured(
@@ -46,7 +49,10 @@ def own_services() -> list[tuple[str, ModuleType]]:
 
 
 def own_steps() -> list[OwnStep]:
-    """Return the steps, in the order of the apps. Raises ImproperlyConfigured if one cannot be taken."""
+    """Return the steps of your own, in the order of their apps.
+
+    Raises ImproperlyConfigured if one cannot be used.
+    """
     steps = _steps()
     if faults := list(validate_steps(steps)):
         raise ImproperlyConfigured(f"The steps of your own cannot be taken. {' '.join(faults)}")
@@ -54,7 +60,7 @@ def own_steps() -> list[OwnStep]:
 
 
 def validate_own_apps() -> Iterator[str]:
-    """Yield a sentence about each reason why your services, steps or tables cannot be used."""
+    """Yield a sentence for each reason why your services, steps or tables cannot be used."""
     try:
         yield from validate_steps(_steps())
     except ImproperlyConfigured as error:
@@ -69,7 +75,7 @@ def validate_own_apps() -> Iterator[str]:
 
 
 def commands_of_own_steps() -> list[type[Command[Any]]]:
-    """Return the commands of all steps; none if a step cannot be taken, which a system check reports."""
+    """Return the commands of all steps of your own; none if a step cannot be used."""
     try:
         return [command for step in own_steps() for command in step.commands]
     except ImproperlyConfigured:
@@ -77,7 +83,7 @@ def commands_of_own_steps() -> list[type[Command[Any]]]:
 
 
 def usable_services() -> list[tuple[str, ModuleType]]:
-    """Return the services of your own; none if one cannot be run, which a system check reports."""
+    """Return the services of your own; none if one cannot be run (a system check reports that)."""
     try:
         return own_services()
     except ImproperlyConfigured:
@@ -90,9 +96,9 @@ def own_advice(reason: str) -> str:
 
 
 def own_erasures() -> list[Callable[[str], None]]:
-    """Return the functions that erase what your apps keep of a shopper, by the reference of the payment.
+    """Return the functions of your apps that erase a shopper's data, given the payment's reference.
 
-    Raises ImproperlyConfigured if an app's ``erasure.py`` has none.
+    Raises ImproperlyConfigured if an app's ``erasure.py`` has no such function.
     """
     found = []
     for app, module in _modules("erasure"):

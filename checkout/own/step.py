@@ -1,4 +1,4 @@
-"""A step of your own in the purchase: the command that is asked, and what follows from its answers."""
+"""A step of your own in the purchase: its command, and the effect of each answer."""
 
 import re
 from collections.abc import Collection, Iterator, Mapping
@@ -11,7 +11,7 @@ import msgspec
 from checkout.messages import Command, Done
 from messaging.libraries import typed
 
-# The fields of the purchase that a command of yours may have, with a value of the type of each.
+# The fields of the purchase that a command of your own may have, each with an example value.
 _VALUES: Mapping[str, Any] = {
     "payment": "pay_1",
     "attempt": "pay_1-1",
@@ -29,7 +29,7 @@ _VALUES: Mapping[str, Any] = {
     "is_test": False,
 }
 FIELDS = frozenset(_VALUES)
-# The name is part of the name of a row's step.
+# The saga's row stores the name as part of its step.
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 _REASON = re.compile(r"[a-z][a-z_]{0,49}")
 _TYPE = re.compile(r"[a-z][a-z0-9_]*\.[a-z][a-z0-9_.]*")
@@ -40,8 +40,8 @@ class Place(StrEnum):
     """The place of a step in the purchase.
 
     ``BEFORE_AUTHORISATION`` is after the stock has been reserved, and before the provider is asked.
-    ``AFTER_CAPTURE`` is after the order has been confirmed and the receipt sent. For a payment that is
-    captured by hand, that is after its authorisation, and the field ``captures`` of the command is false.
+    ``AFTER_CAPTURE`` is after the order has been confirmed and the receipt sent. If the payment is captured
+    by hand, that is after the authorisation, and the command's field ``captures`` is false.
     """
 
     BEFORE_AUTHORISATION = "before authorisation"
@@ -82,7 +82,7 @@ class OwnStep:
 
 
 def validate_steps(steps: Collection[OwnStep]) -> Iterator[str]:
-    """Yield a sentence about each reason why these steps cannot be taken."""
+    """Yield a sentence for each reason why these steps cannot be used."""
     names = [step.name for step in steps]
     for name in sorted({name for name in names if names.count(name) > 1}):
         yield f"Two steps are called {name!r}."
@@ -92,7 +92,7 @@ def validate_steps(steps: Collection[OwnStep]) -> Iterator[str]:
 
 
 def _types_used_twice(steps: Collection[OwnStep]) -> Iterator[str]:
-    """Yield a sentence about two classes with one type on the wire, which no service could tell apart."""
+    """Yield a sentence for two classes with the same type on the wire, which no service could tell apart."""
     classes: dict[str, type[Command[Any]]] = {}
     for command in (command for step in steps for command in step.commands):
         type_on_wire = getattr(command, "to", None)
@@ -114,7 +114,7 @@ def _validate_step(step: OwnStep) -> Iterator[str]:
 
 
 def _validate_commands(step: OwnStep) -> Iterator[str]:
-    named: list[Any] = list(step.commands)  # by authors who need not check types
+    named: list[Any] = list(step.commands)  # the authors of steps may not use a type checker
     for command in named:
         if not (isinstance(command, type) and issubclass(command, Command)):
             yield f"{command!r} is no class of commands"
@@ -127,20 +127,20 @@ def _validate_commands(step: OwnStep) -> Iterator[str]:
 
 
 def _misfits_of(command: type[Command[Any]]) -> Iterator[str]:
-    """Yield a sentence about each field of another type than the purchase's.
+    """Yield a sentence for each field whose type differs from that of the purchase's field.
 
-    No service could read such a command, so that every purchase would be refused.
+    No service could read such a command, and every purchase would be refused.
     """
     try:
         fields = msgspec.structs.fields(command)
-    except NameError as error:  # a type that is imported for type checkers only
+    except NameError as error:  # the type is imported for type checkers only
         yield str(error)
         return
     for each in fields:
         try:
             typed.convert(_VALUES[each.name], each.type)
         except msgspec.ValidationError as error:
-            # The value is an example, so that only its type is compared.
+            # Only an error of the type counts, because the value is an example.
             if re.match(r"Expected .*, got ", str(error)):
                 yield f"{each.name} is of type {type(_VALUES[each.name]).__name__}"
 

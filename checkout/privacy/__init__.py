@@ -1,1 +1,1 @@
-"""Card numbers and personal data: sealed, replaced by pseudonyms, or removed from texts."""
+"""Card numbers, secrets and personal data: encrypted, replaced by pseudonyms, or removed from texts."""

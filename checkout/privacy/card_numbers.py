@@ -1,8 +1,8 @@
 """Find card numbers in text: Luhn-valid runs of 13 to 19 digits that a card scheme could have issued.
 
-Strangers choose the texts, so the time is linear in the length for every text, with a small factor. All
-positions of a text are examined at once: one byte of a large integer stands for one digit, and each operation
-on the integer applies to all of them.
+Because strangers choose the texts, the search takes linear time for every text. All positions of a text are
+examined at once: one byte of a large integer stands for one digit, and each operation on the integer applies
+to all of them.
 """
 
 import re
@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Iterator
 # characters that cannot be seen. A group is never split: otherwise every long order number would contain a
 # card number by chance.
 _SEPARATORS = {"Zs", "Pd", "Cf"}
-# Three separators end a number.
+# Three separators in a row end a number.
 _GAP = b"   "
 _SHORTEST, _LONGEST = 13, 19
 _LENGTHS = range(_SHORTEST, _LONGEST + 1)
@@ -57,12 +57,12 @@ def _digit(byte: int) -> int:
 
 
 def _bit(length: int) -> int:
-    """Return the bit that stands for numbers of this length."""
+    """Return the bit that stands for card numbers of this length."""
     return 1 << (length - _SHORTEST)
 
 
 def _issued() -> list[int]:
-    """Return the bits of the lengths that are issued with each four-digit prefix."""
+    """Return, for each four-digit prefix, the bits of the lengths of card numbers that begin with it."""
     issued = [0] * 10_000
     for ranges, lengths in _SCHEMES:
         bits = sum(map(_bit, lengths))
@@ -72,7 +72,7 @@ def _issued() -> list[int]:
     return issued
 
 
-# For translate(): the values of a byte of the text, or of a sum, in the integers below.
+# Tables for translate(), which turn a byte of the text, or of a sum, into a value in the integers below.
 _KINDS = _table(lambda byte: ord(_kind(chr(byte))) if byte < 128 else ord(_OTHER))
 _ONE_DIGIT = _table(lambda byte: ord("0") if _is_digit(byte) else byte)
 _IS_DIGIT = _table(lambda byte: _FIRST if _is_digit(byte) else 0)
@@ -80,10 +80,11 @@ _BEGINS = _table(lambda byte: 0xFF if _is_digit(byte) and byte & _FIRST else 0)
 _CONTINUES = _table(lambda byte: 0xFF if _is_digit(byte) and not byte & _FIRST else 0)
 _IS_OTHER = _table(lambda byte: 0 if _is_digit(byte) else 0xFF)
 _PLAIN = _table(_digit)
-# The digits that Luhn's sum counts doubled: 5 becomes 10, and 10 becomes 1 + 0.
+# The contribution to Luhn's sum of digits that are doubled: 5 becomes 10, and 10 counts as 1 + 0.
 _DOUBLED = _table(lambda byte: sum(divmod(2 * _digit(byte), 10)))
 _LUHN = {length: bytes(0 if byte % 10 else _bit(length) for byte in range(256)) for length in _LENGTHS}
-# The lengths issued with a prefix, by its first two digits; if the next two digits matter, by those as well.
+# The lengths issued with a prefix, by its first two digits. Where these do not suffice, both pairs of digits
+# count.
 _ISSUED = _issued()
 _BY_PAIRS = [_ISSUED[first : first + 100] for first in range(0, 10_000, 100)]
 _BY_FIRST_PAIR = bytes(lengths[0] if len(set(lengths)) == 1 else 0 for lengths in _BY_PAIRS).ljust(256, b"\0")
@@ -95,12 +96,12 @@ _BY_BOTH_PAIRS = [
 
 
 def has_long_run(text: str) -> bool:
-    """Return True if ``text`` has as many digits in neighbouring groups as the shortest card number."""
+    """Return True if ``text`` has as many digits in adjacent groups as the shortest card number."""
     return _has_long_run(_kinds(text))
 
 
 def find(text: str) -> Iterator[tuple[int, int]]:
-    """Yield the start and end of each card number in ``text``."""
+    """Yield the start and the end of each card number in ``text``."""
     kinds = _kinds(text)
     if not _has_long_run(kinds):
         return
@@ -131,7 +132,7 @@ def _has_long_run(kinds: bytes) -> bool:
 
 
 def _hits(kinds: bytes) -> dict[int, int]:
-    """Return the longest card number's length at each place in ``kinds``, not counting separators."""
+    """Return, by position, the length of the longest card number there. Separators are not counted."""
     stream = _without_separators(kinds) + _LONGEST * _OTHER.encode()
     size = len(stream)
 
@@ -141,7 +142,8 @@ def _hits(kinds: bytes) -> dict[int, int]:
     values = lanes(_PLAIN), lanes(_DOUBLED)
     issued = _issued_at(values[0], size) & lanes(_BEGINS)
     continued, other = lanes(_CONTINUES) >> 8, lanes(_IS_OTHER)
-    # For the run of digits that ends at each place: its Luhn sum, and a mark if it contains anything else.
+    # For the run that ends at each position: its Luhn sum, and a mark if the run contains anything but
+    # digits.
     sums = broken = 0
     hits: dict[int, int] = {}
     for length in range(1, _LONGEST + 1):

@@ -1,9 +1,9 @@
 """A card's second seal, which web makes and only the payments service can open.
 
-The provider's script has encrypted the card for the provider. On its way to the payments service the card
-passes through the broker, which writes it to its disk, and through services that have no use for it. Web
-therefore encrypts it once more: AES-256-GCM (NIST SP 800-38D) with a random nonce of 96 bits, under the
-newest of ``conf.card_keys``. The payments service opens seals made with any of them. Attempt and expiry are
+The provider's script has already encrypted the card for the provider. On the way to the payments service, the
+card passes through the broker, which writes it to disk, and through other services. Therefore web encrypts it
+once more: AES-256-GCM (NIST SP 800-38D) with a random nonce of 96 bits, under the newest of
+``conf.card_keys``. The payments service opens seals made with any of these keys. Attempt and expiry are
 authenticated.
 
 A seal is ``seal1.<name of the key>.<expiry in epoch seconds>.<nonce, ciphertext and tag in base64url>``.
@@ -25,12 +25,15 @@ NONCE_BYTES = 12
 
 
 def require_keys() -> None:
-    """Raise ``CardKeysMisconfigured`` if this process cannot seal and open cards."""
+    """Raise ``CardKeysMisconfigured`` if the keys for sealing and opening cards are missing or malformed."""
     conf.card_keys  # noqa: B018  reading them checks them
 
 
 def seal_card(encrypted_card: str, attempt: str) -> str:
-    """Return the encrypted card, sealed for this attempt until ``conf.card_seconds`` from now."""
+    """Return the encrypted card under a second seal for this attempt.
+
+    It expires after ``conf.card_seconds``.
+    """
     key = conf.card_keys[0]
     head = f"{VERSION}.{key.name}.{int(time.time() + conf.card_seconds)}"
     nonce = secrets.token_bytes(NONCE_BYTES)
@@ -39,7 +42,7 @@ def seal_card(encrypted_card: str, attempt: str) -> str:
 
 
 def open_card(sealed: str, attempt: str) -> str:
-    """Return the encrypted card that web has sealed for this attempt. Raises a ``CardSealRefused``."""
+    """Return the encrypted card from the seal that web made for this attempt. Raises ``CardSealRefused``."""
     version, _, rest = sealed.partition(".")
     name, _, rest = rest.partition(".")
     expiry, _, data = rest.partition(".")
@@ -55,12 +58,12 @@ def open_card(sealed: str, attempt: str) -> str:
         )
     except (InvalidTag, NoBase64, ValueError):
         raise CardSealBroken("The card was sealed for another attempt, or its seal was changed.") from None
-    # From here on the expiry is authentic: web wrote it.
+    # The seal is authentic, so web has written the expiry.
     if int(expiry) <= time.time():
         raise CardSealExpired("The card came after its seal had expired.")
     return card.decode()
 
 
 def _context(head: str, attempt: str) -> bytes:
-    """Return the data that is authenticated without being encrypted."""
+    """Return the data that the seal authenticates without encrypting it."""
     return f"{head}.{attempt}".encode()

@@ -1,9 +1,9 @@
-"""Cursors of lists: keys of rows, encrypted so that their readers cannot count the rows of others.
+"""Cursors of lists: primary keys of rows, encrypted so that clients cannot count rows of others.
 
-All merchants' rows are numbered together, so that a readable key would tell each merchant how much the whole
-installation does. AES-SIV (RFC 5297) needs no nonce, and keeps cursors short. Its key is derived from
+The rows of all merchants are numbered together, so a readable key would show the volume of the whole
+installation. AES-SIV (RFC 5297) needs no nonce, and keeps cursors short. Its key is derived from
 ``SECRET_KEY``, and cursors that were made under one of ``SECRET_KEY_FALLBACKS`` can still be read. The list
-and its owner are authenticated, so that a cursor is good for its own list only.
+and its owner are authenticated, so that a cursor is valid for its own list only.
 """
 
 from base64 import b64decode, urlsafe_b64encode
@@ -26,13 +26,13 @@ def seal_cursor(key: int, *owner: str) -> str:
 
 
 def seal_numbers(numbers: Sequence[int], *owner: str) -> str:
-    """Return a cursor with several numbers, of which the first is the primary key."""
+    """Return a cursor with several numbers. The first number is the primary key."""
     content = b"".join(number.to_bytes(_NUMBER_BYTES, "big") for number in numbers)
     return urlsafe_b64encode(_cipher(conf.secret_keys[0]).encrypt(content, _context(owner))).decode()
 
 
 def open_numbers(cursor: str, *owner: str) -> list[int]:
-    """Return the numbers. Raises ``ValueError`` for a text that is no cursor of this list."""
+    """Return the numbers in a cursor. Raises ``ValueError`` for a text that is no cursor of this list."""
     try:
         box = b64decode(cursor.encode(), altchars=b"-_", validate=True)
     except (NoBase64, ValueError):

@@ -1,6 +1,6 @@
-"""Keyed hashes that replace e-mail addresses and clients which only have to be counted.
+"""Keyed hashes in place of e-mail addresses and clients' addresses, for counting only.
 
-They are made with the newest secret key: after a change of the key, counting starts again.
+They are made with the newest secret key. After a change of the key, counting starts again.
 """
 
 from ipaddress import ip_address
@@ -13,23 +13,23 @@ from payments_gateway.serving.clients import network_of
 
 
 def of_email(email: str, *, is_test: bool = False) -> str:
-    """Return the hash of an e-mail address, however its domain is written; "" for an empty one.
+    """Return the hash of an e-mail address, whatever the notation of its domain; "" for "".
 
-    With ``is_test`` the hash differs, so that payments with test cards are counted apart.
+    With ``is_test`` the hash differs, so that test payments are counted separately.
     """
     salt = "checkout.risk.email.test" if is_test else "checkout.risk.email"
     return _keyed_hash(salt, identity_of(email)) if email else ""
 
 
 def of_client(address: str) -> str:
-    """Return the hash of a client's address (for IPv6, of its /64 network); "" if it is not counted."""
+    """Return the hash of a client's address (for IPv6, of the /64 network); "" if it is not counted."""
     if not _is_address(address) or is_trying_out(address):
         return ""
     return _keyed_hash("checkout.client", network_of(address))
 
 
 def is_trying_out(address: str) -> bool:
-    """Return True for this machine in a try-out, which may try any number of cards."""
+    """Return True in a try-out for this machine's addresses, from which any number of cards may be tried."""
     return conf.is_try_out and _is_address(address) and ip_address(address).is_loopback
 
 

@@ -1,6 +1,6 @@
 """Find and mask card numbers, other card data and secrets in any text.
 
-The same rules apply to incoming text (``contains_card_number``) and to text that is stored (``scrub_text``).
+The same rules apply to incoming texts (``contains_card_number``) and stored texts (``scrub_text``).
 """
 
 import re
@@ -18,19 +18,19 @@ MASK = "[card number]"
 SECRET = "[secret]"  # noqa: S105 - the mask, not a secret
 PERSONAL = "[personal data]"
 
-# References, digests and UUIDs are hexadecimal. One in two thousand would pass for a card number, and a
-# payment with such a reference would be refused when the shopper returns.
+# References, digests and UUIDs are hexadecimal. One in two thousand would be taken for a card number, and the
+# shopper's return to a payment with such a reference would be refused.
 _HEXADECIMAL = re.compile(
     r"(?<![^\W_])(?:[0-9a-f]{32,64}|[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12})(?![^\W_])", re.I
 )
 
-# A JWT or JWE in compact form: a signed request, or a card as the provider's script encrypts it. Or a card's
-# second seal (``card_seal``), which cannot be read, but has no place in any text either.
+# A compact JWT or JWE: a signed request, or a card encrypted by the provider's script. Also a card's second
+# seal (``card_seal``), which nobody can read, but which belongs in no text.
 _COMPACT = re.compile(
     r"(?<![\w-])(?:eyJ[\w-]{8,}(?:\.[\w-]*){2,4}|seal1\.[0-9a-f]{1,16}\.[0-9]{1,16}\.[\w-]+={0,2})"
 )
 
-# A secret of webhooks, or a key of the API. Each says what it is, whatever stands beside it.
+# A secret of webhooks, or an API key. Their prefixes identify them in any context.
 _OWN_SECRET = re.compile(
     r"(?<![A-Za-z0-9])(?:(?:whsec|whsk)_[A-Za-z0-9+/]{16,}={0,2}|sk_(?:live|test)_[A-Za-z0-9]{16,})"
 )
@@ -42,7 +42,7 @@ _NAMES = (
 )
 _ELEMENT = re.compile(rf"(<(?P<name>{_NAMES})(?:\s[^<>]*)?(?<!/)>).*?(?=</(?P=name)\s*>|\Z)", re.I | re.S)
 _SECRET_NAME = re.compile(_NAMES, re.I)
-# The name on a card, as the shopper has typed it: we do not need it, so it is not kept.
+# The name on a card, as the shopper typed it. It is not needed, so it is not stored.
 _PERSONAL_NAMES = "cardHolderName"
 _PERSONAL_NAME = re.compile(_PERSONAL_NAMES, re.I)
 _PERSONAL_ELEMENT = re.compile(
@@ -57,14 +57,14 @@ _SPOKEN = re.compile(r"(\b(?:cvc2?|cvv2?|security code)\b\W{1,4})\d{3,4}\b", re.
 _AUTHORIZATION = re.compile(r"(\bAuthorization[\"']?\s{0,4}[:=]\s{0,4}[\"']?)[^\r\n\"',}]+", re.I)
 # The password in an address, as in amqp://user:password@host/.
 _IN_ADDRESS = re.compile(r"(://[^\s:/@?#\"'<>]{0,128}:)[^\s/@?#\"'<>]{1,256}(?=@)")
-# The last part of a notification address may be the secret that proves its sender. That of a payment link, of
-# a customer session, and of the return from a challenge, is a token.
+# The last part of a notification address may be the secret that proves the sender. The last part of the
+# address of a payment link, a customer session or a return from a challenge is a token.
 _SECRET_ADDRESS = re.compile(
     r"(/notifications/[^/\s?#\"']+/|/challenge/return/|/customer/(?=[\w:-]{32})|/pay/(?=[\w-]{16}))"
     r"[^\s?#\"'<>]+"
 )
 _MASKED = re.compile(r"[\dXx]*+[*•][\dXx*•]*|")
-# Values in which no rule of ``scrub_text`` finds anything. Most values of a message are like this.
+# Values in which no rule of ``scrub_text`` can match. Most values of a message are of this form.
 _HARMLESS = re.compile(r"[A-Za-z_ ]*|[0-9]{1,12}")
 
 
@@ -110,24 +110,24 @@ def scrub_text(text: str) -> str:
 
 
 def mask_of(name: str) -> str | None:
-    """Return the mask for values of elements and attributes of this name; None if each is to be scrubbed."""
+    """Return the mask for values of this element or attribute; None if each value is scrubbed instead."""
     if _PERSONAL_NAME.fullmatch(name):
         return PERSONAL
     return SECRET if _SECRET_NAME.fullmatch(name) else None
 
 
 def is_masked(value: str) -> bool:
-    """Return True if the sender has masked the value, such as ``4444********1111``, or it is empty."""
+    """Return True if the value is empty, or if the sender has masked it, as in ``4444********1111``."""
     return _MASKED.fullmatch(value.strip()) is not None
 
 
 def scrub_value(value: str, secrets: Collection[str] = ()) -> str:
-    """Return one value of a message, scrubbed as text, and without the ``secrets``."""
+    """Return one value of a message, scrubbed like a text, with ``secrets`` masked."""
     for secret in secrets:
         value = value.replace(secret, SECRET)
     return value if _HARMLESS.fullmatch(value) else scrub_text(value)
 
 
 def scrub_note(text: str) -> str:
-    """Return a person's note as it may be stored: scrubbed, and without NUL, which PostgreSQL refuses."""
+    """Return a person's note as it may be stored: scrubbed, cut, and without NUL, which is not storable."""
     return scrub_text(text.replace("\0", ""))[:NOTE_LENGTH]

@@ -1,9 +1,9 @@
-"""Secrets that the gateway has to keep and to read again, sealed before they are written to the database.
+"""Secrets that the gateway has to read again, sealed before they are written to the database.
 
 AES-256-GCM (NIST SP 800-38D) with a random nonce of 96 bits, under a key that is derived from ``SECRET_KEY``.
 Secrets that were sealed under one of ``SECRET_KEY_FALLBACKS`` can still be opened. The purpose and the owner
-are authenticated, so that a secret that is copied to another row does not open there. This protects copies of
-the database, not against a program that has the key as well.
+are authenticated, so that a secret cannot be opened after it was copied to another row. Seals protect copies
+of the database. They do not protect against a program that has the key as well.
 
 A seal is ``secret1.<name of the key>.<nonce, ciphertext and tag in base64url>``.
 """
@@ -52,13 +52,13 @@ def open_secret(sealed: str, owner: str) -> str:
 
 
 def is_sealed_with_newest_key(sealed: str) -> bool:
-    """Return True unless an earlier secret key is needed to open the secret."""
+    """Return False if an earlier secret key is needed to open the secret."""
     return sealed.startswith(f"{VERSION}.{_key(conf.secret_keys[0])[1]}.")
 
 
 @lru_cache(maxsize=16)
 def _key(secret_key: str) -> tuple[bytes, str]:
-    """Return the key that is derived from a secret key, and its name, which reveals nothing about it."""
+    """Return the key derived from a secret key, and the key's name, which reveals nothing about it."""
     key = salted_hmac("checkout.privacy.stored_secrets", "key", secret_key, algorithm="sha256").digest()
     return key, hashlib.sha256(b"checkout.stored_secrets:" + key).hexdigest()[:8]
 

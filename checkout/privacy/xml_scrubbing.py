@@ -1,6 +1,6 @@
-"""Mask values in an XML document, so that its elements stay what they were.
+"""Mask values in an XML document without changing its structure.
 
-Masking its text instead would let a value reach beyond its element: a card holder may be called ``pan="``.
+If the whole text were masked instead, a value such as ``pan="`` could make the mask reach beyond its element.
 """
 
 from collections.abc import Callable, Collection
@@ -11,12 +11,12 @@ from checkout.privacy.scrubbing import SECRET, contains_card_number, is_masked, 
 
 
 def scrub_tree(root: Element, secrets: Collection[str] = ()) -> str:
-    """Return the document as text, each value masked as its name demands, or scrubbed. ``root`` is changed.
+    """Return the document as text, with each value masked by its name, or scrubbed. ``root`` is changed.
 
-    The sender chooses the names of elements, too. If they contain card data or secrets, the text is masked as
-    well.
+    The sender also chooses the names of elements. If these contain card data or secrets, the text is scrubbed
+    as well.
     """
-    # Most elements of a message share a few names.
+    # A cache, because most elements of a message share a few names.
     mask_for = cache(mask_of)
     for element in root.iter():
         _scrub(element, secrets, mask_for)

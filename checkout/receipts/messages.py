@@ -7,11 +7,11 @@ from checkout.orders.messages import OrderLine
 class SendReceipt(Command[Done], frozen=True, forbid_unknown_fields=False):
     """Send a receipt. The command has the whole content of the e-mail. Without an address nothing is sent.
 
-    The sender does not wait for an answer. If ``is_reserved``, the amount is taken only when the merchant
+    The sender does not wait for an answer. If ``is_reserved``, the amount is only taken when the merchant
     captures it. If ``is_test``, the merchant is not live, and no money moves. ``locale`` and
-    ``minutes_behind_utc`` are the shopper's language (BCP 47) and time zone, if they are known. The card, and
-    ways to reach the merchant, are in the e-mail if they are known. ``attempt`` and ``merchant_code`` are for
-    services of other installations.
+    ``minutes_behind_utc`` are the shopper's language (BCP 47) and time zone, if they are known. The e-mail
+    shows the card and the merchant's contact details if they are known. ``attempt`` and ``merchant_code`` are
+    for services of other installations.
     """
 
     to = "notifications.send_receipt"
@@ -40,9 +40,9 @@ class SendReceipt(Command[Done], frozen=True, forbid_unknown_fields=False):
 
 
 class SendRefundReceipt(Command[Done], frozen=True):
-    """Tell the shopper that an amount was refunded. ``operation`` is our name of the refund.
+    """Tell the shopper that an amount was refunded. ``operation`` is the refund's reference.
 
-    The rest is taken from the receipt of the payment. If there was none, nothing is sent. The sender does not
+    The other data come from the payment's receipt. If there is none, nothing is sent. The sender does not
     wait for an answer.
     """
 

@@ -1,4 +1,4 @@
-"""The table of the notifications service: receipts, sent or owed."""
+"""The table of the notifications service: receipts that were sent, or are to be sent."""
 
 from typing import ClassVar
 
@@ -7,7 +7,10 @@ from django.utils import timezone
 
 
 class Receipt(models.Model):
-    """A receipt: recorded before its e-mail is sent, which is owed as long as there is a ``next_try_at``."""
+    """A receipt, recorded before its e-mail is sent.
+
+    While it has a ``next_try_at``, it is still to be sent.
+    """
 
     payment_reference = models.CharField(max_length=40)
     refund = models.CharField(

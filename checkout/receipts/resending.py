@@ -1,4 +1,4 @@
-"""Send a receipt again, because the shopper has lost it or a mail server was away for too long."""
+"""Send a receipt again, because the shopper has lost it, or a mail server was unavailable for too long."""
 
 from django.db import transaction
 from django.db.models import F
@@ -8,15 +8,15 @@ from checkout.errors import IllegalTransition, OperationRejected
 from checkout.receipts.models import Receipt
 from messaging.outbox.clock import server_time
 
-# A program that has lost count must not flood a shopper's mailbox. Staff look first.
+# A program with a bug must not flood a shopper's mailbox. Staff may send more.
 MOST_FOR_PROGRAMS = 5
 
 
 def send_again_for(payment: str) -> Receipt:
-    """Have the receipt of a payment sent once more for a merchant's program, and return it.
+    """Let the receipt of a payment be sent again for a merchant's program. Return the receipt.
 
-    Raises ``IllegalTransition`` if there is no receipt, if it is still owed, if its address was erased, or if
-    it was sent again often.
+    Raises ``IllegalTransition`` if there is no receipt, if it is still to be sent, if its address was erased,
+    or if it was sent again too often.
     """
     receipt = Receipt.objects.filter(payment_reference=payment, refund="").first()
     if receipt is None:
@@ -32,9 +32,9 @@ def send_again_for(payment: str) -> Receipt:
 
 
 def send_again(receipt: Receipt) -> None:
-    """Have the receipt sent once more, to the same address, within the pace of the service's timer.
+    """Let the receipt be sent again to the same address. The service's timer sends it soon.
 
-    Raises ``OperationRejected`` if it is still owed, or if its address was erased.
+    Raises ``OperationRejected`` if the receipt is still to be sent, or if its address was erased.
     """
     database = database_of("receipts")
     with transaction.atomic(using=database):

@@ -2,9 +2,9 @@
 
 No saga waits for a receipt, so a slow or broken mail server never delays a payment. The handler of the
 command only writes a row. A timer of this service, ``deliver_owed``, sends the e-mail, and tries again with
-growing pauses. While a process sends a receipt, other processes do not send it. If a process crashes after
-the mail server has accepted the e-mail and before the row is updated, the e-mail is sent again, with the same
-message id, by which mailboxes may recognise a duplicate.
+growing pauses. While a process sends a receipt, other processes do not send it. If a process crashes between
+the mail server's answer and the update of the row, the e-mail is sent again with the same message id, by
+which mailboxes may recognise a duplicate.
 """
 
 import asyncio
@@ -41,19 +41,19 @@ log = structlog.get_logger(__name__)
 
 service = Service("notifications", admit=require_proof, records_last=True)
 
-# Pauses before sending is tried again, in seconds. There is no try after the last one has failed.
+# The pauses before each further try, in seconds. After the failure of the last try there is none.
 RETRY_PAUSES = (60, 300, 1800, 7200, 43_200)
-# Further seconds for which a receipt is left to the process that has taken it.
+# Seconds that a lease lasts beyond the longest time of sending.
 LEASE_MARGIN_SECONDS = 60.0
-# After so many e-mails, those under way are waited for, so that the process can stop.
+# After this number of e-mails the function returns, so that the process can stop.
 MOST = 100
-# The seconds after which the place of an e-mail that is still being sent is not waited for any longer.
+# If an e-mail takes longer than this number of seconds, others are started beside it.
 SLOW_SECONDS = 1.0
 
 
 _TEXT, _HTML = mail.template("receipt.txt"), mail.template("receipt.html")
 TIMES = "\N{MULTIPLICATION SIGN}"
-# The fields that the receipt of a refund copies from the receipt of its payment.
+# The fields that a refund's receipt copies from the payment's receipt.
 OF_THE_PAYMENT = (
     *("payment_reference", "email", "merchant", "order_reference", "description", "locale"),
     *("minutes_behind_utc", "card_brand", "card_last4", "support_email", "support_phone", "logo_url"),
@@ -92,7 +92,7 @@ def send_receipt(command: SendReceipt, message: Message) -> Done:
 
 @service.handles(SendRefundReceipt)
 def send_refund_receipt(command: SendRefundReceipt, message: Message) -> Done:
-    """Record the receipt of a refund, once, if the shopper has got one of the payment."""
+    """Record the receipt of a refund, once, if the payment has a receipt with an address."""
     rows = Receipt.objects.filter(payment_reference=command.payment, refund="").exclude(email="")
     # Locked, so that an address that is being erased is not copied (``erasure``).
     paid = rows.select_for_update(no_key=True).first()
@@ -109,9 +109,9 @@ def send_refund_receipt(command: SendRefundReceipt, message: Message) -> Done:
 
 
 async def deliver_owed() -> int:
-    """Send the e-mails that are due, a few at once, and return how many these were.
+    """Send the e-mails that are due, a few at a time, and return their number.
 
-    While one waits for a slow mail server, others go on.
+    A slow mail server delays only its own e-mail.
     """
     begun, sending = 0, set[asyncio.Task[None]]()
     while True:
@@ -127,7 +127,7 @@ async def deliver_owed() -> int:
 
 
 def _take(most: int) -> list[Receipt]:
-    """Lease receipts that are due."""
+    """Lease receipts that are due, and return them."""
     database = database_of("receipts")
     owed = Receipt.objects.filter(sent_at=None, next_try_at__lte=server_time(database))
     if not owed.order_by().exists():
@@ -149,7 +149,7 @@ async def _deliver(receipt: Receipt) -> None:
             await mail.send(receipt_email(receipt))
             is_sent = True
         except ValueError:
-            # The address or text is invalid, so another try would fail as well.
+            # The address or the text is invalid, so further tries would fail as well.
             log.warning("receipt cannot be sent", payment=receipt.payment_reference, exc_info=True)
             receipt.failures = len(RETRY_PAUSES)
         except Exception:
@@ -161,7 +161,7 @@ async def _deliver(receipt: Receipt) -> None:
 
 
 def _is_wanted(receipt: Receipt) -> bool:
-    """Return True unless the address was erased, or may not get receipts of tests."""
+    """Return False if the address was erased, or may not get receipts of test payments."""
     if receipt.email and receipt.is_test and not may_get_test_receipts(receipt.email):
         log.info("receipt of a test not sent", payment=receipt.payment_reference)
         return False
@@ -169,7 +169,7 @@ def _is_wanted(receipt: Receipt) -> bool:
 
 
 def _record(receipt: Receipt, *, is_sent: bool, is_over: bool) -> None:
-    """Record the outcome, unless the lease has ended and another process has taken the receipt."""
+    """Record the outcome, unless the lease has ended and another process has leased the receipt."""
     mine = Receipt.objects.filter(pk=receipt.pk, next_try_at=receipt.next_try_at)
     now = server_time(database_of("receipts"))
     if is_sent:
@@ -196,7 +196,8 @@ def receipt_email(receipt: Receipt) -> EmailMultiAlternatives:
             "rows": _rows(receipt, language.formats),
         }
         body, html = _TEXT.render(Context(context)), _HTML.render(Context(context))
-    # Mailboxes may drop a second e-mail with the same id, which is right only if it was sent by mistake.
+    # The id changes when a receipt is sent again on purpose: mailboxes may drop a second e-mail with the same
+    # id.
     names = (receipt.payment_reference, receipt.refund, str(receipt.resendings or ""))
     email = EmailMultiAlternatives(
         subject=subject,
@@ -205,7 +206,7 @@ def receipt_email(receipt: Receipt) -> EmailMultiAlternatives:
         headers={
             "Content-Language": language.code,
             "Message-ID": f"<receipt.{'.'.join(filter(None, names))}@{conf.email_domain}>",
-            "Auto-Submitted": "auto-generated",  # RFC 3834, prevents out-of-office replies
+            "Auto-Submitted": "auto-generated",  # prevents out-of-office replies (RFC 3834)
         },
     )
     email.attach_alternative(html, "text/html")
@@ -219,7 +220,7 @@ def _subject(receipt: Receipt) -> str:
 
 
 def _rows(receipt: Receipt, formats: str) -> list[tuple[str, str]]:
-    """Return the names and values of what the receipt tells beside the amount."""
+    """Return the labels and values of the receipt's details beside the amount."""
     items = (f"{line['quantity']} {TIMES} {line['sku']}" for line in receipt.lines)
     card = ""
     if receipt.card_last4:

@@ -1,10 +1,10 @@
 """Compare our books with the providers', to the minor unit, and report every difference.
 
-Per attempt, the sums authorised, captured, refunded and charged back by our operations are compared; per
-payment, those captured, refunded, charged back and in process by our ledger; and the orders that only the
-provider has. While an operation waits for its outcome, the sum that it may change is compared within bounds.
-A payment that is just moving is left for a later run, and so is a sum that the provider may show late.
-Nothing is corrected: a difference is for people.
+For each attempt, the sums authorised, captured, refunded and charged back by our operations are compared. For
+each payment, the ledger's sums are compared: captured, refunded, charged back and in process. Orders that
+only the provider has are differences, too. While an operation waits for its outcome, the sum that it may
+change is compared within bounds. A payment that is changing is left for a later run, and so is a sum that the
+provider may show late. Nothing is corrected, because staff decide about differences.
 """
 
 from collections.abc import Callable
@@ -28,9 +28,9 @@ def reconcile_account(
 ) -> tuple[Reconciliation, list[Difference]]:
     """Compare one account. Return the run with its counts, and the differences that were found.
 
-    Payments that changed after ``since`` are compared; without it, those that changed since the last run.
-    Payments with open differences are always compared. The next run without ``since`` continues from the
-    end of this one only if this one began no later than where the runs before it had ended.
+    Payments that changed after ``since`` are compared or, without it, those that changed since the last run.
+    Payments with open differences are always compared. The next run continues from the end of this one,
+    unless ``since`` leaves a gap after the earlier runs.
     """
     return _run(account, _begun(account, server_time_now()), since, lambda: False)
 
@@ -38,8 +38,9 @@ def reconcile_account(
 def reconcile_when_due(should_stop: Callable[[], bool] = lambda: False) -> list[Difference]:
     """Compare the accounts whose last run began longer ago than ``conf.reconciliation_interval``.
 
-    Any number of processes may call this at any time: only one of them compares. ``should_stop`` is called
-    between two payments; the rest is left to the next run.
+    Any number of processes may call this function at any time. Only one of them compares an account.
+    ``should_stop`` is called between two payments. If it returns True, the other payments are left to the
+    next run.
     """
     return [
         difference
@@ -51,7 +52,7 @@ def reconcile_when_due(should_stop: Callable[[], bool] = lambda: False) -> list[
 
 @transaction.atomic
 def _claim(account: ProviderAccount) -> Reconciliation | None:
-    """Begin a run, unless another process has begun one recently."""
+    """Begin a run and return it; None if another process has begun one recently."""
     ProviderAccount.objects.select_for_update(of=("self",)).get(pk=account.pk)
     now = server_time_now()
     recent = now - conf.reconciliation_interval
@@ -61,10 +62,9 @@ def _claim(account: ProviderAccount) -> Reconciliation | None:
 
 
 def _begun(account: ProviderAccount, now: datetime) -> Reconciliation:
-    """Return a run that begins now, by the database's clock.
+    """Return a new run that begins now, by the database's clock.
 
-    A process whose clock is ahead would compare what has just happened, and what the provider's queries do
-    not show yet.
+    With a fast clock, a run would compare very recent changes, which the provider's queries do not show yet.
     """
     return Reconciliation.objects.create(account=account, started_at=now)
 
@@ -83,7 +83,7 @@ def _run(
     seen = compare_payments(account, run, changes, should_stop)
     run.save()
     seen += find_unknown_orders(account, run, orders, should_stop)
-    # An order that was found before is listed again when --since asks for it.
+    # With --since, an order can be both an earlier finding and listed again.
     seen = list({difference.pk: difference for difference in seen}.values())
     run.differing = len(seen)
     run.finished_at = server_time_now()

@@ -1,4 +1,4 @@
-"""The comparison of a payment in our books with the provider's: of its orders, and of our ledger."""
+"""The comparison of a payment in our books with the provider's: its orders, and its ledger entries."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
@@ -20,10 +20,11 @@ Kind = Difference.Kind
 def compare(
     ours: OurBooks, theirs: Mapping[str, Position | None], disputed: Collection[str] = ()
 ) -> list[Compared]:
-    """Compare to the minor unit, or within bounds where operations are still open.
+    """Compare a payment's sums with the provider's, to the minor unit or, for open operations, within bounds.
 
-    ``disputed`` are the orders of which the last event is a charge-back. Our ledger is compared in any case:
-    with the provider's sums if all are told and certain, otherwise with our operations.
+    ``theirs`` has the provider's sums by order code. ``disputed`` are the codes of the orders whose last
+    event is a charge-back. Our ledger is compared as well: with the provider's sums if all are told and
+    certain, otherwise with our operations.
     """
     compared: list[Compared] = []
     for order_code, sums in ours.attempts.items():
@@ -35,7 +36,7 @@ def compare(
 
 
 def untold(ours: OurBooks, theirs: Mapping[str, Position | None]) -> list[Untold]:
-    """Return our sums of which ``theirs`` says nothing."""
+    """Return those of our sums that the provider's answers in ``theirs`` do not contain."""
     return [
         each
         for order_code, sums in ours.attempts.items()
@@ -44,14 +45,14 @@ def untold(ours: OurBooks, theirs: Mapping[str, Position | None]) -> list[Untold
 
 
 def compare_answer(order_code: str, currency: str, *, is_understood: bool) -> Compared:
-    """Return the comparison that records an order as unanswered, or as no longer unanswered."""
+    """Return the result that records an order as unanswered, or as answered again if it ``is_understood``."""
     return Compared(order_code, Kind.UNANSWERED, currency, 0, 0, is_understood)
 
 
 def _ledger(ours: OurBooks, positions: Sequence[Position | None]) -> Iterator[Compared]:
-    """Compare the ledger. Its sums are of the payment, so they are reported with the first attempt.
+    """Compare the ledger's sums, which are of the whole payment. They are reported with the first attempt.
 
-    The first one remains the same when the shopper tries again.
+    The first attempt remains the same when the shopper tries again.
     """
     first = next(iter(ours.attempts))
     told = [
@@ -80,7 +81,10 @@ def _ledger(ours: OurBooks, positions: Sequence[Position | None]) -> Iterator[Co
 
 
 def _ledger_sum(order_code: str, kind: Difference.Kind, ours: OurBooks, theirs: int) -> Compared:
-    """Compare one sum of the ledger. If it agrees, none may be there in another currency."""
+    """Compare one sum of the ledger.
+
+    If it agrees, report a sum in another currency, which should not exist.
+    """
     name = kind.removeprefix("ledger_")
     sums = {currency: int(getattr(balances, name)) for currency, balances in ours.ledger.items()}
     own = sums.pop(ours.currency, 0)

@@ -1,6 +1,6 @@
-"""Differences over time: opened when first seen, touched when seen again, resolved when the books agree.
+"""The life of differences: opened when first found, updated when found again, resolved when the books agree.
 
-Staff who settle the payment resolve them, too (``sagas/settlement/payment.py``).
+When staff settle the payment, its differences are resolved, too (``sagas/settlement/payment.py``).
 """
 
 from collections.abc import Sequence
@@ -26,9 +26,9 @@ def record(
 ) -> list[Difference]:
     """Record the result of a comparison. Return the sums that differ, except those that staff dealt with.
 
-    What is unanswered is recorded in the same way, but is no difference to return. A sum that is ``untold``
-    by now agrees if ours has become what the provider told last. A charge-back of an amount that was not told
-    is one that we have by now.
+    Unanswered orders are recorded in the same way, but not returned. An open difference of an ``untold`` sum
+    is resolved if our sum now equals the one that the provider told last or, if the provider told a
+    charge-back without its amount, if we have booked a charge-back.
     """
     orders = {found.order_code for found in compared}
     open_before = {

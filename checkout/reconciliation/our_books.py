@@ -1,7 +1,7 @@
-"""Our books of one payment: of each attempt by its operations, of the whole by the ledger.
+"""Our books of one payment: the sums of each attempt's operations, and those of the payment in the ledger.
 
-Some sums are certain only within bounds: a capture or refund may wait for its outcome for days. Our books do
-not show whether the provider has booked it, so every sum that it may change has ``Bounds``.
+A capture or refund may wait for its outcome for days. Meanwhile our books do not show if the provider has
+booked it, so each sum that it may change has ``Bounds``.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -24,25 +24,25 @@ from messaging.compiled_queries import Compiled
 
 Kind, State = Operation.Kind, Operation.State
 _ASKED_OF_THE_PROVIDER = (Kind.CAPTURE, Kind.VOID, Kind.REFUND)
-# At these steps nothing is being sent or posted: the outcome comes by a notification, or by a later inquiry.
+# At these steps a saga sends and posts nothing: the outcome comes by a notification or a later inquiry.
 _WAITING_STEPS = (At.AWAIT_PROVIDER, At.INQUIRE)
 
 
 def is_idle(saga: Saga, state: str) -> bool:
-    """Return True if the saga moves nothing now. ``state`` is that of its operation, if it is about one.
+    """Return True if the saga is waiting. ``state`` is that of the saga's operation, or "" if it has none.
 
-    A running saga whose operation has ended is not at rest: the signal to that saga is on its way.
+    A running saga whose operation has ended is not idle, because a signal to it is on its way.
     """
     if saga.status != Saga.Status.RUNNING:
         return True
     if saga.kind in _ASKED_OF_THE_PROVIDER:
         return saga.step in _WAITING_STEPS and (state in WITHOUT_END or _is_in_doubt(saga, state))
-    # The provider was asked if a notification is true, did not decide that, and will be asked again.
+    # The provider was asked if a notification is true, gave no clear answer, and will be asked again.
     return saga.kind == Asking.kind and saga.data.get("inquiries", 0) > 0
 
 
 def waiting_operations(operations: Sequence[Operation], sagas: Sequence[Saga]) -> frozenset[str]:
-    """Return the references of the operations that the provider may or may not have booked."""
+    """Return the references of operations that the provider may have booked or not."""
     states = {each.reference: each.state for each in operations}
     return frozenset(
         saga.key
@@ -52,19 +52,18 @@ def waiting_operations(operations: Sequence[Operation], sagas: Sequence[Saga]) -
 
 
 def _is_in_doubt(saga: Saga, state: str) -> bool:
-    """Return True for a booked refund that is said to have failed, and about which the provider is asked."""
+    """Return True for a booked refund that a notification reports as failed, while its saga asks about it."""
     return state == State.DONE and bool(saga.data.get("is_booked") and saga.data.get("is_doubted"))
 
 
 @dataclass(frozen=True, slots=True)
 class OurBooks:
-    """A payment in our books. ``attempts`` are those with the account, by order code.
+    """A payment in our books. ``attempts`` has the sums of each attempt with the account, by order code.
 
-    ``operations`` are the sums of all operations; the ledger must have those that are done. ``ledger`` has
-    its sums by currency, of which there is only the payment's if all is well.
-    ``has_open_operations`` says that an operation has no outcome yet. ``is_whole`` says that all attempts of
-    the payment are with this account, so that their positions add up to what the ledger has. ``changed_at``
-    is the time at which the payment, an attempt or an operation changed last.
+    ``operations`` has the sums of all operations. ``ledger`` has the ledger's sums by currency, normally the
+    payment's only. ``has_open_operations`` is True while an operation has no outcome. ``is_whole`` is True if
+    all attempts of the payment are with this account, so that their sums add up to those of the ledger.
+    ``changed_at`` is the time at which the payment, an attempt or an operation changed last.
     """
 
     currency: str
@@ -79,7 +78,7 @@ class OurBooks:
 
 
 def our_books(payment_pk: int, account: ProviderAccount) -> OurBooks:
-    """Read our present books of a payment. If two readings are equal, nothing moved in between."""
+    """Read the present books of a payment. If two readings are equal, nothing has changed in between."""
     payment = _PAYMENT.get(payment_pk)
     operations, sagas = _OPERATIONS.all(payment_pk), _SAGAS.all(payment_pk)
     attempts = _ATTEMPTS.all(payment_pk)
@@ -133,18 +132,18 @@ def _sums(
 
 
 def _in_doubt(operations: Sequence[Operation], sagas: Sequence[Saga]) -> set[str]:
-    """Return the refunds that are said to have failed, except those whose saga is parked for staff.
+    """Return the refunds that a notification reports as failed, except those whose saga is parked.
 
-    Their sagas may not have received the signal yet.
+    This includes refunds whose saga has not received the signal yet.
     """
     parked = {saga.key for saga in sagas if saga.status == Saga.Status.PARKED}
     return {each.reference for each in operations if each.doubt == SAID_TO_HAVE_FAILED} - parked
 
 
 def _range(operations: Sequence[Operation], kind: str, open_: Collection[str]) -> Bounds:
-    """Return the least and the most that the provider can have booked.
+    """Return the least and the greatest sum that the provider can have booked.
 
-    An operation that is not among the ``open_`` ones counts by its state, so that staff see any difference.
+    Only operations in ``open_`` may be booked or not. For all others, their state counts.
     """
     ours = [each for each in operations if each.kind == kind and each.state != State.REFUSED]
     least = sum(
@@ -154,7 +153,7 @@ def _range(operations: Sequence[Operation], kind: str, open_: Collection[str]) -
 
 
 def _is_in_progress(payment: Payment, operations: Sequence[Operation], sagas: Sequence[Saga]) -> bool:
-    """Return True if the books may be incomplete at the moment: a saga or the ledger has something to do."""
+    """Return True if the books may be incomplete now, because a saga or the ledger has work to do."""
     states = {each.reference: each.state for each in operations}
     if not all(is_idle(saga, states.get(saga.key, "")) for saga in sagas):
         return True

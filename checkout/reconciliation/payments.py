@@ -1,8 +1,8 @@
-"""Compare payments that we know with the provider's books.
+"""Compare our payments with the provider's books.
 
 Nothing is corrected here. Our books are read before and after the provider is asked. They are compared only
-if nothing moved in between. The provider is asked about several payments at once, as many as the account
-allows; the answers are compared in the order of the questions, by one thread.
+if both readings are equal. The provider is asked about several payments at once, as many as the account
+allows. One thread compares the answers, in the order of the questions.
 """
 
 from collections import deque
@@ -52,10 +52,9 @@ def compare_payments(
 ) -> list[Difference]:
     """Compare payments that changed in ``period``, and those that earlier runs left. Return the differences.
 
-    ``run`` gets the counts, and the time until which all changes were compared. An order that the provider
-    does not answer for, although it answers later questions, is kept as an open difference of the kind
-    ``unanswered``, so that the next runs ask again. The run gives up if the provider answers nothing, for
-    no order elsewhere either.
+    ``run`` gets the counts, and the time until which all changes were compared. If the provider does not
+    answer for an order, but for later ones, the order becomes an open difference of the kind ``unanswered``,
+    so that the next runs ask again. If the provider answers for no order at all, the run ends.
     """
     at_once = inquiries_at_once(account)
     with _InPlace() if at_once == 1 else ThreadPoolExecutor(at_once, "inquiry") as threads:
@@ -69,10 +68,10 @@ def compare_payments(
 
 
 class _InPlace(Executor):
-    """An executor for one question at a time, which is asked before it is noted."""
+    """An executor that runs each call at once, in the calling thread."""
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-        """Return the result, or the error, of a call that has been made."""
+        """Call ``fn``, and return a finished future with its result or error."""
         called: Future[T] = Future()
         try:
             called.set_result(fn(*args, **kwargs))
@@ -82,7 +81,7 @@ class _InPlace(Executor):
 
 
 class _Question:
-    """A question about an order of ours. A thread waits for the answer, and uses no database."""
+    """An inquiry about one of our orders. A thread waits for the answer, and uses no database."""
 
     def __init__(self, account: ProviderAccount, code: str, threads: Executor) -> None:
         self._attempt = attempt_of(code)
@@ -90,10 +89,10 @@ class _Question:
         self._answer = threads.submit(told, account, code)
 
     def answer(self) -> ProviderResult:
-        """Wait for the provider's answer, and return it. Raises ``Unanswered``, as ``told`` does.
+        """Wait for the provider's answer, and return it. Raises the errors of ``told``.
 
-        "No such order" tells nothing while the order may exist, or come to exist. If the provider has said
-        that it holds money for the order, and must find it by now, its answer is not understood.
+        The answer "no such order" becomes ``UNKNOWN`` while the order may exist or may still arrive. If the
+        provider must know the order by now, and has told of money held for it, ``NotUnderstood`` is raised.
         """
         result = self._answer.result()
         if result.outcome != Outcome.NOT_FOUND or not may_order_exist(self._before, self._attempt):
@@ -105,7 +104,7 @@ class _Question:
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """A payment with our books of the time before, and the question about each of its orders, by code.
+    """A payment, our books before the questions, and the question about each order, by order code.
 
     ``changed_at`` is None if the payment was left by an earlier run.
     """
@@ -119,8 +118,8 @@ class _Asked:
 class _Comparison:
     """The comparison of the payments of one account.
 
-    ``seen`` has the differences. ``pending`` has the orders that got no answer since the provider answered
-    last, each with its payment: the run leaves no mark behind them.
+    ``seen`` has the differences. ``pending`` has the orders without an answer since the provider's last
+    answer, each with its payment. While there are any, the run's mark does not move past them.
     """
 
     def __init__(
@@ -143,7 +142,7 @@ class _Comparison:
         self._was_cut = False
 
     def compare_changed(self) -> bool:
-        """Compare the payments that changed, oldest first. Return False if the run had to end before."""
+        """Compare the payments that changed, oldest first. Return False if the run had to end early."""
         changed = ((pk, moment) for moment, pk in changed_payments(self._account, self._period.since))
         for number, asked in enumerate(self._asked(changed), start=1):
             self._compare(asked)
@@ -155,16 +154,17 @@ class _Comparison:
         return not self._was_cut
 
     def compare_left(self) -> None:
-        """Compare the payments that earlier runs left, and last of all those that had no answer then.
+        """Compare the payments that earlier runs left. Those without an answer come last.
 
-        The newest come first: most captures and refunds that a lock holds up are of recent payments.
+        Among the others the newest come first, because most captures and refunds blocked by a lock are of
+        recent payments.
         """
         left = sorted(self._left, key=lambda pk: (pk in self._unanswered, -pk))
         for asked in self._asked((pk, None) for pk in left):
             self._compare(asked)
 
     def _asked(self, payments: Iterable[tuple[int, datetime | None]]) -> Iterator[_Asked]:
-        """Yield each payment once the provider has been asked about it and about some that follow it."""
+        """Yield each payment after asking the provider about it and about some of the next ones."""
         ahead: deque[_Asked] = deque()
         for pk, changed_at in payments:
             if self._must_end:
@@ -220,7 +220,8 @@ class _Comparison:
             return postpone_sums(self._account, pk, compared, self._run.started_at)
         self._run.compared += not not_understood
         if pk in self._postponed:
-            # A later one is of a notified movement that the provider's queries need not show yet.
+            # A row with a later time is about a notified operation, which the provider's queries need not
+            # show yet.
             left = PostponedComparison.objects.filter(account=self._account, payment_id=pk)
             if differing or not _are_sums_told(theirs):
                 left = left.filter(is_lock=False)
@@ -228,7 +229,7 @@ class _Comparison:
         return None
 
     def _answer(self, code: str, question: _Question) -> ProviderResult | None:
-        """Return the provider's answer about an order; None if it does not say what the provider has."""
+        """Return the provider's answer about an order; None if the answer does not tell its sums."""
         result = None
         try:
             result = question.answer()
@@ -244,9 +245,10 @@ class _Comparison:
         self.pending.clear()
 
     def _not_answered(self, pk: int, unanswered: Compared) -> None:
-        """Remember an order that got no answer, until it is known that the provider can be reached.
+        """Note an order without an answer.
 
-        Payments that earlier runs left are remembered already, so they do not hold back the mark.
+        It is recorded as unanswered once the provider answers for another. Payments that earlier runs left
+        are noted already, so they do not hold back the run's mark.
         """
         self._run.unanswered += 1
         is_reached = self._breaker.unanswered(unanswered.order_code)
@@ -258,14 +260,14 @@ class _Comparison:
             self._record_pending()
 
     def _postpone(self, pk: int, changed_at: datetime | None) -> None:
-        """Leave a payment to the next run, which examines the latest changes again in any case."""
+        """Leave a payment to the next run. The latest changes are examined again in any case."""
         self._run.in_progress += 1
         if changed_at is not None and changed_at < self._period.until:
             postpone(self._account, pk)
 
 
 def _are_sums_told(theirs: Mapping[str, Position | None]) -> bool:
-    """Return True if the provider has told what was captured and refunded of each order."""
+    """Return True if the provider has told the captured and the refunded sum of each order."""
     return all(
         position is not None and position.captured is not None and position.refunded is not None
         for position in theirs.values()

@@ -1,4 +1,4 @@
-"""Queries of a provider's books, made with no lock, no transaction and no database connection held."""
+"""Queries of a provider's books. No lock, transaction or database connection is held meanwhile."""
 
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -31,10 +31,10 @@ log = structlog.get_logger(__name__)
 
 FIRST_WINDOW = timedelta(minutes=10)
 LONGEST_WINDOW = timedelta(days=1)
-# Periods are in whole seconds at some providers. A list of a shorter one would be the same.
+# Some providers have periods in whole seconds. A shorter window would have the same list.
 SHORTEST_WINDOW = timedelta(seconds=2)
-# A window with fewer than ``FEW`` orders is followed by one twice as long, one with more than ``MANY`` by one
-# half as long.
+# After a window with fewer than ``FEW`` orders, the next is twice as long. After one with more than ``MANY``,
+# it is half as long.
 FEW, MANY = 200, 2_000
 
 LONGEST_CODE: int = Difference._meta.get_field("order_code").max_length or 0
@@ -45,22 +45,25 @@ T = TypeVar("T")
 
 
 class Unanswered(Exception):
-    """The provider did not answer, or not in a way that we understand. Nothing is known, nothing changed."""
+    """The provider did not answer, or the answer is not understood.
+
+    Nothing is known, and nothing was changed.
+    """
 
 
 class NotUnderstood(Unanswered):
-    """The provider answered, so it is not away; but the answer does not say what it has of the order.
+    """The provider was reached, but the answer does not tell its sums of the order.
 
-    The account may not ask, for example.
+    For example, the account may not make inquiries.
     """
 
 
 class NotAskable(NotUnderstood):
-    """The order's code cannot be sent to the provider as it is. Nothing was asked."""
+    """The order's code cannot be sent to the provider, so nothing was asked."""
 
 
 def told(account: ProviderAccount, order_code: str) -> ProviderResult:
-    """Return the provider's answer about an order. Raises ``Unanswered``, and its subclasses.
+    """Return the provider's answer about an order. Raises ``Unanswered`` or a subclass.
 
     ``NOT_FOUND`` is an answer: the provider has no record of the order, or none yet.
     """
@@ -75,7 +78,7 @@ def told(account: ProviderAccount, order_code: str) -> ProviderResult:
 
 
 def inquiries_at_once(account: ProviderAccount) -> int:
-    """Return how many inquiries of ``account`` may wait for their answers; 1 if the account is unusable."""
+    """Return the number of inquiries that ``account`` may make at the same time; 1 if it is unusable."""
     try:
         return get_provider(account.opened()).inquiries_at_once
     except ProviderMisconfigured:
@@ -83,7 +86,7 @@ def inquiries_at_once(account: ProviderAccount) -> int:
 
 
 def _inquire(provider: Provider, order_code: str) -> ProviderResult:
-    """Return the answer to an inquiry. Raises ``NotAskable`` for a code that only another program sends."""
+    """Return the answer to an inquiry. Raises ``NotAskable`` for codes that only other programs use."""
     try:
         return provider.inquire(order_code)
     except OrderCodeNotSendable as error:
@@ -94,11 +97,11 @@ def _inquire(provider: Provider, order_code: str) -> ProviderResult:
 def unknown_orders(
     account: ProviderAccount, since: datetime, until: datetime
 ) -> Iterator[tuple[datetime, list[ProviderResult]]]:
-    """Yield the provider's orders of this time that we do not know, window by window.
+    """Yield the provider's orders of a period that we do not know, in windows of time.
 
-    Their codes are as ``recordable`` returns them. With each window comes the time until which the orders
-    have been looked at. A list that was cut is asked for again in a window half as long. Raises
-    ``Unanswered``. Yields nothing if the provider does not list orders.
+    Each item has the end of the window, and the orders with their ``recordable`` codes. If the provider cuts
+    a list, the window is halved and asked for again. Raises ``Unanswered``. Yields nothing if the provider
+    does not list orders.
     """
     if not _ask(account, lambda provider: provider.lists_orders):
         return
@@ -121,7 +124,7 @@ def unknown_orders(
 
 
 def _orders(provider: Provider, since: datetime, until: datetime) -> Sequence[ProviderResult] | None:
-    """Return the orders of a period; None if the provider has cut the list."""
+    """Return the orders of a period; None if the provider returned an incomplete list."""
     try:
         return provider.orders(since, until)
     except ListIncomplete:
@@ -136,9 +139,9 @@ def _unknown(listed: Sequence[ProviderResult]) -> list[ProviderResult]:
 
 
 def recordable(order_code: str) -> str:
-    """Return the code itself, or its beginning and a digest if it cannot be stored as it is.
+    """Return the code if it can be stored, otherwise its beginning with a digest.
 
-    Orders of other programs may have longer codes than ours, or codes with characters that are not printed.
+    Orders of other programs may have longer codes than ours, or unprintable characters in them.
     """
     if len(order_code) <= LONGEST_CODE and order_code.isprintable():
         return order_code
@@ -153,26 +156,28 @@ def _ask(account: ProviderAccount, question: Callable[[Provider], T]) -> T:
     try:
         return question(get_provider(account.opened()))
     except ProviderError as error:
-        # The outage of a provider has lines of its own.
+        # Other log lines report that a provider is unavailable.
         is_away = isinstance(error, ProviderUnavailable | OutcomeUnknown)
         write = log.info if is_away else log.warning
         write("provider could not be asked", account=account.code, reason=str(error))
         raise (NotUnderstood if isinstance(error, ProviderReplyInvalid) else Unanswered) from error
 
 
-# The point at which a run gives up asking
+# The point at which a run stops asking
 
-# Questions in a row without an answer, after which an order elsewhere is asked about. If that gets no answer
-# either, the provider is away.
+# After this number of unanswered questions in a row, another order is asked about. If that gets no answer
+# either, the provider is unavailable.
 UNANSWERED = 5
-# Answers in a row that say nothing: not a few orders are the cause, but the provider or our adapter.
+# After this number of answers in a row that tell no sums, the provider or our adapter must be the cause, and
+# not some orders.
 NOT_UNDERSTOOD = 100
 
 
 class CircuitBreaker:
-    """A count of the questions in a row that were asked in vain.
+    """A circuit breaker, which counts unanswered questions in a row and tells when a run should give up.
 
-    ``others`` are orders to ask about before the run gives up, the best last, if none was answered for yet.
+    Before a run gives up, one more order is asked about: the last one with an answer or, without any, one of
+    ``others``, of which the best is the last.
     """
 
     def __init__(self, account: ProviderAccount, others: Sequence[str] = ()) -> None:
@@ -182,31 +187,31 @@ class CircuitBreaker:
         self._not_understood = 0
 
     def answered(self, order_code: str) -> None:
-        """Note an answer that was understood."""
+        """Count an answer that was understood."""
         self._note_answer(order_code)
         self._not_understood = 0
 
     def not_understood(self, order_code: str) -> None:
-        """Note an answer that says nothing."""
+        """Count an answer that tells no sums."""
         self._note_answer(order_code)
         self._not_understood += 1
 
     def unanswered(self, order_code: str) -> bool:
-        """Note a question without an answer. Return True if the provider has answered for another order.
+        """Count a question without an answer. Return True if the provider then answers for another order.
 
-        The provider may not answer for a few orders in a row, such as those of one night, without being away.
+        A provider that works may fail to answer for a few orders in a row, such as those of one night.
         """
         self._in_vain.append(order_code)
         return len(self._in_vain) >= UNANSWERED and self._is_reached_elsewhere()
 
     @property
     def was_reached(self) -> bool:
-        """Return True if the provider has answered at least one question."""
+        """True if the provider has answered at least one question."""
         return bool(self._answered)
 
     @property
     def is_exhausted(self) -> bool:
-        """Return True if the run should ask no more."""
+        """True if the run should ask no further questions."""
         return len(self._in_vain) >= UNANSWERED or self._not_understood >= NOT_UNDERSTOOD
 
     def _note_answer(self, order_code: str) -> None:
@@ -214,7 +219,7 @@ class CircuitBreaker:
         self._in_vain.clear()
 
     def _is_reached_elsewhere(self) -> bool:
-        """Ask about one order elsewhere. Return True if the provider answers, whatever it says."""
+        """Ask about another order. Return True if the provider gives any answer."""
         for order_code in self._elsewhere():
             try:
                 told(self._account, order_code)
@@ -229,7 +234,10 @@ class CircuitBreaker:
         return False
 
     def _elsewhere(self) -> Iterator[str]:
-        """Yield the order that was answered for last, or else the others and the newest one."""
+        """Yield the last order that was answered for.
+
+        If there is none, yield the others and our newest order.
+        """
         if self._answered:
             yield self._answered
             return

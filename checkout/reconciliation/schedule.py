@@ -1,8 +1,9 @@
 """The payments that a run compares: those of its period, and those that earlier runs left.
 
-The provider answers queries from copies of its books, and carries modifications out later than it accepts
-them (decision 43). Until everything must show, a disagreement may only mean that, and its comparison is left
-for a later run. It is reported at once if the provider's sum lies outside of ours then and now.
+The provider answers queries from copies of its books, and carries operations out later than it accepts them
+(decision 43). Therefore a sum that recent changes may explain is compared again in a later run. If the
+provider's sum lies outside the range between our earlier and our present sum, the difference is reported at
+once.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -29,23 +30,24 @@ from messaging.outbox.clock import server_time_now
 
 # The time that a run covers, and the marks from which the next run continues
 
-# Rows are dated before they are committed, by processes whose clocks differ.
+# The time of a row is set before the commit, and by processes whose clocks differ.
 OVERLAP = timedelta(minutes=5)
 
 
 def time_to_compare() -> timedelta:
-    """Return the age from which a change is complete in both books, so that no later run examines it again.
+    """Return the age from which a change is complete in both books. No later run examines it again.
 
-    Younger changes may not be committed yet, be on their way to a service, or not show in the provider's
-    queries.
+    A younger change may not be committed yet, may be on its way to a service, or may not show in the
+    provider's queries.
     """
     return max(OVERLAP, conf.service_wait, time_to_show())
 
 
 def time_to_list() -> timedelta:
-    """Return the age from which an order is in the provider's list, if there is money in it.
+    """Return the age from which an order with money must be in the provider's list.
 
-    An order is listed by the time of its submission, but only once the shopper has ended each challenge.
+    An order has its submission's time in the list, but is listed only after the shopper has ended all
+    challenges.
     """
     challenges = conf.max_challenges * conf.challenge_lifetime
     return max(OVERLAP, conf.service_wait, challenges + conf.settling_time + conf.order_lag)
@@ -53,10 +55,10 @@ def time_to_list() -> timedelta:
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """The changes that a run examines: those from ``since`` on, or all if that is None.
+    """The changes that a run examines: those from ``since`` on, or all if ``since`` is None.
 
-    Changes after ``until`` are examined again by the next run. ``leaves_no_gap`` says that earlier runs have
-    examined all that changed before ``since``.
+    The next run examines changes after ``until`` again. ``leaves_no_gap`` is True if earlier runs have
+    examined all changes before ``since``.
     """
 
     since: datetime | None
@@ -64,15 +66,15 @@ class Period:
     leaves_no_gap: bool
 
     def mark(self, reached: datetime) -> datetime | None:
-        """Return the time from which the next run continues if this one has come to ``reached``.
+        """Return the time from which the next run continues if this run has come as far as ``reached``.
 
-        A run that leaves a gap has none: the next run continues from the mark of an earlier one.
+        The result is None after a run that leaves a gap. The next run then continues from an earlier mark.
         """
         return min(reached, self.until) if self.leaves_no_gap else None
 
 
 def period_of(asked: datetime | None, mark: datetime | None, until: datetime) -> Period:
-    """Return the period from the time that was ``asked`` for, or else from the ``mark`` of earlier runs."""
+    """Return the period from the ``asked`` time on or, without one, from the ``mark`` of earlier runs."""
     leaves_no_gap = asked is None or (mark is not None and asked <= mark)
     return Period(mark if asked is None else asked, until, leaves_no_gap)
 
@@ -83,9 +85,10 @@ BATCH = 2_000
 
 
 def changed_payments(account: ProviderAccount, since: datetime | None) -> Iterator[tuple[datetime, int]]:
-    """Yield the time at which each payment of the account changed, oldest first, and its primary key.
+    """Yield each payment of the account, as its time of change and its primary key, the oldest change first.
 
-    A payment also changes when one of its sagas does: parking a saga does not change the payment's row.
+    A change of a saga counts as a change of its payment, because parking a saga does not change the payment's
+    row.
     """
     done: set[int] = set()
     size, is_last = BATCH, False
@@ -97,13 +100,14 @@ def changed_payments(account: ProviderAccount, since: datetime | None) -> Iterat
                 yield changed_at, pk
         is_last = len(batch) < size
         if not is_last:
-            # The next batch begins with the same moment. If this one had no other, it must be larger.
+            # The next batch begins with the time of this one's last change. If all changes of this batch had
+            # that time, the next must be larger.
             size = 2 * size if batch[-1][0] == since else BATCH
             since = batch[-1][0]
 
 
 def differing_payments(account: ProviderAccount, *kinds: Difference.Kind) -> set[int]:
-    """Return the payments of which differences wait for staff, of these kinds or of any if none is named."""
+    """Return the payments with open differences, of these ``kinds`` or, without any, of all kinds."""
     found = Difference.objects.filter(OPEN_DIFFERENCE, account=account, payment__isnull=False)
     if kinds:
         found = found.filter(kind__in=kinds)
@@ -111,7 +115,10 @@ def differing_payments(account: ProviderAccount, *kinds: Difference.Kind) -> set
 
 
 def _batch(account: ProviderAccount, since: datetime | None, size: int) -> list[tuple[datetime, int]]:
-    """Return the oldest changes from ``since`` on, including that moment, which several may share."""
+    """Return the oldest changes from ``since`` on.
+
+    Changes at ``since`` itself are included: several may share it.
+    """
     is_due = Q(updated_at__gte=since) if since else Q()
     payments = Payment.objects.filter(is_due, attempts__provider_account=account)
     sagas = Saga.objects.filter(is_due, attempt__provider_account=account)
@@ -122,19 +129,20 @@ def _batch(account: ProviderAccount, since: datetime | None, size: int) -> list[
     return sorted(changes)[:size]
 
 
-# Comparisons that are left for a later run: of books that move, and of sums that may show late
+# Comparisons that are left for a later run: of changing books, and of sums that may show late
 
-# An order keeps its currency, and the provider does not know the sum that our ledger has in process.
+# These differences are reported at once: a currency never changes, and the provider does not know our
+# ledger's sum in process.
 NEVER_LATE = (Difference.Kind.CURRENCY, Difference.Kind.LEDGER_IN_PROCESS)
 
 
 def postponed_payments(account: ProviderAccount) -> set[int]:
-    """Return the payments that earlier runs left."""
+    """Return the primary keys of payments that earlier runs left."""
     return set(PostponedComparison.objects.filter(account=account).values_list("payment_id", flat=True))
 
 
 def postpone(account: ProviderAccount, payment_pk: int) -> None:
-    """Have the next run compare a payment although it may not change any more."""
+    """Let the next run compare a payment, even if the payment does not change again."""
     PostponedComparison.objects.get_or_create(
         account=account, payment_id=payment_pk, defaults={"postponed_at": server_time_now()}
     )
@@ -143,10 +151,10 @@ def postpone(account: ProviderAccount, payment_pk: int) -> None:
 def postpone_sums(
     account: ProviderAccount, payment_pk: int, compared: Sequence[Compared], began: datetime
 ) -> None:
-    """Have the next run compare a payment, and remember our sums for ``inconclusive``.
+    """Let the next run compare a payment, and store our present sums for ``inconclusive``.
 
-    Sums that are remembered already are kept until they are old enough to be of use. The time is only moved
-    forward: it may be the one at which the provider must show a movement that was notified.
+    Stored sums are kept until they are old enough for a comparison. The stored time never moves back, because
+    it may be the time at which the provider must show a notified operation.
     """
     postpone(account, payment_pk)
     rows = PostponedComparison.objects.filter(account=account, payment_id=payment_pk)
@@ -159,9 +167,9 @@ def postpone_sums(
 def inconclusive(
     account: ProviderAccount, payment_pk: int, ours: OurBooks, compared: Sequence[Compared], began: datetime
 ) -> list[Compared]:
-    """Return the sums that may disagree only because the provider does not show everything yet.
+    """Return the differing sums that may differ only because the provider does not show everything yet.
 
-    ``began`` is the beginning of the run. A sum of which staff see a difference already is not among them.
+    ``began`` is the beginning of the run. Sums with an open difference are left out.
     """
     differing = [each for each in compared if not each.agrees and each.kind not in NEVER_LATE]
     if not differing or not _may_show_late(payment_pk, ours, began):
@@ -178,9 +186,9 @@ def inconclusive(
 
 
 def _may_show_late(payment_pk: int, ours: OurBooks, began: datetime) -> bool:
-    """Return True if not everything must show that we have booked, or asked the provider for.
+    """Return True if the provider need not show everything yet that we have booked or requested.
 
-    The provider has told us what we have booked, so it has arrived there.
+    Booked changes must show after the lag, because the provider itself has told of them.
     """
     lag = max(conf.order_lag, conf.modification_lag)
     calls = ProviderCall.objects.filter(attempt__payment_id=payment_pk)
@@ -188,7 +196,7 @@ def _may_show_late(payment_pk: int, ours: OurBooks, began: datetime) -> bool:
 
 
 def _sums_before(account: ProviderAccount, payment_pk: int, moment: datetime) -> Mapping[str, int]:
-    """Return our sums as they were at some time before ``moment``, or none."""
+    """Return our sums that were stored before ``moment``; empty if there are none."""
     rows = PostponedComparison.objects.filter(
         account=account, payment_id=payment_pk, postponed_at__lte=moment
     )
@@ -197,7 +205,7 @@ def _sums_before(account: ProviderAccount, payment_pk: int, moment: datetime) ->
 
 
 def _may_be_late(sum: Compared, before: Mapping[str, int]) -> bool:
-    """Return True if the provider's sum lies between ours ``before`` and now."""
+    """Return True if the provider's sum lies between our sum ``before`` and our present one."""
     earlier = before.get(_name(sum))
     if earlier is None:
         return True

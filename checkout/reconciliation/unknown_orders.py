@@ -1,4 +1,4 @@
-"""Look for orders that only the provider knows, if it is a provider that lists its orders."""
+"""Look for orders that only the provider has. Some providers do not list their orders."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -26,10 +26,10 @@ def find_unknown_orders(
     period: Period,
     should_stop: Callable[[], bool],
 ) -> list[Difference]:
-    """Go through the orders submitted in ``period``, and those found before. Return the differences.
+    """Find unknown orders submitted in ``period``, and compare earlier findings. Return the differences.
 
-    ``run`` gets the time until which orders were listed: at most ``period.until``, as an order may be listed
-    late. It is saved after each window.
+    ``run`` gets the time until which orders were listed: at most ``period.until``, because an order may be
+    listed late. The run is saved after each window.
     """
     seen: list[Difference] = []
     earlier = _earlier_findings(account)
@@ -54,10 +54,10 @@ def _earlier_findings(account: ProviderAccount) -> list[str]:
 def _compare_again(
     account: ProviderAccount, run: Reconciliation, codes: list[str], should_stop: Callable[[], bool]
 ) -> list[Difference]:
-    """Compare earlier findings again: their money may have gone back, or we may know the orders by now.
+    """Compare earlier findings again: money may have been returned, or we may know the order by now.
 
-    A finding that is not answered for stays open, and does not keep the others from being compared. So does
-    one that cannot be asked about, until it is listed without money (``--since``) or dealt with.
+    A finding without an answer stays open. So does one that cannot be asked about, until it is listed without
+    money (``--since``) or staff deal with it.
     """
     known = set(Attempt.objects.filter(order_code__in=codes).values_list("order_code", flat=True))
     seen: list[Difference] = []

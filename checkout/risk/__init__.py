@@ -1,1 +1,1 @@
-"""The risk service: block lists and velocity, and their tables."""
+"""The risk service: block lists and velocity limits, and their tables."""

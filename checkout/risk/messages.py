@@ -6,7 +6,7 @@ from checkout.messages import Answer, Command
 
 
 class RiskDecision(StrEnum):
-    """The decision on an attempt to pay."""
+    """The decision of the risk service about an attempt to pay."""
 
     ACCEPT = "accept"
     REJECT = "reject"

@@ -7,7 +7,7 @@ from django.utils import timezone
 
 
 class RiskAssessment(models.Model):
-    """One decision. Decisions are stored to count velocity and to explain rejections."""
+    """One decision. Decisions are stored to count attempts and to explain rejections."""
 
     payment_reference = models.CharField(max_length=40, db_index=True)
     email_hash = models.CharField(max_length=64, blank=True)

@@ -29,7 +29,7 @@ VELOCITY_WINDOW = timedelta(hours=1)
 @service.handles(AssessRisk)
 def assess(command: AssessRisk, message: Message) -> RiskAssessed:
     """Accept or reject an attempt to pay, and store the decision with its reasons."""
-    # Test cards are free. If tests counted, anybody could block the owner of an e-mail address.
+    # Test cards cost nothing. If tests counted, anybody could block the owner of an e-mail address.
     email_hash = pseudonyms.of_email(command.email, is_test=command.is_test)
     ip_address = _ip_address(command.ip_address)
     reasons = [
@@ -52,7 +52,7 @@ def assess(command: AssessRisk, message: Message) -> RiskAssessed:
 
 
 def _ip_address(text: str) -> str | None:
-    """Return the address under which the shopper is counted; None if the text is not an address."""
+    """Return the address by which the shopper is counted; None if the text is not an address."""
     try:
         return identity_of(text)
     except ValueError:

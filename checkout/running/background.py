@@ -15,7 +15,7 @@ Work = Callable[[Broker, asyncio.Event], Awaitable[None]]
 
 
 def run(work: Work, *programs: str) -> None:
-    """Run ``work``, whose event is set at SIGTERM or SIGINT, until it returns. ``programs`` are its names.
+    """Run ``work`` until it returns. Its event is set at SIGTERM or SIGINT. ``programs`` names the programs.
 
     The event loop is the same kind as that of the web process under uvicorn.
     """

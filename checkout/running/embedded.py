@@ -1,7 +1,7 @@
 """Everything in one process: services, relay and sender of webhooks run beside the web application.
 
-They share its event loop. For ``BROKER_URL=memory://`` only. Queued messages are lost with the process. After
-the next start, each flow repeats its question when the time for the answer is over.
+They share its event loop. This is for ``BROKER_URL=memory://`` only. Queued messages are lost with the
+process. After the next start, each saga repeats its command when the time for the reply is over.
 """
 
 import asyncio
@@ -20,11 +20,11 @@ PROGRAMS = ("relay", "webhooks", *SERVICES)
 
 @asynccontextmanager
 async def running(*, with_upkeep: bool = True) -> AsyncIterator[None]:
-    """Run all of them inside this context. On leaving it, they finish the work that has begun.
+    """Run all programs within this context. At its end, they finish the work that has begun.
 
-    Without ``with_upkeep``, the timers that no payment waits for do not run.
+    Without ``with_upkeep``, only the timers that payments need are run.
 
-    Raises ImproperlyConfigured if a service of your own cannot be run.
+    Raises ImproperlyConfigured if a service of the installation cannot be run.
     """
     own_services()
     broker = get_broker()

@@ -1,4 +1,4 @@
-"""Optional metrics and traces of a process: without their settings, none of the code for them is loaded."""
+"""Optional metrics and traces of a process. The code for them is loaded only if they are configured."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -19,9 +19,9 @@ Counts = Mapping[str, Callable[[], int]]
 
 @contextmanager
 def observed(programs: Sequence[str], broker: Broker, in_progress: Counts | None = None) -> Iterator[None]:
-    """Show the metrics of a process that runs these programs, and record its traces, if that is wanted.
+    """Serve the metrics of a process that runs these programs, and record traces, if configured.
 
-    ``in_progress`` counts its work by kind.
+    ``in_progress`` counts the process's work by kind.
     """
     log.info("program started", programs=list(programs), version=VERSION)
     with ExitStack() as stack:
@@ -35,7 +35,7 @@ def observed(programs: Sequence[str], broker: Broker, in_progress: Counts | None
 
 
 def figures_timers() -> list[Timer]:
-    """Return the timers that collect the figures of the installation, if they are shown."""
+    """Return the timers that collect the metrics of the installation, if metrics are served."""
     if not conf.metrics_ports:
         return []
     from checkout.metrics import of_installation

@@ -1,4 +1,4 @@
-"""The requirements that a process checks before it starts to work. It does not start if one is unmet."""
+"""The requirements that a process checks before it starts to work. If one is not met, it does not start."""
 
 import os
 from collections.abc import Iterable
@@ -17,12 +17,13 @@ from checkout.running.services import names_in_place
 
 
 def require_ready(*programs: str, databases: Iterable[str]) -> None:
-    """Check that this process may run these programs. Raises ImproperlyConfigured with a sentence.
+    """Check that this process may run these programs. Raises ImproperlyConfigured with the reason.
 
-    No program starts beside services in place that cannot work there. Keys are compared in the default
-    database, so a process that has only a database of its own is not compared.
+    Every program also checks that the services in ``conf.in_place`` can work there. Keys are compared in the
+    default database, so those of a process with only a database of its own are not compared.
     """
-    # The name of this process's connections at PostgreSQL, by which `gateway doctor` knows that it runs.
+    # The name of this process's connections in PostgreSQL, by which `gateway doctor` knows that the process
+    # runs.
     os.environ["PGAPPNAME"] = application_name(*programs)
     require_user(*programs)
     names_in_place()

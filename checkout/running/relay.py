@@ -44,20 +44,21 @@ from messaging.dead_letters.consumer import DeadLetterConsumer
 from messaging.outbox.relay import Relay
 from messaging.outbox.rows import OutboxRows
 
-# The interval of timers that rarely have work, which should not wait for minutes.
+# The interval of timers that rarely have work, but should do it soon.
 SOON_SECONDS = 5.0
-# The longest interval of timers whose work is due after hours or days, and that of counting figures.
+# The longest interval of timers for work that is due after hours or days, and the interval of counting
+# figures.
 SELDOM_SECONDS = 30.0
 # The interval of timers that only free storage.
 RARELY_SECONDS = 600.0
 
 
 async def run_relay(broker: Broker, stop: asyncio.Event, *, with_upkeep: bool = True) -> None:
-    """Work until ``stop`` is set; then finish the round. Any number of processes may run at once.
+    """Work until ``stop`` is set, then finish the round. Any number of relays may run at once.
 
     ``with_upkeep`` is described at ``timers``.
     """
-    # An event that was not published is tried again from the outbox; others come from the log of events.
+    # The relays publish to the same exchanges, so they share the times at which these accepted a message.
     accepted_at: dict[str, float] = {}
     async with asyncio.TaskGroup() as group:
         for database in databases():
@@ -72,10 +73,10 @@ async def run_relay(broker: Broker, stop: asyncio.Event, *, with_upkeep: bool = 
 
 
 def timers(stop: asyncio.Event, *, with_upkeep: bool = True) -> list[Timer]:
-    """Return all timers, or without ``with_upkeep`` only those that payments wait for.
+    """Return all timers or, without ``with_upkeep``, only those that payments need.
 
-    A comparison of the books ends when ``stop`` is set. Work in every database has a timer for each of them,
-    so that a database that is away stops no other.
+    A comparison of the books ends when ``stop`` is set. Work in every database has one timer for each
+    database, so that an unavailable database does not stop the work in others.
     """
     return [
         Timer("deadlines", enqueue_passed_deadlines, conf.relay_poll_seconds, deadlines_due_in),
@@ -96,7 +97,7 @@ def timers(stop: asyncio.Event, *, with_upkeep: bool = True) -> list[Timer]:
 
 
 def _upkeep(stop: asyncio.Event) -> list[Timer]:
-    """Return the timers that no payment waits for: they delete what is old, count, and compare the books."""
+    """Return the timers that payments do not need: they delete old data, count, and compare the books."""
 
     def reconcile() -> int:
         return len(reconcile_when_due(stop.is_set))
@@ -128,5 +129,5 @@ def _in_every_database(name: str, act: Callable[[str], int], every_seconds: floa
 
 
 def _pace(seconds: float, *, longest: float = SELDOM_SECONDS) -> float:
-    """Return the polling interval for work that becomes due after so many seconds."""
+    """Return the polling interval for work that becomes due after this number of seconds."""
     return min(longest, max(conf.relay_poll_seconds, seconds / 10))

@@ -1,4 +1,4 @@
-"""Run services on the running event loop: each with a worker, all with one broker connection."""
+"""Run services on the running event loop: a worker for each, and one broker connection for all."""
 
 import asyncio
 from collections.abc import Collection, Iterator, Mapping
@@ -22,7 +22,7 @@ ORCHESTRATOR = "checkout"
 RECEIPTS = "notifications"
 # The interval at which receipts are sent.
 RECEIPTS_SECONDS = 2.0
-# The module of each service, after the label of the app whose tables it uses.
+# The module of each service, after the label of the app whose tables the service uses.
 _MODULES = {
     ORCHESTRATOR: ("payments", "checkout.payments.sagas.service"),
     "payments": ("payments", "checkout.payments.service"),
@@ -34,7 +34,7 @@ _MODULES = {
 
 
 class _Services(Mapping[str, Service]):
-    """All services by name. Ours are imported when they are used, since most processes run a single one."""
+    """All services by name. Ours are imported when they are used, because most processes run only one."""
 
     def __init__(self) -> None:
         own: dict[str, tuple[str, ModuleType]] = {
@@ -64,7 +64,7 @@ SERVICES = _Services()
 def names_in_place() -> list[str]:
     """Return the names of the services whose commands the checkout service carries out (``conf.in_place``).
 
-    Raises ImproperlyConfigured if one of them is none of ours, or has a database of its own.
+    Raises ImproperlyConfigured if one of them is not a service of the gateway, or has a database of its own.
     """
     by_owner = {SERVICES.owner_of(name): name for name in _MODULES if SERVICES.owner_of(name) in OWNERS}
     for owner in conf.in_place:
@@ -81,10 +81,10 @@ def names_in_place() -> list[str]:
 
 
 async def run_services(names: Collection[str], broker: Broker, stop: asyncio.Event) -> None:
-    """Run the workers until ``stop`` is set, then finish what has begun. Raise as soon as a worker fails.
+    """Run the workers until ``stop`` is set, then finish the work that has begun. Raise if a worker fails.
 
-    Raises ImproperlyConfigured if the checkout service is to take steps of your own that cannot be taken, or
-    to do the work of services that cannot work in place.
+    Raises ImproperlyConfigured if the checkout service has steps of the installation that cannot be loaded,
+    or services in place that cannot work there.
     """
     if ORCHESTRATOR in names:
         own_steps()
@@ -104,5 +104,5 @@ async def run_services(names: Collection[str], broker: Broker, stop: asyncio.Eve
 
 
 def receipts_timer() -> Timer:
-    """Return the timer that sends receipts, which the process of their service runs."""
+    """Return the timer that sends receipts, for the process of the service ``notifications``."""
     return Timer("receipts", import_module(_MODULES[RECEIPTS][1]).deliver_owed, RECEIPTS_SECONDS)

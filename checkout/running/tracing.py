@@ -1,6 +1,6 @@
-"""Traces of this process, if the variables of OpenTelemetry (``OTEL_…``) say where they go.
+"""Traces of this process, if the variables of OpenTelemetry (``OTEL_…``) name a receiver.
 
-This module loads the SDK, which is an extra (``pip install payments-gateway[otel]``), and no other does.
+Only this module loads the SDK, which is an extra (``pip install payments-gateway[otel]``).
 """
 
 import os
@@ -13,7 +13,7 @@ from django.core.exceptions import ImproperlyConfigured
 from checkout.version import VERSION
 from messaging import traces
 
-# The variables of which one turns traces on.
+# Each of these variables turns traces on.
 ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 FLUSH_SECONDS = 3.0
 
@@ -31,7 +31,7 @@ def are_wanted() -> bool:
 def recorded(programs: Sequence[str]) -> Iterator[None]:
     """Record the spans of a process that runs these programs, and send them in the background.
 
-    A receiver that is away loses spans, and delays nothing but the end of the process, by some seconds.
+    If the receiver is unavailable, spans are lost, and the end of the process is delayed by some seconds.
     Raises ImproperlyConfigured if the SDK is not installed.
     """
     try:

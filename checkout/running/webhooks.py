@@ -1,4 +1,4 @@
-"""The webhooks process: it writes what events cause, sends it, and looks after the endpoints."""
+"""The webhooks process: it creates deliveries of events, sends them, and looks after the endpoints."""
 
 import asyncio
 
@@ -12,7 +12,7 @@ from checkout.webhooks.service import EndpointCache, service
 from messaging.broker import Broker
 from messaging.worker.worker import Worker
 
-# The longest that the first events after a merchant's first endpoint wait.
+# The longest time that the first events after a merchant's first endpoint wait for their deliveries.
 CACHE_SECONDS = 1.0
 SWEEP_SECONDS = 15.0
 NOTICES_SECONDS = 30.0
@@ -20,7 +20,7 @@ TIDY_SECONDS = 600.0
 
 
 async def run_webhooks(broker: Broker, stop: asyncio.Event, *, with_upkeep: bool = True) -> None:
-    """Work until ``stop`` is set; then finish what has begun. Any number of processes may run at once.
+    """Work until ``stop`` is set, then finish the work that has begun. Several processes may run at once.
 
     ``with_upkeep`` is described at ``timers``.
     """
@@ -45,7 +45,7 @@ async def run_webhooks(broker: Broker, stop: asyncio.Event, *, with_upkeep: bool
 
 
 def timers(cache: EndpointCache, *, with_upkeep: bool = True) -> list[Timer]:
-    """Return the timers of webhooks, or without ``with_upkeep`` those that delete nothing old."""
+    """Return the timers of webhooks. Without ``with_upkeep``, those that delete old rows are left out."""
     upkeep = [
         Timer("old webhooks", deliveries.delete_expired, TIDY_SECONDS),
         Timer("deleted webhook endpoints", deliveries.delete_removed_endpoints, TIDY_SECONDS),

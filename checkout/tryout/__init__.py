@@ -1,4 +1,4 @@
-"""A scripted shopper, a separate program that buys something through the pages, as a browser would.
+"""A scripted shopper: a program that makes purchases through the pages, as a browser would.
 
 It sends HTTP requests to the gateway and the provider, and shares no code with either. Its report can include
 records of the same purchase from the gateway's own tables.

@@ -43,7 +43,7 @@ class Hop:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """The page at which a navigation ended."""
+    """The page on which a navigation ended."""
 
     url: str
     status: int
@@ -68,11 +68,11 @@ class Browser:
         self.cookies = RequestsCookieJar()
         self._on_hop = on_hop
         self._connections = requests.Session()
-        # The gateway of a staging system may have a private certificate.
+        # The gateway of a staging system may use a certificate of a private authority.
         self._connections.verify = os.environ.get("REQUESTS_CA_BUNDLE") or True
 
     def open(self, url: str, *, accept: str = ACCEPT) -> Page:
-        """Open an address that the shopper types in, or that the present page loads from its own site."""
+        """Load an address that the shopper types in, or that a page of the same site loads."""
         return self._navigate("GET", url, {}, None, accept=accept)
 
     def submit(
@@ -83,7 +83,10 @@ class Browser:
         *,
         press: tuple[str, str] | None = None,
     ) -> Page:
-        """Send a form of ``page``, into the frame that it names or was in, and follow redirects."""
+        """Submit a form of ``page`` and follow redirects.
+
+        The result is in the frame that the form names or is in.
+        """
         fields = form.filled(values or {}, press=press)
         return self._navigate(form.method, form.action, fields, page, form.opens_frame(page.is_in_frame))
 
@@ -140,7 +143,7 @@ class Browser:
         at, started = datetime.now(UTC), time.perf_counter()
         try:
             prepared = request.prepare()
-            # Sent as prepared, without the proxies and credentials of the environment.
+            # Without the proxies and credentials of the environment.
             response = self._connections.send(
                 prepared, allow_redirects=False, timeout=TIMEOUT_SECONDS, proxies={}
             )
@@ -168,7 +171,7 @@ class Browser:
 
 
 def travels_across_sites(cookie: Cookie, method: str, in_frame: bool) -> bool:
-    """Return True if a cookie is sent with a request that another site's page started."""
+    """Return True if the browser sends a cookie with a request that a page of another site started."""
     same_site = cookie.get_nonstandard_attr("SameSite") or "Lax"
     if in_frame or same_site.lower() == "strict":
         return False
@@ -178,7 +181,7 @@ def travels_across_sites(cookie: Cookie, method: str, in_frame: bool) -> bool:
 def site_of(url: str) -> tuple[str, str]:
     """Return the site of an address: scheme and host, but not the port.
 
-    Hosts are compared as a whole, which is right for names without a public suffix, such as ``localhost``.
+    Whole host names are compared, which is correct for names without a public suffix, such as ``localhost``.
     """
     parts = urlsplit(url)
     return parts.scheme, parts.hostname or ""

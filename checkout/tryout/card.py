@@ -1,7 +1,7 @@
-"""A test card, encrypted as the provider's script encrypts it in the page.
+"""A test card, encrypted in the same way as by the provider's script in the page.
 
-The format is that of ``Worldpay/worldpay-cse-lib-javascript``, ``worldpay-js/worldpay-cse.js``: a compact
-JWE, RSA1_5 and A256GCM, with the key given as ``sequence#exponent#modulus``, the numbers in hexadecimal.
+The format is that of ``Worldpay/worldpay-cse-lib-javascript``, ``worldpay-js/worldpay-cse.js``: a compact JWE
+with RSA1_5 and A256GCM. The key is ``sequence#exponent#modulus``, with hexadecimal numbers.
 """
 
 import json
@@ -28,7 +28,7 @@ class Card:
     cvc: str = field(default="123", repr=False)
 
     def sealed(self, public_key: str) -> str:
-        """Return the card encrypted so that only the owner of ``public_key`` can read it."""
+        """Return the card encrypted for the owner of ``public_key``."""
         sequence, exponent, modulus = public_key.split("#")
         key = RSAKey.import_key({"kty": "RSA", "e": _base64url_of(exponent), "n": _base64url_of(modulus)})
         header = {
@@ -48,7 +48,7 @@ class Card:
         }
         registry = JWERegistry(algorithms=["RSA1_5", "A256GCM"], strict_check_header=False)
         with warnings.catch_warnings():
-            # The provider's script has no other algorithm.
+            # The provider's script supports no other algorithm.
             warnings.simplefilter("ignore", SecurityWarning)
             return jwe.encrypt_compact(header, json.dumps(claims), key, registry=registry)
 

@@ -1,4 +1,4 @@
-"""Child processes that are stopped when their parent's work ends, for any reason."""
+"""Child processes that are stopped when the work of their parent ends, for any reason."""
 
 import os
 import signal
@@ -17,7 +17,7 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class ChildFailed(Exception):
-    """A child ended by itself, or did not become ready. The text contains the end of its log."""
+    """A child process ended by itself, or did not become ready. The text contains the end of its log."""
 
 
 class Stopped(Exception):
@@ -26,7 +26,7 @@ class Stopped(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Child:
-    """A process in its own session, so that Ctrl-C reaches only the parent, which then stops the child."""
+    """A process in a session of its own. Ctrl-C reaches only the parent, which then stops the child."""
 
     name: str
     log: Path
@@ -38,7 +38,10 @@ class Child:
         return "\n".join([f"--- the end of {self.log}", *text])
 
     def signal_group(self, number: signal.Signals) -> None:
-        """Send a signal to the process and its own children. The group exists as long as any of them."""
+        """Send a signal to the process and its own children.
+
+        Their group exists as long as one of them runs.
+        """
         with suppress(ProcessLookupError):
             os.killpg(self.process.pid, number)
 
@@ -98,7 +101,7 @@ class Children:
         return process.returncode
 
     def wait_until_ready(self, child: Child, is_ready: Callable[[], bool]) -> None:
-        """Poll until ``child`` answers. Raises ``ChildFailed`` if it ends first or takes too long."""
+        """Poll until ``child`` is ready. Raises ``ChildFailed`` if it ends first or takes too long."""
         deadline = time.monotonic() + READY_SECONDS
         while not is_ready():
             if child.process.poll() is not None:

@@ -8,17 +8,17 @@ TIMEOUT_SECONDS = 20
 
 
 class NotMoved(Exception):
-    """The gateway does not move the time. The text is its reason."""
+    """The gateway has refused to move the clock. The text is the reason."""
 
 
 def advance(url: str, sandbox_url: str, key: str, payment: str, seconds: int) -> str:
-    """Move the time of a payment forward. Return its state.
+    """Move a payment's clock forward, and return the payment's state.
 
-    Raises ``NotMoved``, and ``NotReachable`` and ``KnobsRefused`` if only the gateway's time was moved.
+    Raises ``NotMoved``. Raises ``NotReachable`` or ``KnobsRefused`` if only the gateway's clock was moved.
     """
     try:
         with requests.Session() as session:
-            # Otherwise a password for this host in ~/.netrc would be sent in place of the key.
+            # Without this, requests would send a password for this host in ~/.netrc in place of the key.
             session.trust_env = False
             answer = session.post(
                 f"{url}/api/v1/payments/{payment}/advance-clock",

@@ -25,7 +25,7 @@ WEB = (
 )
 
 NOTIFICATION_SECRET = SANDBOX_CREDENTIALS["notification_secret"]
-# Prefixes of settings to ignore, because the demonstration has its own provider, databases and addresses.
+# Prefixes of settings to ignore, because the try-out has a provider, databases and addresses of its own.
 OTHERS = (
     "SANDBOX_",
     "CHECKOUT_PROVIDER_CREDENTIALS",
@@ -35,9 +35,9 @@ OTHERS = (
 
 @dataclass(frozen=True, slots=True)
 class Demo:
-    """A demonstration. Its data and logs are in ``folder``, whose earlier content is deleted.
+    """A try-out with one purchase. The data and logs are in ``folder``, whose earlier content is deleted.
 
-    With ``leaves_mess`` it leaves one of everything that staff have to settle.
+    With ``leaves_mess`` it also makes one example of each case that staff have to settle.
     """
 
     folder: Path
@@ -48,7 +48,7 @@ class Demo:
 
     @property
     def url(self) -> str:
-        """The gateway's address. Its host name differs from the sandbox's, so that browsers see two sites."""
+        """The gateway's address. The host name is not the sandbox's, so that browsers see two sites."""
         return f"http://localhost:{self.port}"
 
     @property
@@ -58,7 +58,7 @@ class Demo:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The environment of all processes: the caller's, with the settings of a demonstration."""
+        """The environment variables of all processes: the caller's, with the settings of the try-out."""
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(OTHERS)}
         return {
             **inherited,
@@ -79,11 +79,11 @@ class Demo:
         }
 
     def run(self, say: Callable[[str], None], *, once: bool) -> int:
-        """Start everything, buy something, and serve until stopped. Returns the exit code.
+        """Start all processes, make a purchase, and serve until stopped. Return the exit code.
 
         Raises ``PortTaken`` before anything is started, ``ChildFailed`` if a process does not run,
-        ``MessFailed`` if something to settle could not be left, and ``Stopped`` if a signal arrives before
-        the purchase has ended.
+        ``MessFailed`` if a case for staff could not be made, and ``Stopped`` if a signal arrives before the
+        purchase has ended.
         """
         check_ports(self.port, self.sandbox_port)
         announcing = announced(self.root, self.url)

@@ -1,6 +1,6 @@
 """The parts of an HTML page that a browser acts on: its forms, its scripts and its data attributes.
 
-The reader acts like a browser with JavaScript: it ignores the content of ``<noscript>``.
+As in a browser with JavaScript, the content of ``<noscript>`` is ignored.
 """
 
 from collections.abc import Mapping
@@ -14,12 +14,12 @@ INVISIBLE = {"hidden", "submit", "image", "button", "reset"}
 
 
 class UnexpectedPage(Exception):
-    """A page is not the one that a shopper would expect at this point."""
+    """The page is not the one that a shopper would expect at this point."""
 
 
 @dataclass(slots=True)
 class Form:
-    """A form of a page. ``action`` is absolute, ``fields`` are the values of the unchanged form."""
+    """A form of a page. ``action`` is absolute. ``fields`` has the values of the unchanged form."""
 
     action: str
     method: str = "GET"
@@ -30,13 +30,16 @@ class Form:
     """True if there is something to fill in or to choose. Any other form can only be sent."""
 
     def opens_frame(self, is_in_frame: bool) -> bool:
-        """Return True if the answer is shown in a frame. The form's page may be in one (``is_in_frame``)."""
+        """Return True if the result is shown in a frame.
+
+        ``is_in_frame`` is True if the form's page is in one.
+        """
         if self.target in ("", "_self"):
             return is_in_frame
         return not self.target.startswith("_")
 
     def filled(self, values: Mapping[str, str], *, press: tuple[str, str] | None = None) -> dict[str, str]:
-        """Return the data to send with ``values`` typed in and the named button pressed.
+        """Return the data to submit if ``values`` are typed in and the named button is pressed.
 
         Raises ``UnexpectedPage`` if the form lacks one of these fields or the button.
         """

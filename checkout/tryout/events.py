@@ -1,9 +1,9 @@
-"""The events of a payment, each of which a try-out can trigger by playing what leads to it.
+"""The types of events, and the stories by which a try-out can cause them.
 
-A scripted shopper buys something, and staff, the provider or the issuer do what follows.
+In a story, a scripted shopper makes a purchase, and staff, the provider or the issuer act on it.
 
-Steps of staff and merchants use the same functions as the back office, so they need the gateway's database.
-All other steps use the gateway's pages and the sandbox.
+The acts of staff and merchants use the same functions as the back office, so they need the gateway's
+database. All others use the gateway's pages and the sandbox.
 """
 
 import time
@@ -41,14 +41,14 @@ POLL_SECONDS = 0.25
 
 
 class NotHappened(Exception):
-    """The event did not happen. The text is the reason."""
+    """The event could not be caused. The text is the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """A course of events. ``make`` takes the gateway's address, and returns the payment's reference.
+    """A course of events to play. ``make`` takes the gateway's address, and returns the payment's reference.
 
-    The events of ``types`` have then happened to the payment, or will soon.
+    After that, events of ``types`` have happened to the payment, or will happen soon.
     """
 
     summary: str
@@ -57,7 +57,7 @@ class Story:
 
 
 def happened(story: Story, types: Collection[str], url: str) -> tuple[str, str]:
-    """Play a story until these events have happened. Return the payment's reference and state.
+    """Play a story until events of ``types`` have happened. Return the payment's reference and state.
 
     Raises ``NotHappened``.
     """
@@ -132,13 +132,13 @@ def _cause(**knobs: Any) -> None:
 
 
 def _advance(reference: str, by: timedelta) -> None:
-    """Move the payment's clock a little further than ``by``."""
+    """Move the payment's clock forward, by a little more than ``by``."""
     merchant = Merchant.objects.get(code=MERCHANT)
     advance_clock(reference, by + timedelta(seconds=1), merchant=merchant)
 
 
 def _next_answer(verb: str, fault: str) -> None:
-    """Give the next answer of the provider a fault, whichever payment it is about."""
+    """Give the provider's next answer a fault, whichever payment it is about."""
     _cause(knob={"verb": verb, "fault": fault})
 
 
@@ -155,7 +155,10 @@ def _created(_url: str) -> str:
 
 
 def _in_doubt(url: str) -> str:
-    """Pay, and lose the provider's answer. The status page is not followed: it would wait for the end."""
+    """Pay, and lose the provider's answer.
+
+    The status page is not followed, because it waits for the outcome.
+    """
     shopper = Shopper(Browser(), url, Card(FRICTIONLESS), _payment(captures=True))
     page = shopper.browser.open(f"{url}/checkout/{shopper.reference}/")
     form, values = shopper.fill_in(page)
@@ -179,7 +182,7 @@ def _capture_taken_back(url: str) -> str:
 
 
 def _after(make: Callable[[str], str], request: Callable[..., object], **knobs: Any) -> Callable[[str], str]:
-    """Return a course of events after which staff make a request, once the sandbox has these knobs."""
+    """Return a story that continues ``make``: the sandbox gets ``knobs``, and staff make a request."""
 
     def play(url: str) -> str:
         reference = make(url)
@@ -196,7 +199,10 @@ _refund_part = partial(request_refund, amount=PART)
 
 
 def _void_too_late(url: str) -> str:
-    """Request a void, which does not reach the provider, while somebody captures in its portal."""
+    """Request a void, which does not reach the provider.
+
+    Meanwhile money is captured in the provider's portal.
+    """
     reference = _authorised(url)
     _next_answer("cancel", "reset_before")
     request_void(reference, by=STAFF)
@@ -247,7 +253,8 @@ STORIES = (
     ),
     Story(
         "held, and released again",
-        # The provider notifies at once. Later than its reply is applied, the void is seen to be pending.
+        # The notification is delayed until the provider's reply was applied, so that the void is pending
+        # first.
         _after(_authorised, request_void, notification={"journal": "CANCELLED", "delay_ms": 3000}),
         ("void.requested", "void.pending", "void.succeeded", "payment.void_pending", "payment.voided"),
     ),
@@ -284,6 +291,6 @@ STORIES = (
         ("dispute.reversed", "payment.dispute_reversed"),
     ),
 )
-# The story that leads to each type of event. There is none for `payment.refund_returned`: the bank of the
-# sandbox takes back no refund that it has made.
+# The story that causes each type of event. There is none for `payment.refund_returned`, because the bank of
+# the sandbox never sends a refund back.
 EVENTS = {type: story for story in STORIES for type in story.types}

@@ -1,4 +1,4 @@
-"""Knobs of the sandbox (``docs/sandbox.md``), as a test sets them."""
+"""Knobs of the sandbox, which cause faults in tests (``docs/sandbox.md``)."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,7 +11,7 @@ TIMEOUT_SECONDS = 10
 
 
 class KnobsRefused(Exception):
-    """The sandbox has refused what was posted."""
+    """The sandbox has refused the posted knobs."""
 
 
 def set_knobs(sandbox_url: str, knobs: Mapping[str, Any]) -> None:

@@ -1,6 +1,6 @@
-"""Events of a merchant, read from the API as they happen, and sent on as signed webhooks to a local program.
+"""Events of a merchant, read from the API and forwarded as signed webhooks to a local program.
 
-All requests go out from here, so it works behind a firewall. The gateway's API and a key are all it needs.
+All requests are outgoing, so this works behind a firewall. Only the gateway's API and a key are needed.
 """
 
 import json
@@ -17,7 +17,7 @@ from requests.auth import AuthBase
 from checkout.webhooks.signing import Keys, headers
 
 HOLD_SECONDS = 20
-# The time that the gateway gives a receiver of webhooks, too.
+# The same time-out as that of the gateway's webhooks.
 ANSWER_SECONDS = 15
 PAUSE_SECONDS = 2.0
 # An event may be committed after later ones, so the last minutes are read again (docs/api.md).
@@ -27,12 +27,12 @@ JSON = "application/json"
 
 
 class NotAllowed(Exception):
-    """The gateway refuses the key or the request. The text is its reason."""
+    """The gateway refuses the key or the request. The text is the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class Away:
-    """The gateway did not answer, or asked for a pause, of ``seconds``."""
+    """The gateway did not answer, or asked for a pause of ``seconds``."""
 
     reason: str
     seconds: float
@@ -42,14 +42,14 @@ Event = Mapping[str, Any]
 
 
 class Feed:
-    """The events of the merchant to whom a key belongs, from now on, each once, the oldest first."""
+    """The merchant's events from now on, each once, the oldest first."""
 
     def __init__(self, url: str, key: str, types: Sequence[str] = ()) -> None:
         self._address = f"{url}/api/v1/events"
         self._types = {"types": ",".join(types)} if types else {}
         self._session = requests.Session()
         self._session.auth = _Bearer(key)
-        # The time of each event that was read lately, by its id.
+        # The times of events that were read lately, by event id.
         self._known: dict[str, datetime] = {}
         self._begun: datetime | None = None
 
@@ -68,7 +68,7 @@ class Feed:
 
     def _news(self) -> Iterator[Event]:
         if self._begun is None:
-            # The events so far are passed over. Times are those of the gateway's clock.
+            # Earlier events are skipped. Their times are compared with the gateway's clock.
             answer = self._ask({"limit": "1"})
             self._begun = parsedate_to_datetime(answer.headers["Date"]) - timedelta(seconds=1)
             since = self._begun - READ_AGAIN
@@ -113,7 +113,7 @@ class Feed:
 
 
 class Receiver:
-    """A program at ``url`` that receives the events as webhooks, with signatures of ``keys``."""
+    """A local program at ``url``, which gets the events as webhooks signed with ``keys``."""
 
     def __init__(self, url: str, keys: Keys) -> None:
         self._url = url
@@ -122,7 +122,7 @@ class Receiver:
         self._session.trust_env = False
 
     def take(self, event: Event) -> str:
-        """Send the event once. Return the status of the answer, or the error in its place."""
+        """Send the event once. Return the status of the answer, or the error if there is none."""
         body = json.dumps(event).encode()
         signed = headers(event["id"], int(time.time()), body, [self._keys])
         try:
@@ -139,7 +139,7 @@ class Receiver:
 
 
 class _Bearer(AuthBase):
-    """The key, also where a file of passwords (``.netrc``) has another one for the gateway's host."""
+    """The API key, which takes precedence over a password for the gateway's host in ``.netrc``."""
 
     def __init__(self, key: str) -> None:
         self._key = key

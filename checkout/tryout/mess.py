@@ -1,4 +1,4 @@
-"""One of everything that staff have to settle, made by real purchases and by faults of the sandbox."""
+"""Examples of all cases that staff have to settle, made by real purchases and faults of the sandbox."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from checkout.tryout.browser import Browser
 from checkout.tryout.card import Card
 from checkout.tryout.shopper import Shopper
 
-# Waits that are hours in production, so that each matter reaches staff within two minutes.
+# Times that are hours in production. With these, each case reaches staff within two minutes.
 SETTINGS: Mapping[str, str] = {
     "CHECKOUT_INQUIRY_DELAYS": "[1, 1, 1]",
     "CHECKOUT_SETTLING_SECONDS": "3",
@@ -19,26 +19,26 @@ SETTINGS: Mapping[str, str] = {
     "CHECKOUT_MODIFICATION_LAG_SECONDS": "5",
     "CHECKOUT_RECONCILIATION_SECONDS": "30",
 }
-# The name of a card holder of whom nothing is known, so that the card and the order's traits decide.
+# A holder's name without a meaning for the sandbox, so that the card and the order's traits decide.
 HOLDER = "ELLA SHOPPER"
-# A card whose authentication fails (the sandbox's page of test cards).
+# A card whose authentication fails (see the sandbox's page of test cards).
 UNAUTHENTICATED_CARD = "4000000000002925"
 _PRICE, _SKU = 3495, "BAG-040"
 _SECONDS = 20
-# The fault of both notifications about the next refund, whatever its order.
+# The next two notifications about a refund, of whatever order, are lost.
 _LOST = {"journal": ["SENT_FOR_REFUND", "REFUNDED"], "fault": "lost", "times": 2}
 
 
 class MessFailed(Exception):
-    """Something could not be left as it should. The text says what."""
+    """A case for staff could not be made. The text is the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class Matter:
-    """A payment and what is to be settled about it.
+    """A payment with a case for staff.
 
-    ``traits`` and ``knobs`` are those of the sandbox for its order, before it is paid; ``then`` is what
-    happens when the payment has reached ``state``.
+    The sandbox gets ``traits`` and ``knobs`` for the order before the payment is paid. ``then`` is called
+    when the payment has reached ``state``.
     """
 
     order: str
@@ -51,7 +51,7 @@ class Matter:
 
 
 class Gateway:
-    """The try-out's API and its sandbox, as a merchant's program uses the one, and a test the other."""
+    """The interfaces of a try-out that the cases need: the API of the gateway and the sandbox's knobs."""
 
     def __init__(self, url: str, sandbox_url: str) -> None:
         self.url, self.sandbox_url = url, sandbox_url
@@ -59,7 +59,7 @@ class Gateway:
         self._session.trust_env = False
 
     def ask(self, path: str, key: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        """Post to the API. Raises ``MessFailed``."""
+        """Post to the API, and return the answer. Raises ``MessFailed``."""
         headers = {"Authorization": f"Bearer {TRY_OUT_API_KEY}", "Idempotency-Key": key}
         answer = self._session.post(f"{self.url}/api/v1{path}", json=body, headers=headers, timeout=_SECONDS)
         return _content(answer)
@@ -69,7 +69,7 @@ class Gateway:
         _content(self._session.post(f"{self.sandbox_url}/scenarios/", json=knobs, timeout=_SECONDS))
 
     def pay(self, matter: Matter) -> str:
-        """Create the payment and pay it; return its reference when it has reached the state."""
+        """Create and pay a payment. Return its reference when the payment has reached the state."""
         body = {
             "order_reference": matter.order,
             "description": "Canvas bag",
@@ -106,20 +106,20 @@ def _in_portal(do: str, **more: Any) -> Callable[[Gateway, str], object]:
 
 
 def _unseen_refund(gateway: Gateway, payment: str) -> None:
-    """Refund in the portal, and lose the notifications of it."""
+    """Make a refund in the provider's portal, and lose the notifications of it."""
     portal = {"order": f"{payment}-1", "do": "refund", "amount": 700}
     gateway.cause({"notification": _LOST, "portal": portal})
 
 
 def _refund_without_answer(gateway: Gateway, payment: str) -> None:
-    """Refund, and lose the answer, the notifications, and the answers to all inquiries about it."""
+    """Request a refund, and lose the answer, the notifications, and the answers to all inquiries about it."""
     unanswered = {"verb": "inquiry", "fault": "500_before", "times": 20}
     gateway.cause({"notification": _LOST, "knob": [{"verb": "refund", "fault": "reset_after"}, unanswered]})
     body = {"amount": 495, "reason": "A strap was torn"}
     gateway.ask(f"/payments/{payment}/refund", "W-9-refund", body)
 
 
-# The last ones lose messages of any order, so they come when no other message is under way.
+# The last cases lose messages of any order, so no other message may be under way.
 MATTERS = (
     Matter("W-1", "is authorised: capture it, alone or in bulk", state="authorised"),
     Matter("W-2", "is authorised: capture it in bulk", state="authorised"),
@@ -151,7 +151,7 @@ MATTERS = (
 
 
 def leave(url: str, sandbox_url: str) -> Iterator[str]:
-    """Make one of everything, and yield a line about each.
+    """Make all cases, and yield a line about each.
 
     Raises ``MessFailed``, and the errors of ``Shopper`` and of requests.
     """

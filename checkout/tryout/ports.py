@@ -1,4 +1,4 @@
-"""The loopback ports of a try-out: if they are free and, if not, which program listens there."""
+"""The loopback ports of a try-out, and the programs that listen on them already."""
 
 import errno
 import os
@@ -14,7 +14,7 @@ _LISTENING = "0A"
 
 
 class PortTaken(Exception):
-    """Something listens on a port that is needed. The text says what it is, and what to do."""
+    """A program listens on a port that is needed. The text names it, and says what to do."""
 
 
 def web_port() -> int:
@@ -50,10 +50,10 @@ def _why(port: int, address: str, error: OSError) -> str:
 
 
 def _listeners(port: int) -> Iterator[str]:
-    """Yield the programs that listen on a port, as far as Linux tells this user."""
+    """Yield the programs that listen on a port, if Linux lets this user see them."""
     inodes = set(_inodes(port))
     for process in PROC.glob("[0-9]*") if inodes else ():
-        # It may end meanwhile, or belong to somebody else.
+        # The process may end meanwhile, or belong to another user.
         with suppress(OSError):
             if any(os.readlink(file) in inodes for file in (process / "fd").iterdir()):
                 command = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")

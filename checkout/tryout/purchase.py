@@ -1,4 +1,4 @@
-"""Play one scenario and return its result."""
+"""Play one scenario, and return its result."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -12,7 +12,10 @@ from checkout.tryout.shopper import Shopper
 
 @dataclass(frozen=True, slots=True)
 class Purchase:
-    """A played scenario. ``duration`` ends at the shopper's last page, before the wait for the state."""
+    """A played scenario.
+
+    ``duration`` ends with the shopper's last page, before the wait for the final state.
+    """
 
     scenario: Scenario
     payment: str
@@ -28,7 +31,7 @@ class Purchase:
 
 
 def play(scenario: Scenario, url: str, payment: str = "") -> Purchase:
-    """Buy something at ``url``, or pay the payment with the reference ``payment``.
+    """Make a purchase at ``url``, or pay the payment with the reference ``payment``.
 
     Raises ``NotReachable`` if the first request gets no answer.
     """
@@ -43,7 +46,7 @@ def play(scenario: Scenario, url: str, payment: str = "") -> Purchase:
     duration = datetime.now(UTC) - started
     if shopper.reference:
         try:
-            # After a problem the state does not change any more, so the present state is reported.
+            # After a problem the state no longer changes, so the present state is reported.
             end = str(shopper.status()["state"]) if problem else shopper.end(scenario.expected)
         except (UnexpectedPage, NotReachable) as error:
             problem = problem or str(error)

@@ -1,4 +1,4 @@
-"""A purchase as one table: the browser's exchanges, and the gateway's records of the purchase."""
+"""A purchase as one table: the browser's exchanges, and the gateway's records of the same purchase."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ KEPT = 10
 
 @dataclass(frozen=True, slots=True)
 class ReportLine:
-    """One line of the table. Times are in milliseconds, ``at_ms`` from the first exchange on."""
+    """One line of the table. Times are in milliseconds. ``at_ms`` counts from the first exchange."""
 
     at_ms: float
     kind: str
@@ -28,7 +28,7 @@ class ReportLine:
 
 
 def lines_of(hops: Sequence[Hop], entries: Iterable[Entry]) -> list[ReportLine]:
-    """Merge the exchanges and the records by time. Gateway and shopper must share a clock."""
+    """Merge the exchanges and the records by time. The clocks of gateway and shopper must agree."""
     events = [
         *_browser_events(hops),
         *((entry.at, entry.kind, entry.what, entry.detail, entry.duration) for entry in entries),
@@ -59,7 +59,7 @@ def _browser_events(hops: Sequence[Hop]) -> Iterator[tuple[datetime, str, str, s
 
 
 def shortened(url: str) -> str:
-    """Return host and path, with tokens and references cut to their first characters."""
+    """Return the host and the path. Only the first characters of tokens and references are kept."""
     parts = urlsplit(url)
     segments = [
         f"{segment[:KEPT]}…" if len(segment) > LONG_SEGMENT else segment for segment in parts.path.split("/")
@@ -68,7 +68,7 @@ def shortened(url: str) -> str:
 
 
 def table(lines: Iterable[ReportLine]) -> Iterator[str]:
-    """Return the lines as text, the gateway's own hops indented below the browser's."""
+    """Return the lines as text. The gateway's own hops are indented below the browser's."""
     yield f"{'at':>8}  {'took':>7}  {'where':<13}  what"
     for line in lines:
         took = "" if line.duration_ms is None else f"{line.duration_ms:.0f} ms"

@@ -1,4 +1,4 @@
-"""The try-out that runs here: its address, so that other commands find it, and its files."""
+"""The address of the try-out that runs on this machine, so that other commands find it, and its files."""
 
 import os
 from collections.abc import Iterator
@@ -8,21 +8,21 @@ from pathlib import Path
 
 @contextmanager
 def announced(root: Path, url: str) -> Iterator[None]:
-    """Announce the address of the try-out of this process, below its folder, for as long as it runs."""
+    """Write the address of this process's try-out to a file below its folder. Delete the file at the end."""
     file, text = _file(root), f"{os.getpid()} {url}"
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(text)
     try:
         yield
     finally:
-        # Another one may have been started since.
+        # Another try-out may have been started since.
         if _text(root) == text:
             file.unlink(missing_ok=True)
 
 
 @contextmanager
 def private_files() -> Iterator[None]:
-    """Let no other user read the files that are made in the block, also by processes that it starts."""
+    """Make files private that this process, or processes that it starts, create within the block."""
     before = os.umask(0o077)
     try:
         yield

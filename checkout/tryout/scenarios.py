@@ -1,4 +1,4 @@
-"""The scenarios that the scripted shopper can play, and the state in which each must end.
+"""The scenarios that the scripted shopper can play, each with its expected final state.
 
 The holder's name on the card determines the result, as in the provider's test system.
 """
@@ -15,7 +15,7 @@ CHALLENGE = "3DS_V2_CHALLENGE_IDENTIFIED"
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """A scenario. ``expected`` is the payment's state in ``status.json`` at the end."""
+    """A scenario. ``expected`` is the payment's final state in ``status.json``."""
 
     name: str
     summary: str
@@ -40,7 +40,7 @@ def _answer(choice: str) -> Callable[[Shopper], None]:
 
 
 def _walk_away(shopper: Shopper) -> None:
-    """Leave the issuer's page. Afterwards the payment must still lead back to it."""
+    """Leave the issuer's page. Then check that the payment's page still leads back to it."""
     acs_form(shopper.pay(shopper.order()))
     acs_form(shopper.resume())
 

@@ -1,4 +1,4 @@
-"""A scripted shopper that takes the steps of a purchase with a browser. Every step returns the next page."""
+"""A scripted shopper, who makes a purchase with a browser. Each step returns the next page."""
 
 import json
 import re
@@ -43,7 +43,7 @@ class Shopper:
     """The payment's reference: given, or set when the shop has sent the shopper to the checkout."""
 
     def order(self) -> Page:
-        """Choose the first item of the shop, or open the payment. Returns the checkout page."""
+        """Choose the first item of the shop, or open the payment. Return the checkout page."""
         if self.reference:
             return self.resume()
         shop = self.browser.open(f"{self.url}/")
@@ -58,7 +58,10 @@ class Shopper:
         return page
 
     def fill_in(self, checkout: Page, *, with_device_data: bool = True) -> tuple[Form, dict[str, str]]:
-        """Do the work of the page's scripts: device data, then the sealed card. Returns form and values."""
+        """Do the work of the page's scripts: send device data, and encrypt the card.
+
+        Return form and values.
+        """
         form = checkout.form(to="/pay/")
         values = {name: value for name, value in BROWSER_FIELDS.items() if name in form.fields}
         if with_device_data:
@@ -67,23 +70,23 @@ class Shopper:
         return form, values
 
     def pay(self, checkout: Page, *, with_device_data: bool = True) -> Page:
-        """Pay. Returns the issuer's page if there is a challenge, otherwise the result page."""
+        """Pay. Return the issuer's page if there is a challenge, otherwise the result page."""
         form, values = self.fill_in(checkout, with_device_data=with_device_data)
         return self.follow(self.browser.submit(checkout, form, values))
 
     def pay_twice_at_once(self, checkout: Page) -> list[Page]:
-        """Click on Pay twice before the first answer arrives. Returns both answers."""
+        """Press Pay again before the first answer arrives. Return both resulting pages."""
         form, values = self.fill_in(checkout)
         with ThreadPoolExecutor(2) as clicks:
             answers = [clicks.submit(self.browser.submit, checkout, form, values) for _ in range(2)]
             return [self.follow(answer.result()) for answer in answers]
 
     def decide(self, challenge: Page, choice: str) -> Page:
-        """Approve, fail or cancel at the issuer. Returns the next page of the gateway."""
+        """Approve, fail or cancel the challenge at the issuer. Return the next page of the gateway."""
         return self.follow(self.browser.submit(challenge, acs_form(challenge), press=("choice", choice)))
 
     def decide_and_return_twice(self, challenge: Page, choice: str) -> list[Page]:
-        """Send the form that leads back to the gateway twice. Returns the page after each."""
+        """Decide, and submit the form that leads back to the gateway twice. Return the page after each."""
         page = self.browser.submit(challenge, acs_form(challenge), press=("choice", choice))
         while (form := only_way_on(page)) and not self._is_ours(form.action):
             page = self.browser.submit(page, form)
@@ -91,11 +94,11 @@ class Shopper:
         return [self.follow(self.browser.submit(page, form)) for _ in range(2)]
 
     def resume(self) -> Page:
-        """Come back to the payment's own page later. Returns the page for the payment's state."""
+        """Open the payment's page again later. Return the page for the payment's state."""
         return self.follow(self.browser.open(f"{self.url}/checkout/{self.reference}/"))
 
     def follow(self, page: Page) -> Page:
-        """Follow pages that lead on by themselves: forms that send themselves, and the status page."""
+        """Follow pages that continue without the shopper: forms that scripts submit, and the status page."""
         for _ in range(MAX_FORWARDS):
             if page.url.endswith("/status/"):
                 page = self.browser.open(urljoin(page.url, self._wait_for_next()))
@@ -106,9 +109,9 @@ class Shopper:
         raise UnexpectedPage(f"{page.url}: the pages lead on without an end.")
 
     def end(self, expected: str) -> str:
-        """Wait until the payment's state is ``expected``, for a limited time. Return the state.
+        """Wait for a limited time until the payment's state is ``expected``. Return the state.
 
-        A payment that is decided but not paid does not change any more, so the wait ends.
+        The wait also ends if the payment has reached another final state.
         """
         deadline = time.monotonic() + END_SECONDS
         while True:
@@ -139,7 +142,7 @@ class Shopper:
         raise UnexpectedPage(f"The status page did not lead on within {END_SECONDS:g} s.")
 
     def _device_data(self, checkout: Page) -> str:
-        """Post the provider's hidden form with the card's first digits, and return the session id."""
+        """Post the provider's hidden form with the card's first digits. Return the session id."""
         form = checkout.form(to="/ddc")
         form.fields["Bin"] = self.card.number[:6]
         answer = self.browser.submit(checkout, form)
@@ -151,7 +154,7 @@ class Shopper:
             ) from error
 
     def _public_key(self, checkout: Page) -> str:
-        """Return the public key from the page or from the provider's script."""
+        """Return the public key, from the page or from the provider's script."""
         scripts = (self.browser.open(url).text for url in checkout.document.scripts if not self._is_ours(url))
         for text in (*checkout.document.data.values(), *scripts):
             if found := PUBLIC_KEY.search(text):
@@ -163,13 +166,13 @@ class Shopper:
 
 
 def only_way_on(page: Page) -> Form | None:
-    """Return the page's only form if it has no field to fill in: such a form submits itself."""
+    """Return the page's only form if it has no field to fill in, so that a script submits it."""
     forms = page.document.forms
     return forms[0] if len(forms) == 1 and not forms[0].is_for_people else None
 
 
 def acs_form(page: Page) -> Form:
-    """Return the form in which the issuer asks. Raises ``UnexpectedPage`` on any other page."""
+    """Return the form of the issuer's challenge. Raises ``UnexpectedPage`` on any other page."""
     for form in page.document.forms:
         if any(name == "choice" for name, _value in form.buttons):
             return form

@@ -45,7 +45,8 @@ class StatusConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels 
         try:
             await super().__call__(*args)
         except BrokerUnavailable:
-            # This is raised before the handshake: the process has no channel to receive changes.
+            # The broker is unavailable, so the process has no channel to receive changes. The handshake has
+            # not begun.
             await args[2]({"type": "websocket.close", "code": SERVICE_RESTART})
         finally:
             self._until_closed.close()
@@ -69,16 +70,17 @@ class StatusConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels 
         self._until_closed.enter_context(drain.ends(self._leave))
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
-        """Ignore messages from the page, which has nothing to send."""
+        """Ignore messages from the page, which should send none. Close the connection if one is too big."""
         if len(bytes_data or (text_data or "").encode()) > MAX_MESSAGE_BYTES:
             await self.close(MESSAGE_TOO_BIG)
 
     async def payment_changed(self, event: dict[str, Any]) -> None:
-        """Forward the payment's state, which the saga has sent to the group."""
+        """Send the payment's state, which the saga has pushed to the group, to the page."""
         try:
             state = PaymentState(event["state"])
         except (KeyError, ValueError):
-            # The sender may be a later release, or a program without the right to push. The page polls.
+            # The sender may be a later release, or a program without the right to push. The page learns the
+            # state by polling.
             write_limited(log.warning, "push not understood", payment=self.reference)
             return
         await self._tell(state)
@@ -102,7 +104,7 @@ class StatusConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels 
 class NoSuchSocket(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels has no types
     """A consumer that refuses a WebSocket at an unknown address."""
 
-    channel_layer_alias = ""  # no layer, because nothing is ever sent to it
+    channel_layer_alias = ""  # no layer, because nobody sends to this consumer
 
     async def connect(self) -> None:
         await self.close()

@@ -17,14 +17,15 @@ COLOUR_DEPTHS = (1, 4, 8, 15, 16, 24, 32, 48)
 
 FOR_THE_ISSUER = ("browser_", "device_data_")
 
-is_opaque = RegexValidator(r"\A[\x21-\x7e]+\Z")  # only the browser and the provider know its contents
+is_opaque = RegexValidator(r"\A[\x21-\x7e]+\Z")  # only the browser and the provider know its content
 
 
 class PayForm(forms.Form):
-    """The only form of the checkout. A script fills in the fields for the issuer, which may be missing.
+    """The only form of the checkout.
 
-    An invalid value from the browser or the provider's frame must not prevent a payment. A value that no
-    issuer would understand counts as missing.
+    A script fills in the fields for the issuer, all of which may be missing. An invalid value from the
+    browser or the provider's frame must not prevent a payment. A value that no issuer would understand counts
+    as missing.
     """
 
     encrypted_card = forms.CharField(max_length=8192, required=False, validators=[is_opaque])
@@ -32,7 +33,7 @@ class PayForm(forms.Form):
     attempt_number = forms.IntegerField(min_value=1, max_value=1000)
     device_data_reference = forms.CharField(max_length=100, required=False, validators=[is_opaque])
     save_card = forms.BooleanField(required=False)
-    browser_language = forms.CharField(max_length=35, required=False)  # BCP 47, or nearly
+    browser_language = forms.CharField(max_length=35, required=False)  # a language tag (BCP 47), or nearly
     browser_colour_depth = forms.IntegerField(min_value=0, max_value=999, required=False)
     browser_screen_height = forms.IntegerField(min_value=0, max_value=999_999, required=False)
     browser_screen_width = forms.IntegerField(min_value=0, max_value=999_999, required=False)
@@ -93,9 +94,9 @@ def _take_as_missing(form: forms.Form, names: list[str]) -> None:
 
 
 def _shortened(language: str) -> str:
-    """Remove subtags until the tag is short enough: zh-Hans-CN becomes zh-Hans.
+    """Remove subtags from the end until the tag is short enough: zh-Hans-CN becomes zh-Hans.
 
-    Some browsers send a locale of their system instead, for example en_US or en-US@posix.
+    Some browsers send a locale of their system that is no such tag, for example en_US or en-US@posix.
     """
     language = re.split(r"[^A-Za-z0-9-]", language.replace("_", "-"), maxsplit=1)[0]
     while len(language) > MAX_LANGUAGE:
@@ -104,5 +105,8 @@ def _shortened(language: str) -> str:
 
 
 def _allowed(depth: int | None) -> int | None:
-    """Return the next lower depth that EMV 3DS allows, because some devices report others, such as 30."""
+    """Return the next lower colour depth that EMV 3DS allows.
+
+    Some devices report other depths, such as 30.
+    """
     return max((known for known in COLOUR_DEPTHS if depth is not None and known <= depth), default=None)

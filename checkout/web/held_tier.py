@@ -32,9 +32,8 @@ async def commit_and_answer(
 ) -> PaymentState | None:
     """Run ``action`` in a database thread, and pass its result to ``answer``.
 
-    The action takes the id of the message that it writes. If the shopper disconnects in the meantime, for
-    example by a second click, the payment is submitted all the same: the card is passed on, although no
-    request waits.
+    ``action`` takes the id of the message that it writes. If the shopper disconnects meanwhile, for example
+    by a second click, the payment is submitted nevertheless, although no request waits for its result.
     """
     begun_at = asyncio.get_running_loop().time()
     until = begun_at + budget_seconds
@@ -52,9 +51,9 @@ async def _committed(action: Callable[[str], Pending], until: float) -> Pending:
     """Run the action. After a lost connection, repeat it until its commit is known, or until ``until``.
 
     ``until`` is a time of the event loop. If the connection was lost during the commit, the outcome of the
-    commit is unknown. Therefore the action is repeated with the same message id, by which it finds the rows
-    of the first try. A silent server is noticed only when the time is over, and the action is then repeated
-    once. Raises the errors of the action.
+    commit is unknown. Therefore the action is repeated with the same message id, so that it finds the rows of
+    the first try. If the server does not answer, that is noticed only at ``until``, and the action is then
+    repeated once. Raises the errors of the action.
     """
     message_id, loop = new_message_id(), asyncio.get_running_loop()
     may_be_committed = is_last = False
@@ -80,12 +79,12 @@ async def answer(
 ) -> PaymentState | None:
     """Publish the command, and return the payment's state as soon as there is one to report.
 
-    Returns None if the budget is over, the broker is away, the answer was lost or this process is about to
-    end. The command is in the outbox, so only the fast answer is lost, and the caller shows the status page.
+    Returns None if the budget is over, the broker is unavailable, the answer was lost or this process is
+    about to end. The command is not lost, because it is in the outbox. The caller shows the status page.
 
     A card leaves this process only under its second seal. The card is not in the outbox, so it is kept in
-    memory until it can be published. Its time limit counts from ``begun_at`` (in the loop's time; by default
-    now), because the first of several tries may have committed the command. Never raises a
+    memory until it can be published. It is kept for a limited time from ``begun_at`` (in the loop's time; by
+    default now), because the first of several tries may have committed the command. Never raises a
     ``MessagingError``, and holds no thread and no database connection.
     """
     sealed = _sealed_again(pending, sealed_card)
@@ -124,11 +123,10 @@ async def answer(
 async def news(
     reference: str, is_news: Callable[[PaymentState], bool], *, budget_seconds: float
 ) -> PaymentState:
-    """Return the payment's state as soon as ``is_news`` is true of it, or when the budget is over.
+    """Wait until ``is_news`` is true of the payment's state or the budget is over. Return the state.
 
-    It waits for the pushes that pages receive, on this process's own queue, and reads the row after each
-    push. Raises ``PaymentNotFound``, but never a ``MessagingError``. Holds no thread and no database
-    connection.
+    The function receives the same pushes as pages do, and reads the payment's row after each push. Raises
+    ``PaymentNotFound``, but never a ``MessagingError``. Holds no thread and no database connection.
     """
     state = await in_thread(actions.payment_state, reference)
     if is_news(state) or budget_seconds <= 0 or drain.has_begun:
@@ -147,7 +145,7 @@ async def news(
                     state = await in_thread(actions.payment_state, reference)
                 return state
     except (TimeoutError, MessagingError):
-        return await in_thread(actions.payment_state, reference)  # a push may have been lost
+        return await in_thread(actions.payment_state, reference)  # a push may be lost
     finally:
         if channel:
             await layer.group_discard(group, channel)
@@ -164,8 +162,7 @@ def _keep_what_was_committed(sealed_card: str, begun_at: float, committed: "asyn
 def _sealed_again(pending: Pending, sealed_card: str) -> str:
     """Return the card under its second seal; empty without a card, or if the command needs none.
 
-    Only a submission needs the card. Any other command is answered at once, and its answer would repeat the
-    card.
+    Only a submission needs the card. Any other command is answered at once.
     """
     if not sealed_card or not isinstance(pending.command, SubmitPayment):
         return ""

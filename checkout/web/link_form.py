@@ -17,7 +17,7 @@ from checkout.payments.actions.links import Chosen
 from checkout.payments.models import PaymentLink
 from checkout.privacy import card_numbers
 
-# Providers of many shoppers, among which a typing mistake is looked for.
+# Common providers of e-mail. A domain that is almost equal to one of these is probably misspelt.
 _COMMON = (
     *("gmail.com", "googlemail.com", "outlook.com", "hotmail.com", "hotmail.co.uk", "live.com", "icloud.com"),
     *("yahoo.com", "yahoo.co.uk", "yahoo.fr", "gmx.de", "gmx.net", "web.de", "t-online.de", "orange.fr"),
@@ -27,7 +27,7 @@ _ALIKE = 0.8
 
 
 class LinkForm(forms.Form):
-    """The choices of a shopper. ``formats`` is the tag by which amounts are written in errors."""
+    """The choices of a shopper. ``formats`` is the language tag for amounts in error messages."""
 
     quantity = forms.CharField(required=False)
     amount = forms.CharField(required=False)
@@ -75,7 +75,10 @@ class LinkForm(forms.Form):
 
     @property
     def suggestion(self) -> str:
-        """Another address that the shopper may have meant, until the typed one is sent again; or ""."""
+        """The likely intended address, or "".
+
+        It is suggested until the shopper submits the typed one again.
+        """
         email = self.cleaned_data.get("email", "")
         if not email or email == self.cleaned_data.get("confirmed_email"):
             return ""
@@ -83,7 +86,7 @@ class LinkForm(forms.Form):
 
     @property
     def chosen(self) -> Chosen:
-        """The choices, once the form is valid."""
+        """The shopper's choices. The form must be valid."""
         cleaned = self.cleaned_data
         return Chosen(
             quantity=cleaned["quantity"], amount_minor=cleaned["amount"], shopper_email=cleaned["email"]
@@ -91,17 +94,17 @@ class LinkForm(forms.Form):
 
 
 def suggestion_for(email: str) -> str:
-    """Return the address with a common domain, if this one's domain is almost that; or ""."""
+    """Return the address with a common domain if its own domain is a likely misspelling of that; else ""."""
     name, _at, domain = email.rpartition("@")
     near = get_close_matches(domain.lower(), _COMMON, n=1, cutoff=_ALIKE)
     return f"{name}@{near[0]}" if near and domain.lower() not in _COMMON else ""
 
 
 def minor_units_in(text: str, currency: str) -> int | None:
-    """Return an amount as people type it, in minor units; None if it is none.
+    """Return a typed amount in minor units; None if the text is not an amount.
 
-    Either of dot and comma separates the decimal places. Thousands are not separated: whether 1.200 is more
-    or less than two would depend on the reader.
+    Both the dot and the comma may separate the decimal places. Separators of thousands are refused, because
+    1.200 means different amounts in different countries.
     """
     places = exponent(currency)
     pattern = "([0-9]{1,12})" + (f"(?:[.,]([0-9]{{1,{places}}}))?" if places else "()")
@@ -110,6 +113,6 @@ def minor_units_in(text: str, currency: str) -> int | None:
 
 
 def _in_latin_digits(text: str) -> str:
-    """Return the text with the digits of other scripts replaced, and the Arabic decimal separator."""
+    """Return the text with Latin digits, and with a dot for the Arabic decimal separator."""
     digits = (str(unicodedata.decimal(each, each)) for each in text.strip())
     return "".join(digits).replace("\N{ARABIC DECIMAL SEPARATOR}", ".")

@@ -26,14 +26,14 @@ hints_by_account = RateLimit("hints_per_account")
 
 
 @csrf_exempt
-@exempt_from_card_guard  # a refused notification would be lost, and it is scrubbed before it is stored
+@exempt_from_card_guard  # the view scrubs card numbers itself, and a refused notification would be lost
 @for_programs
-@on_event_loop  # not counted, because notifications wait for no reply and come in bursts from few addresses
+@on_event_loop  # not limited: notifications come in bursts from few addresses, and wait for no reply
 async def receive(request: HttpRequest, account: str, secret: str = "") -> HttpResponse:
     """Store a notification, and answer so that the provider does not send it again.
 
-    The answer is 404 for a wrong secret, 401 for wrong credentials, 403 for an address that is not the
-    provider's if there is neither, 415 for the format of another product, and 429 for too many unproven
+    The answer is 404 for a wrong secret, 401 for wrong credentials, 403 if there is neither and the sender's
+    address is not the provider's, 415 for the format of another product, and 429 for too many unproven
     notifications. It is 503 if the notification could not be stored, so that the provider sends it again. All
     others are accepted, even if they cannot be read.
     """
@@ -60,7 +60,10 @@ async def receive(request: HttpRequest, account: str, secret: str = "") -> HttpR
 
 
 async def take(account: str, body: bytes, *, is_proven: bool, sender: str = "") -> Acknowledgement:
-    """Store a notification and publish the command to apply it. Raises as ``record_notification`` does."""
+    """Store a notification, and publish the command to apply it.
+
+    Raises the errors of ``record_notification``.
+    """
     recorded = await in_thread(actions.record_notification, account, body, is_proven=is_proven, sender=sender)
     crash_points.reached("web.notification_stored")
     if recorded.owed is not None:

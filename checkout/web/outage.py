@@ -1,6 +1,6 @@
-"""The answer to requests in Django's own cycle while the database is away.
+"""The answer to requests that Django's middleware handles while the database is unavailable.
 
-For held requests, ``views/page.py`` has the same function.
+``views/page.py`` does the same for held requests.
 """
 
 from django.db import InterfaceError, OperationalError
@@ -13,7 +13,7 @@ from messaging.concurrency.database import note_failure
 
 
 class OutageMiddleware(MiddlewareMixin):
-    """A middleware that answers 503 with ``Retry-After`` if a view, or a lazy query, finds no database."""
+    """A middleware that answers 503 with ``Retry-After`` if the database is unavailable to a view."""
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         """See Django's "Middleware"."""
@@ -21,7 +21,7 @@ class OutageMiddleware(MiddlewareMixin):
 
 
 def unavailable(request: HttpRequest, error: BaseException | None) -> HttpResponse | None:
-    """Return the 503 response for an error that means that the database is away, and None for any other."""
+    """Return the 503 response if the error means that the database is unavailable; None for other errors."""
     if not isinstance(error, OperationalError | InterfaceError):
         return None
     note_failure(error)

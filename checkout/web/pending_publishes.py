@@ -1,4 +1,4 @@
-"""Submissions that could not be published, kept in this process's memory until the broker is back.
+"""Submissions that could not be published, kept in this process's memory until the broker is available.
 
 The card, under its second seal, is in no table, so no other process can send it. If a submission is not
 published in time, the relay sends it without the card. The attempt then ends as not sent, and the shopper may
@@ -29,14 +29,14 @@ _publishing: dict["asyncio.Task[None]", int] = {}
 
 
 def keep(pending: Pending, sealed: str, *, since: float) -> None:
-    """Publish a submission as soon as possible. It was not committed before ``since``, in the loop's time.
+    """Publish a submission as soon as possible. It was committed after ``since`` (in the loop's time).
 
-    A submission that may have been published is kept, too: it is the same message, and is handled once. If
-    there is no room for another submission, the relay sends it.
+    A submission that may already have been published is kept, too. It has the same message id, and is handled
+    once. If there is no room, or it is too late, the relay sends the submission without its card.
     """
     loop, until = asyncio.get_running_loop(), since + KEPT_SECONDS
     if until <= loop.time():
-        # Committing took all of the time.
+        # The commit took longer than a submission is kept.
         log.warning("submission too late to be kept", payment=pending.payment)
         return
     if len(_publishing) >= MAX_KEPT or sum(_publishing.values()) + len(sealed) > MAX_KEPT_BYTES:
@@ -48,7 +48,7 @@ def keep(pending: Pending, sealed: str, *, since: float) -> None:
 
 
 async def flush() -> None:
-    """Publish the submissions that can be published at once, and drop the others, before the process ends."""
+    """Before the process ends, publish the submissions that can be published at once, and drop the others."""
     if _publishing:
         await asyncio.wait(_publishing, timeout=FAREWELL_SECONDS)
     for task in list(_publishing):

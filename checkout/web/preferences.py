@@ -1,4 +1,4 @@
-"""A client's preferences about waiting for a page: the header ``Prefer`` (RFC 7240, sections 4.1 and 4.3)."""
+"""The time that a client is willing to wait for a page: the header ``Prefer`` (RFC 7240, 4.1 and 4.3)."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from checkout.api.requests.preferences import PreferHeader
 
 @dataclass(frozen=True, slots=True)
 class Preferences(PreferHeader):
-    """A client's preferences. If the client sends both, its ``wait`` counts."""
+    """The preferences in the header ``Prefer``. If a client sends both, ``wait`` counts."""
 
     @classmethod
     def of(cls, request: HttpRequest) -> "Preferences":
@@ -18,7 +18,7 @@ class Preferences(PreferHeader):
         return cls.read(request.headers.get("Prefer", ""))
 
     def budget_seconds(self, *, most: float, otherwise: float) -> float:
-        """Return the seconds to wait: the client's ``wait``, at most ``most``; by default ``otherwise``."""
+        """Return the seconds to wait: the client's ``wait`` up to ``most``, or ``otherwise`` if not given."""
         if self.wait_seconds is not None:
             return min(float(self.wait_seconds), most)
         return 0.0 if self.responds_async else otherwise

@@ -41,11 +41,11 @@ from messaging.outbox.clock import server_time_now
 MOST_ENDPOINTS = 20
 MOST_ENDING_SECRETS = 4
 TEST_TYPE = "webhook.test"
-# Older events cannot be sent again together. A caller who counts 30 days back, and then sends a request for
-# each part, is a little late, so some time is added to the limit.
+# Older events cannot be sent again together. A client that counts 30 days back sends its later requests a
+# little later, so some time is added to the limit.
 RESEND_WITHIN = timedelta(days=30)
 _SLACK = timedelta(hours=1)
-# The batches of events that one request may send again. The request keeps a database thread meanwhile.
+# The batches of events that one request may send again. The request occupies a database thread meanwhile.
 BATCHES_AT_ONCE = 10
 State = WebhookEndpoint.State
 
@@ -70,7 +70,7 @@ def create_endpoint(
     contact_email: str = "",
     reference: str = "",
 ) -> NewSecret:
-    """Create an endpoint, enabled, with its first secret. Raises ``RequestInvalid``.
+    """Create an enabled endpoint and its first secret. Raises ``RequestInvalid``.
 
     If the caller passes a ``reference``, a repeated call raises ``IntegrityError`` and creates nothing.
     """
@@ -83,7 +83,7 @@ def create_endpoint(
     }
     _check(values)
     with transaction.atomic():
-        # Concurrent requests wait here for each other, so that each counts the endpoint that the last added.
+        # Concurrent requests wait here for each other, so that each counts the endpoints of the others.
         endpoints_of(merchant).select_for_update().order_by("pk").first()
         if fault := merchant_code_error(merchant):
             raise RequestInvalid("url", fault)
@@ -101,7 +101,7 @@ def create_endpoint(
 
 
 def merchant_code_error(merchant: str) -> str:
-    """Return the reason for which the merchant can have no further endpoint; "" if it can."""
+    """Return the reason for which the merchant may have no further endpoint; "" if there is none."""
     is_full = endpoints_of(merchant).count() >= MOST_ENDPOINTS
     return f"A merchant may have {MOST_ENDPOINTS} endpoints." if is_full else ""
 
@@ -109,8 +109,8 @@ def merchant_code_error(merchant: str) -> str:
 def change_endpoint(merchant: str, reference: str, **values: Any) -> WebhookEndpoint:
     """Change the given fields. Raises ``RequestInvalid`` and ``WebhookNotFound``.
 
-    A new address starts without the failures of the old address. Deliveries that wait for their next attempt,
-    perhaps for a day, are sent to the new address at once.
+    If the address changes, the failures of the old address no longer count, and deliveries that wait for
+    their next attempt are sent to the new address at once.
     """
     _check(values)
     with transaction.atomic():
@@ -127,10 +127,10 @@ def change_endpoint(merchant: str, reference: str, **values: Any) -> WebhookEndp
 
 
 def delete_endpoint(merchant: str, reference: str) -> None:
-    """Delete the endpoint for the merchant, with its secrets. Raises ``WebhookNotFound``.
+    """Delete the endpoint and its secrets, so that the merchant no longer sees it.
 
-    Staff can read the log of its deliveries for as long as that of other endpoints
-    (``deliveries.delete_removed_endpoints``).
+    Raises ``WebhookNotFound``. Staff can still read the log of its deliveries, until
+    ``deliveries.delete_removed_endpoints`` deletes it.
     """
     with transaction.atomic():
         endpoint = _locked(merchant, reference)
@@ -143,8 +143,8 @@ def delete_endpoint(merchant: str, reference: str) -> None:
 def rotate_secret(merchant: str, reference: str, *, is_sure: bool = False) -> NewSecret:
     """Make a new secret. The old secret signs as well until the overlap ends. Raises ``WebhookNotFound``.
 
-    Raises ``IllegalTransition`` if too many secrets sign already, or if the overlap of an earlier rotation
-    has not ended, as after a double click. With ``is_sure``, such an overlap is accepted.
+    Raises ``IllegalTransition`` if too many secrets sign already, or, unless ``is_sure``, if the overlap of
+    an earlier rotation has not ended (as after a double click).
     """
     with transaction.atomic():
         endpoint = _locked(merchant, reference)
@@ -161,7 +161,7 @@ def rotate_secret(merchant: str, reference: str, *, is_sure: bool = False) -> Ne
 def enable(merchant: str, reference: str) -> WebhookEndpoint:
     """Enable the endpoint, and send its pending deliveries. Raises ``WebhookNotFound``.
 
-    A pause of the endpoint ends. Deliveries that wait for their next attempt, perhaps for a day, are due now.
+    A pause of the endpoint ends. Deliveries that wait for their next attempt become due.
     """
     with transaction.atomic():
         endpoint = _locked(merchant, reference)
@@ -172,7 +172,7 @@ def enable(merchant: str, reference: str) -> WebhookEndpoint:
         elif endpoint.paused_until is not None:
             endpoint.paused_until = None
             endpoint.save(update_fields=["paused_until"])
-        # A ping may have ended the pause before. It does not change the times of other attempts.
+        # A ping may already have ended the pause, but it leaves the times of other attempts as they are.
         end_waiting(endpoint)
     return endpoint
 
@@ -210,7 +210,7 @@ def ping(merchant: str, reference: str) -> Delivery:
             content=_test_event(event, endpoint, now),
             next_try_at=now,
         )
-        # A test must be sent now, not after the pause.
+        # A test event must be sent now, not after the pause.
         _end_pause(endpoint)
         wake_after_commit()
     return delivery
@@ -234,14 +234,14 @@ def resend(merchant: str, reference: str) -> Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Resent:
-    """The number of events that are sent again, and the event to continue after; 0 if there are no more."""
+    """The number of events that are sent again, and the key of the last one; 0 if no more events follow."""
 
     count: int
     after: int
 
 
 def resend_since(merchant: str, reference: str, since: datetime) -> int:
-    """Send all events since a time again, including events that the endpoint never received.
+    """Send all events since a time to the endpoint, including those that it has received before.
 
     Return their number. Raises the errors of ``resend_some``.
     """
@@ -252,7 +252,7 @@ def resend_since(merchant: str, reference: str, since: datetime) -> int:
 
 
 def resend_some(merchant: str, reference: str, since: datetime, *, after: int = 0) -> Resent:
-    """Send the events since a time, and after the event ``after``, again, up to ``BATCHES_AT_ONCE`` batches.
+    """Send the events since a time and after the event ``after`` again, up to ``BATCHES_AT_ONCE`` batches.
 
     A pause of the endpoint ends.
     Raises ``WebhookNotFound``, ``EndpointDisabled`` and, if the time is too long ago, ``RequestInvalid``.
@@ -280,7 +280,7 @@ def resend_some(merchant: str, reference: str, since: datetime, *, after: int = 
 def advance_deliveries(merchant: str, payment: str, by: timedelta) -> None:
     """Move the next attempts of a payment's pending webhooks forward, and the pauses of their endpoints.
 
-    Attempts that are under way are not touched. Callers allow it in a try-out only.
+    Attempts under way are left alone. Callers use this function in a try-out only.
     """
     with transaction.atomic():
         pending = deliveries_of(merchant).filter(payment=payment, state=Delivery.State.PENDING, lease="")
@@ -309,13 +309,16 @@ def deliveries_of(merchant: str) -> QuerySet[Delivery]:
 
 
 def undelivered_events(merchant: str) -> QuerySet[Delivery, str]:
-    """Return the ids of events with at least one delivery to the merchant that has not succeeded."""
+    """Return the ids of the merchant's events with a delivery that is pending or has failed."""
     pending_or_failed = deliveries_of(merchant).exclude(state=Delivery.State.DELIVERED)
     return pending_or_failed.exclude(event_type=TEST_TYPE).values_list("event", flat=True)
 
 
 def _end_pause(endpoint: WebhookEndpoint) -> None:
-    """Let the endpoint be tried at once, because somebody asked for it. Another failure pauses it again."""
+    """End a pause at somebody's request, so that the endpoint is tried at once.
+
+    Another failure pauses it again.
+    """
     WebhookEndpoint.objects.filter(pk=endpoint.pk).update(paused_until=None)
 
 
@@ -348,7 +351,7 @@ def _shown(endpoint: WebhookEndpoint, keys: Any) -> NewSecret:
 
 
 def _test_event(event: str, endpoint: WebhookEndpoint, now: datetime) -> dict[str, Any]:
-    """Return the body of a test event: an event without a payment."""
+    """Return the body of a test event, which has no payment."""
     return {
         "id": event,
         "object": "event",
@@ -362,7 +365,7 @@ def _test_event(event: str, endpoint: WebhookEndpoint, now: datetime) -> dict[st
 
 
 def validation_errors(values: Mapping[str, Any]) -> dict[str, str]:
-    """Return the errors in values that a caller wants to set, by the field's name."""
+    """Return the errors in values for an endpoint, by the field's name."""
     faults = {
         name: _CHECKS[name](value) if name in _CHECKS else "This cannot be set."
         for name, value in values.items()

@@ -21,12 +21,12 @@ from checkout.webhooks.waking import wake_after_commit
 from messaging.outbox.clock import server_time, server_time_now
 
 # The time between the sweep's first look at events and their comparison. It is longer than any transaction
-# that writes events, so no event can be committed later among those that the sweep has passed.
+# that writes events, so the sweep misses no event that is committed late.
 SWEEP_AFTER = timedelta(minutes=2)
 BATCH = 500
 # The most deliveries that are created together when an endpoint changes its state.
 MOST_UNSWEPT = 5_000
-# A transaction that creates an endpoint may commit after others that got greater keys in the meantime.
+# A transaction that creates an endpoint may commit after others whose endpoints have greater keys.
 LATE_KEYS = 100
 ROWS_AT_ONCE = 1000
 
@@ -37,16 +37,16 @@ def has_endpoint(merchant: str) -> bool:
 
 
 def late_deliveries(since: datetime) -> QuerySet[Delivery]:
-    """Return the deliveries that have been due since before a time, and wait for nothing but the sender."""
+    """Return the deliveries that have been due since before a time, and that only the sender delays."""
     is_paused = Q(endpoint__paused_until__gt=since)
     late = Delivery.objects.filter(state=Delivery.State.PENDING, next_try_at__lt=since)
     return late.filter(~is_paused, endpoint__state=WebhookEndpoint.State.ENABLED)
 
 
 def merchants_by_endpoint(after: int) -> Mapping[int, str]:
-    """Return the merchants of the endpoints after the key ``after``, by the endpoints' keys.
+    """Return the merchant of each endpoint whose key is greater than ``after``, by the endpoint's key.
 
-    Some earlier endpoints are included, because keys are not committed in order.
+    Some endpoints with smaller keys are included, because endpoints are not committed in the order of keys.
     """
     newer = WebhookEndpoint.objects.filter(pk__gt=after - LATE_KEYS).order_by()
     return dict(newer.values_list("pk", "merchant"))
@@ -79,8 +79,8 @@ def _create_deliveries(items: Sequence[FeedItem]) -> int:
 def _was_enabled_at(item: FeedItem, endpoint: WebhookEndpoint) -> bool:
     """Return True if the endpoint was enabled at the time of the event.
 
-    The message about an event may arrive after the endpoint was disabled. The delivery then waits, as others
-    do.
+    If the message about an event arrives after the endpoint was disabled, the delivery is created, and waits
+    until the endpoint is enabled.
     """
     if endpoint.is_enabled:
         return endpoint.last_event_before_state < item.pk or item.pk in endpoint.events_under_way
@@ -90,10 +90,10 @@ def _was_enabled_at(item: FeedItem, endpoint: WebhookEndpoint) -> bool:
 
 
 def transition(endpoint: WebhookEndpoint, state: str, reason: str = "") -> None:
-    """Move the endpoint to a state, which applies from the next event on. The caller saves the endpoint.
+    """Give the endpoint another state, which applies from the next event on. The caller saves the endpoint.
 
-    Deliveries of earlier events that were not swept yet are created first, because the state in which these
-    events happened is lost afterwards.
+    Deliveries of earlier events that the sweep has not reached are created first, because the earlier state
+    is not stored.
     """
     if endpoint.is_enabled:
         _backfill_deliveries(endpoint)
@@ -103,7 +103,7 @@ def transition(endpoint: WebhookEndpoint, state: str, reason: str = "") -> None:
 
 
 def _backfill_deliveries(endpoint: WebhookEndpoint) -> int:
-    """Create deliveries of events since the endpoint was enabled that were not swept yet."""
+    """Create deliveries of the events after the endpoint was enabled that the sweep has not reached."""
     first = min([endpoint.last_event_before_state, *(pk - 1 for pk in endpoint.events_under_way)])
     return _create_deliveries(
         event_feed.items_of(endpoint.merchant, after=max(_swept(), first), most=MOST_UNSWEPT)
@@ -111,7 +111,7 @@ def _backfill_deliveries(endpoint: WebhookEndpoint) -> int:
 
 
 def high_water_mark() -> HighWaterMark:
-    """Return the end of the events that were committed until now."""
+    """Return the key of the last event committed until now, and smaller keys of events not committed yet."""
     return event_feed.high_water_mark(_swept())
 
 
@@ -140,17 +140,16 @@ def write_new(rows: Sequence[Delivery]) -> int:
     new = [row for row in rows if (row.endpoint_id, row.event) not in known]
     if new:
         with transaction.atomic():
-            # Another process may have inserted one of them in the meantime.
+            # Another process may have inserted some of the rows in the meantime.
             Delivery.objects.bulk_create(new, batch_size=BATCH, ignore_conflicts=True)
             wake_after_commit()
     return len(new)
 
 
 def make_due(deliveries: QuerySet[Delivery]) -> None:
-    """Restart the schedule of deliveries, and make them due. The result of an attempt under way is ignored.
+    """Make deliveries due and restart their schedule. The result of an attempt under way is ignored.
 
-    There are at most a few hundred of them. They are locked in the same order as a sender locks deliveries
-    that it records.
+    Pass at most a few hundred deliveries. They are locked in the same order in which senders lock them.
     """
     locked = deliveries.select_for_update(of=("self",)).order_by("pk")
     deliveries.filter(pk__in=list(locked.values_list("pk", flat=True))).update(
@@ -162,12 +161,12 @@ def make_due(deliveries: QuerySet[Delivery]) -> None:
 def end_waiting(endpoint: WebhookEndpoint) -> None:
     """Make the endpoint's pending deliveries due now. The caller has locked the endpoint.
 
-    Deliveries that a sender has leased or given back are left to the sender. Deliveries that others have
-    locked are skipped as well, because others lock a delivery before its endpoint.
+    Deliveries that a sender has leased or given back are left to the sender. Locked deliveries are skipped as
+    well: waiting for them could cause a deadlock, because others lock a delivery before its endpoint.
     """
     now = server_time()
     locked = waiting_for(endpoint, now).select_for_update(skip_locked=True).order_by("next_try_at")
-    # There may be more deliveries than a statement can have parameters.
+    # In batches, because a statement can have only a limited number of parameters.
     while pks := list(locked.values_list("pk", flat=True)[:ROWS_AT_ONCE]):
         Delivery.objects.filter(pk__in=pks).update(next_try_at=now)
     wake_after_commit()
@@ -180,10 +179,11 @@ def waiting_for(endpoint: WebhookEndpoint, now: datetime | Now) -> QuerySet[Deli
 
 
 def sweep() -> int:
-    """Compare the next events with the deliveries, and create missing ones. Return the number of events.
+    """Compare the next events with the deliveries, and create missing deliveries.
 
-    The sweep uses the events' keys and the database's clock, because the times of events come from the hosts
-    that wrote them. Events that it sees for the first time are compared after ``SWEEP_AFTER``.
+    Return the number of events. The sweep uses the events' keys and the database's clock, because the times
+    of events come from the hosts that wrote them. Events that it sees for the first time are compared after
+    ``SWEEP_AFTER``.
     """
     with transaction.atomic():
         SweepCursor.objects.get_or_create(pk=1, defaults={"event_pk": 0})
@@ -208,7 +208,7 @@ def sweep() -> int:
 def delete_expired() -> int:
     """Delete deliveries that ended longer than ``conf.retention`` ago, with their log. Return their number.
 
-    Deliveries that wait for a disabled endpoint are deleted when it has been disabled for so long.
+    Pending deliveries are deleted once their endpoint has been disabled for that time.
     """
     until = server_time_now() - conf.retention
     ended = Delivery.objects.filter(ended_at__lt=until).order_by("ended_at")

@@ -10,7 +10,7 @@ from checkout.webhooks.actions import TEST_TYPE, deliveries_of, endpoint_of, und
 from checkout.webhooks.keys import keys_of
 from checkout.webhooks.models import Delivery
 
-# A client whose answer was lost can get the new secret for this time by repeating its request.
+# During this time, a client that missed the answer can repeat its request to get the new secret.
 SHOWN_AGAIN_FOR = timedelta(hours=1)
 
 
@@ -24,7 +24,7 @@ def deliveries(
     created_from: datetime | None = None,
     created_to: datetime | None = None,
 ) -> QuerySet[Delivery]:
-    """Return the rows that match all filters that are given. ``created_to`` itself is not included.
+    """Return the deliveries that match all given filters. ``created_to`` itself is not included.
 
     Raises ``WebhookNotFound`` for an ``endpoint`` that the merchant does not have.
     """
@@ -52,9 +52,10 @@ def delivery_of(merchant: str, reference: str) -> Delivery:
 
 
 def events_by_delivery(merchant: str, *, delivered: bool) -> Q:
-    """Return a condition on events: all of their deliveries have succeeded, or at least one has not.
+    """Return a condition for events of which all deliveries have succeeded, or at least one has not.
 
-    An event without deliveries matches neither. The tables of payments and of webhooks are in one database.
+    An event without deliveries matches neither condition. The tables of payments and of webhooks are in one
+    database.
     """
     if not delivered:
         return Q(reference__in=undelivered_events(merchant).order_by())
@@ -63,7 +64,7 @@ def events_by_delivery(merchant: str, *, delivered: bool) -> Q:
 
 
 def new_secret_of(merchant: str, reference: str, public_key: str, made_at: datetime) -> str | None:
-    """Return the secret that belongs to a public key; None if it was made before ``SHOWN_AGAIN_FOR``."""
+    """Return the secret that belongs to a public key; None if it is older than ``SHOWN_AGAIN_FOR``."""
     if made_at < timezone.now() - SHOWN_AGAIN_FOR:
         return None
     try:

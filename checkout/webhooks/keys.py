@@ -19,7 +19,7 @@ log = structlog.get_logger(__name__)
 
 
 def add_secret(endpoint: WebhookEndpoint) -> Keys:
-    """Give the endpoint a new secret. Return it, as it is shown to the merchant once."""
+    """Give the endpoint a new secret. Return the secret, which the merchant sees only once."""
     keys = Keys.new()
     SigningSecret.objects.create(
         endpoint=endpoint,
@@ -47,8 +47,8 @@ def ending_secrets(endpoint: WebhookEndpoint) -> int:
 def keys_of(endpoints: Collection[WebhookEndpoint]) -> Mapping[int, Sequence[Keys] | None]:
     """Return the keys that sign now, newest first, by the endpoint's primary key.
 
-    Secrets that cannot be decrypted with the secret keys of this process are left out. If none of an
-    endpoint's secrets can be decrypted, its value is None.
+    Secrets that this process cannot decrypt with its secret keys are left out. If none of an endpoint's
+    secrets can be decrypted, its value is None.
     """
     owners = {endpoint.pk: endpoint.reference for endpoint in endpoints}
     rows = SigningSecret.objects.filter(_valid_at(timezone.now()), endpoint__in=owners)
@@ -66,7 +66,7 @@ def keys_of(endpoints: Collection[WebhookEndpoint]) -> Mapping[int, Sequence[Key
 
 @lru_cache(maxsize=4096)
 def _opened(sealed_hmac: str, sealed_private_key: str, owner: str, _secret_keys: tuple[str, ...]) -> Keys:
-    """Return the decrypted keys. The secret keys are an argument so that the cache notices their change."""
+    """Return the decrypted keys. ``_secret_keys`` is part of the cache's key, so that a change is noticed."""
     return Keys.of(open_secret(sealed_hmac, owner), open_secret(sealed_private_key, owner))
 
 
@@ -82,7 +82,8 @@ def tidy_secrets() -> int:
             hmac_key = open_secret(secret.sealed_hmac, owner)
             private_key = open_secret(secret.sealed_private_key, owner)
         except StoredSecretUnreadable:
-            # The other secrets must be encrypted again before the earlier key is removed.
+            # The loop goes on, because the other secrets must be encrypted again before the earlier key is
+            # removed.
             log.error("secret of a webhook endpoint unreadable", endpoint=owner, secret=secret.pk)
             continue
         SigningSecret.objects.filter(pk=secret.pk).update(

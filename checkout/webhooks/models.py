@@ -22,12 +22,12 @@ class WebhookEndpoint(models.Model):
 
     ``last_event_before_it`` and ``last_event_before_state`` are keys of the payments' events: the last event
     before the endpoint was created, and the last event before it was enabled or disabled.
-    ``events_under_way`` are smaller keys whose events were not committed then. If such an event is committed
-    later, it belongs to the present state.
+    ``events_under_way`` are smaller keys whose events were not committed then. Such an event belongs to the
+    present state if it is committed later.
 
-    ``failing_since`` and ``failures`` are about the failed attempts since the last success. Attempts that
-    were under way when a failure began a pause do not count. Until ``paused_until`` nothing is sent, because
-    the endpoint has asked for a pause, or has failed too often.
+    ``failing_since`` and ``failures`` describe the failed attempts since the last success. Attempts that were
+    under way when a pause began do not count. Until ``paused_until`` nothing is sent, because the endpoint
+    has asked for a pause, or has failed too often.
 
     A deleted endpoint is visible to staff only, until the log of its deliveries is old.
     """
@@ -97,7 +97,10 @@ class WebhookEndpoint(models.Model):
 
 
 class SigningSecret(models.Model):
-    """A pair of an endpoint's keys, encrypted. During a rotation an endpoint has two pairs, and both sign."""
+    """A pair of keys of an endpoint, encrypted.
+
+    During a rotation an endpoint has several pairs, and all sign.
+    """
 
     endpoint = models.ForeignKey(WebhookEndpoint, on_delete=models.CASCADE, related_name="secrets")
     sealed_hmac = models.CharField(max_length=300)
@@ -109,7 +112,7 @@ class SigningSecret(models.Model):
     )
 
     class Meta:
-        # Not by time, because the clocks of the hosts that made the secrets may differ.
+        # The newest is not chosen by time, because the clocks of the hosts that made the secrets may differ.
         ordering: ClassVar = ["-pk"]
 
 

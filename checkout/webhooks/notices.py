@@ -31,7 +31,7 @@ log = structlog.get_logger(__name__)
 
 BATCH = 50
 PAUSE = timedelta(hours=1)
-# Longer than any pause between two attempts at a webhook.
+# This is longer than any pause between two attempts at a webhook.
 LATELY = timedelta(hours=24)
 _EMAIL = mail.template("webhook_endpoint.txt")
 State, Notice = WebhookEndpoint.State, WebhookEndpoint.Notice
@@ -42,27 +42,30 @@ SUBJECTS = {
 
 
 async def look_after_endpoints() -> int:
-    """Disable endpoints whose time is over, and send pending notices. Return the number of endpoints."""
+    """Disable endpoints that have failed for too long, and send pending notices.
+
+    Return the number of endpoints.
+    """
     disabled = await in_thread(_disable_failing)
     owed = await in_thread(_owed)
-    # Concurrently, so that the time-out of a mail server that is away is waited for only once.
+    # Concurrently, so that a mail server that does not answer costs the time-out only once.
     notified = await asyncio.gather(*(_notify(endpoint, email) for endpoint, email in owed))
     return disabled + sum(notified)
 
 
 def _disable_failing() -> int:
-    """Mark endpoints for a warning, and disable the endpoints whose time is over. Return their number."""
+    """Mark endpoints for a warning, and disable those that have failed for too long. Return their number."""
     failing = _failing_for(WARN_AFTER)
     failing.filter(warned_at=None, owed_notice=Notice.NONE).update(owed_notice=Notice.FAILING)
     return sum(_disable(pk) for pk in _over().values_list("pk", flat=True)[:BATCH])
 
 
 def _failing_for(least: timedelta) -> QuerySet[WebhookEndpoint]:
-    """Return the enabled endpoints that have failed for so long, and have a delivery to be tried again.
+    """Return the enabled endpoints that have failed for ``least`` and have a delivery with a next attempt.
 
-    Without such a delivery, the only failure may be an old one: the last attempt at a delivery, with no other
-    event for days. If nothing was sent lately, for example because the gateway was switched off, the endpoint
-    is tried before it counts.
+    Other endpoints may only have an old failure, with no event since. The delivery must also have been tried
+    lately: if nothing was sent, for example because the gateway was switched off, the endpoint is tried
+    first.
     """
     now = server_time()
     lately = DeliveryAttempt.objects.filter(delivery=OuterRef("pk"), at__gt=now - LATELY)
@@ -81,7 +84,7 @@ def _over() -> QuerySet[WebhookEndpoint]:
 
 
 def _owed() -> list[tuple[WebhookEndpoint, EmailMessage]]:
-    # In random order, so that addresses that are refused each time do not block the others.
+    # In random order, so that addresses that are refused every time do not block the others.
     owed = _due(WebhookEndpoint.objects.exclude(owed_notice=Notice.NONE)).order_by("?")
     return [(endpoint, notice_email(endpoint)) for endpoint in owed[:BATCH] if _begin(endpoint)]
 
@@ -91,7 +94,10 @@ def _due(endpoints: QuerySet[WebhookEndpoint]) -> QuerySet[WebhookEndpoint]:
 
 
 def _begin(endpoint: WebhookEndpoint) -> bool:
-    """Begin the pause, in which no other process tries. Return False if another process has begun it."""
+    """Begin the pause in which no other process sends the notice.
+
+    Return False if another process began one.
+    """
     same = _due(WebhookEndpoint.objects.filter(pk=endpoint.pk, owed_notice=endpoint.owed_notice))
     return bool(same.update(notice_after=server_time() + PAUSE))
 

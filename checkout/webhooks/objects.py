@@ -11,7 +11,7 @@ from django.utils import timezone
 from checkout.described import DELIVERY, ENDPOINT, EVENT, PAYMENT, TIME, MerchantCode, told
 from checkout.webhooks.models import Delivery, DeliveryAttempt, SigningSecret, WebhookEndpoint
 
-# A delivery that is sent again may get a dozen attempts each time.
+# A delivery may get a dozen attempts each time that it is sent again.
 MOST_ATTEMPTS = 100
 
 
@@ -23,8 +23,10 @@ class Disabled(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Failing(msgspec.Struct, frozen=True, kw_only=True):
-    """The failed attempts at an endpoint since the last success. Attempts that ended in a pause do not
-    count."""
+    """The failed attempts at an endpoint since the last success.
+
+    Attempts that ended during a pause do not count.
+    """
 
     failures: Annotated[int, told("The number of failed attempts.", 3)]
     since: Annotated[datetime | None, told("The time of the first of them.", TIME)]

@@ -9,18 +9,18 @@ from checkout.webhooks.keys import keys_of
 from checkout.webhooks.models import WebhookEndpoint
 from checkout.webhooks.signing import headers
 
-# The type of the signed text, so that it cannot pass for an event.
+# The type within the signed text, so that nobody can present the result as an event.
 TYPE = "checkout.return"
-# The endpoints whose secrets sign: an address must not become too long. The oldest come first.
+# Only the oldest endpoints sign, because the address must not become too long.
 MOST_ENDPOINTS = 4
 
 
 def signed_return(merchant: str, result: Mapping[str, str | int]) -> dict[str, str]:
     """Return the query that tells a merchant's page the ``result`` of a payment.
 
-    It is signed like a webhook, with the secrets of the merchant's enabled endpoints: the id is the
-    payment's, and the body is the value of ``result``. ``v1`` alone is sent, because of its length. If no
-    secret can sign, the query is empty.
+    The query is signed like a webhook, with the secrets of the merchant's enabled endpoints. The payment's id
+    takes the place of the webhook's id, and the value of ``result`` that of the body. Only ``v1`` is sent, to
+    keep the address short. If no secret can sign, the query is empty.
     """
     enabled = WebhookEndpoint.State.ENABLED
     endpoints = list(WebhookEndpoint.objects.filter(merchant=merchant, state=enabled).order_by("pk"))

@@ -12,16 +12,16 @@ from checkout.webhooks.deliveries import (
 )
 from messaging.worker.service import Message
 
-# The first words of the types of events. The sweep finds events whose message was dropped.
+# The first words of the types of payments' events. The sweep finds events whose message was dropped.
 FAMILIES = dict.fromkeys(type.partition(".")[0] for type in EVENT_TYPES)
 service = Service("webhooks", events=tuple(f"{family}.#" for family in FAMILIES), hints_only=True)
 
-# The prefix of the ids of events for merchants. Other programs publish other events.
+# The prefix of the ids of events for merchants. Messages with other ids are not for webhooks.
 OURS = "evt_"
 
 
 class EventNotice(msgspec.Struct, frozen=True):
-    """The part of an event's message that is used. The event itself is read from the database."""
+    """The only part of an event's message that is used. The event itself is read from the database."""
 
     merchant: str = ""
 
@@ -29,9 +29,9 @@ class EventNotice(msgspec.Struct, frozen=True):
 class EndpointCache:
     """The merchants that had endpoints at the last read.
 
-    With it, the events of merchants without endpoints, which are most events, cost no query. A merchant may
-    have added its first endpoint since the last read. Therefore endpoints are read again soon after an event
-    was ignored, and deliveries of the events that new endpoints have missed are created then.
+    Most events belong to merchants without endpoints. Thanks to this cache, these events cost no query. A
+    merchant may have added its first endpoint since the last read. Therefore endpoints are read again soon
+    after an event was ignored, and deliveries of the events that new endpoints have missed are created then.
     """
 
     def __init__(self) -> None:
@@ -40,7 +40,7 @@ class EndpointCache:
         self._has_read = self._is_current = False
 
     def ignores(self, event: EventNotice) -> bool:
-        """Return True if the event can be ignored, because its merchant had no endpoint at the last read."""
+        """Return True if the event can be ignored: at the last read, the event's merchant had no endpoint."""
         if not self._has_read or event.merchant in self._merchants:
             return False
         self._is_current = False
@@ -65,7 +65,8 @@ class EndpointCache:
         found = merchants_by_endpoint(self._last_endpoint)
         new = frozenset(found.values()) - self._merchants
         earlier = self._merchants
-        # Updated before their events are read: an event that was ignored until now is committed, and is read.
+        # Updated before the events are read: all events that were ignored until now are committed, and so
+        # will be read.
         self._merchants |= new
         try:
             owed = backfill_deliveries(new) if self._has_read and new else 0

@@ -33,18 +33,18 @@ class Keys:
 
     @classmethod
     def of(cls, secret: str, private_key: str) -> Self:
-        """Return the keys with these texts, as ``secret`` and ``private_text`` give them."""
+        """Return the keys from the texts that ``secret`` and ``private_text`` return."""
         seed = b64decode(private_key.removeprefix(PRIVATE_PREFIX))
         return cls(b64decode(secret.removeprefix(SECRET_PREFIX)), Ed25519PrivateKey.from_private_bytes(seed))
 
     @property
     def secret(self) -> str:
-        """The secret that the receiver of ``v1`` needs."""
+        """The secret with which the gateway signs ``v1`` and the receiver verifies it."""
         return SECRET_PREFIX + b64encode(self.hmac_key).decode()
 
     @property
     def private_text(self) -> str:
-        """The key that signs ``v1a``, which never leaves the gateway."""
+        """The key with which the gateway signs ``v1a``. It never leaves the gateway."""
         return PRIVATE_PREFIX + b64encode(self.private_key.private_bytes_raw()).decode()
 
     @property
@@ -59,7 +59,7 @@ class Keys:
 
 
 def headers(message_id: str, timestamp: int, body: bytes, keys: Iterable[Keys]) -> dict[str, str]:
-    """Return the three headers of a webhook. ``timestamp`` is the attempt's, in epoch seconds."""
+    """Return the three headers of a webhook. ``timestamp`` is the time of the attempt, in epoch seconds."""
     text = f"{message_id}.{timestamp}.".encode() + body
     return {
         "webhook-id": message_id,

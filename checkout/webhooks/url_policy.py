@@ -1,7 +1,7 @@
 """The policy for addresses to which webhooks may be sent.
 
-Merchants enter the addresses, which could lead to machines that only the gateway can reach. A URL is checked
-without a look-up when it is entered. Each IP address is checked at the moment of the connection.
+Merchants enter the addresses. An address could lead to a machine that only the gateway can reach. A URL is
+checked without a look-up when it is entered. Each IP address is checked at the moment of the connection.
 """
 
 import re
@@ -12,7 +12,7 @@ from checkout.conf import conf
 from checkout.conf.networks import address_of, is_in, is_public
 from checkout.conf.origins import MAX_CHARACTERS, Scheme, origin_of
 
-# Ports at which a program other than a web server would be reached are not for webhooks.
+# Other ports are refused, because they could reach programs other than web servers.
 PUBLIC_PORTS = (443, 8443)
 _NAMES_OF_LOOPBACK = ("localhost", "test")
 # A host whose last label is a number is an IPv4 address, perhaps in an unusual notation (URL standard, 3.5).
@@ -22,7 +22,8 @@ _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*", re.IGNORECASE)
 def url_error(url: object, *, is_new: bool = False) -> str:
     """Return the reason for which webhooks cannot be sent to ``url``; "" if none is known without a look-up.
 
-    The host name of a new URL is also checked for its likely network, so that its owner is told at once.
+    If the URL ``is_new``, its host name is also checked for its likely network, so that the merchant gets the
+    error at once.
     """
     origin = origin_of(url)
     if origin is None:
@@ -40,10 +41,10 @@ def url_error(url: object, *, is_new: bool = False) -> str:
 
 
 def _may_lead_into_allowed_networks(name: str) -> bool:
-    """Return False if a connection to the host would certainly count as a connection to the internet.
+    """Return False if the host is certainly not in the networks that operators allow.
 
-    A try-out allows loopback, for which names are reserved (RFC 6761). If operators have listed networks, any
-    name may lead into them.
+    If operators list networks, any name may lead into them. A try-out also allows loopback, which has
+    reserved names (RFC 6761).
     """
     is_of_a_developer = name.rpartition(".")[2] in _NAMES_OF_LOOPBACK
     return bool(conf.webhook_allowed_networks) or (conf.is_try_out and is_of_a_developer)
@@ -55,7 +56,7 @@ def is_literal(host: str) -> bool:
 
 
 def ip_literal_error(host: str, port: int, scheme: Scheme) -> str:
-    """Return the reason for which no connection may be made to an IP address; "" if it may."""
+    """Return the reason for which no connection may be made to an IP address; "" if there is none."""
     try:
         ip_address(host.strip("[]"))
     except ValueError:
@@ -64,12 +65,12 @@ def ip_literal_error(host: str, port: int, scheme: Scheme) -> str:
 
 
 def peer_error(text: str, port: int, scheme: Scheme) -> str:
-    """Return the reason for which no connection may be made to this IP address and port; "" if it may."""
+    """Return the reason for which no connection to this IP address and port may be made; "" if it may."""
     address = address_of(text)
     if is_in(address, allowed_networks()):
         return ""
     if not is_public(address):
-        # The address is left out, because merchants could otherwise query our internal name servers.
+        # The address is not named, because merchants could use it to query our internal name servers.
         return "leads to a machine that is not on the public internet"
     return _internet_error(port, scheme)
 

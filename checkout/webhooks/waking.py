@@ -1,4 +1,4 @@
-"""Wake the senders of this process when deliveries were written. Other processes poll."""
+"""Wake the senders of this process after deliveries were written. Senders of other processes poll."""
 
 import asyncio
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ _sleepers: set[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = set()
 
 @contextmanager
 def woken_by_writes(event: asyncio.Event) -> Iterator[None]:
-    """Set ``event`` after each write, until the block ends. Call this on the event's loop."""
+    """Set ``event`` after each write until the block ends. Call this function on the event's loop."""
     sleeper = (asyncio.get_running_loop(), event)
     _sleepers.add(sleeper)
     try:

@@ -1,4 +1,4 @@
-"""DRF's authentication, permission and throttle by API key. All three run in a database thread."""
+"""DRF classes for authentication, permission and throttle by API key. All run in a database thread."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -25,10 +25,10 @@ _FORM = "The header is `Authorization: Bearer sk_…`."
 
 
 class KeyAuthentication(BaseAuthentication):
-    """Authentication by ``Authorization: Bearer sk_…``. The request's user is the merchant."""
+    """Authentication by ``Authorization: Bearer sk_…``. The key's merchant becomes the request's user."""
 
     def authenticate(self, request: Request) -> tuple[Merchant, ApiKey]:
-        """Return the merchant and the key. Raises a refusal, which names the header."""
+        """Return the merchant and the key. Raises a refusal that names the header."""
         secret = _secret_in(request.META.get("HTTP_AUTHORIZATION", ""))
         address, hashed = request.META.get("REMOTE_ADDR", ""), hash_of(secret)
         if seconds := unknown_keys.seconds_to_wait(address, hashed):
@@ -69,10 +69,10 @@ def _secret_in(header: str) -> str:
 
 
 class HasScope(BasePermission):
-    """The permission of keys with the scope that the view needs for the method."""
+    """The permission check: the key must have the scope that the view needs for the request's method."""
 
     def has_permission(self, request: Request, view: Any) -> bool:
-        """Return True. Raises a refusal, which names the missing scope."""
+        """Return True. Raises a refusal that names the missing scope."""
         api_view: ApiView = view
         scope = api_view.scope_of(request.method or "")
         if scope not in request.auth.scopes:  # type: ignore[union-attr]
@@ -81,10 +81,13 @@ class HasScope(BasePermission):
 
 
 class KeyThrottle(BaseThrottle):
-    """The limit on the requests of a key."""
+    """The throttle of DRF that applies the key's limit on requests."""
 
     def allow_request(self, request: Request, view: Any) -> bool:
-        """Return True, and keep the headers for the response. Raises a refusal, which has these headers."""
+        """Return True, and store the rate limit's headers for the response.
+
+        At the limit, raises a refusal with them.
+        """
         quota = limit.spend(request.auth.pk)
         api_view: ApiView = view
         api_view.quota_headers = quota.headers()

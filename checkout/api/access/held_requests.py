@@ -10,7 +10,7 @@ _LONGEST = 200  # no key is longer
 
 
 class HeldRequests:
-    """The number of held requests of each key. Database threads call ``enter``, the event loop ``leave``."""
+    """Counts of the held requests of each key. Database threads call ``enter``, the event loop ``leave``."""
 
     def __init__(self) -> None:
         self._count: dict[int, int] = {}
@@ -35,10 +35,10 @@ class HeldRequests:
 
 
 class RequestsUnderWay:
-    """The number of requests under way by the key in their header, which is not looked up before.
+    """Counts of the requests that this process handles for each key, whether or not the key exists.
 
-    Without it, one key that is used from many networks could fill a process, so that shoppers and other
-    merchants would be refused. An invented key is counted like any other. All calls are on the event loop.
+    Without this limit, one key that is used from many networks could fill a process, so that shoppers and
+    other merchants would be refused. All calls are on the event loop.
     """
 
     def __init__(self) -> None:

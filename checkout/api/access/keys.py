@@ -28,7 +28,7 @@ _ALPHABET = string.ascii_letters + string.digits
 _RANDOM_LENGTH = 32
 _SHOWN_LENGTH = 16
 _SECRET = re.compile(rf"sk_(?:test|live)_[A-Za-z0-9]{{{_RANDOM_LENGTH}}}", re.ASCII)
-# The time of the last use is for people: it need not be exact, and each write costs.
+# The time of the last use may be inexact, because only people read it, and each write has a cost.
 LAST_USE_EVERY = timedelta(minutes=1)
 
 
@@ -46,8 +46,8 @@ def make_key(
 ) -> tuple[ApiKey, str]:
     """Return a new key of ``merchant`` and its secret, which cannot be read again.
 
-    ``secret`` is given only for the published key of a try-out. Raises ``DuplicateRequest`` if a key was made
-    with this ``form_key`` before, and ``RequestInvalid``, which names the field.
+    Only a try-out passes ``secret``, to make its published key. Raises ``DuplicateRequest`` if a key was made
+    with this ``form_key`` before, and ``RequestInvalid`` with the name of an invalid field.
     """
     if not name.strip() or len(name) > 100 or not name.isprintable():
         raise RequestInvalid("name", "The name must have 1 to 100 characters.")
@@ -86,7 +86,7 @@ def rotate_key(
     The new key gets the lifetime that the old key had when it was made.
 
     Raises ``OperationRejected`` if the old key is revoked or expired, if it is a test key of a live merchant,
-    or if it has a valid successor and the caller is not ``is_sure``. See ``make_key`` for ``form_key``.
+    or, unless ``is_sure``, if it already has a valid successor. See ``make_key`` for ``form_key``.
     """
     old = _usable(pk)
     if not is_sure and valid_successors(old).exists():
@@ -113,14 +113,14 @@ def rotate_key(
 
 
 def valid_successors(key: ApiKey) -> QuerySet[ApiKey]:
-    """Return the keys that replace a key, and are neither revoked nor expired."""
+    """Return the valid keys by which a key was replaced."""
     is_valid = Q(expires_at=None) | Q(expires_at__gt=timezone.now())
     return key.successors.filter(is_valid, revoked_at=None)
 
 
 def _end_of_successor(old: ApiKey) -> datetime | None:
     like = old
-    # A rotation shortens the lifetime of the old key. Its first successor still has the whole lifetime.
+    # A rotation has shortened the lifetime of a replaced key, so the lifetime is taken from its successor.
     while (later := like.successors.order_by("pk").first()) is not None:
         like = later
     return None if like.expires_at is None else timezone.now() + (like.expires_at - like.created_at)
@@ -128,7 +128,7 @@ def _end_of_successor(old: ApiKey) -> datetime | None:
 
 @transaction.atomic
 def revoke_key(pk: int) -> ApiKey:
-    """Revoke a key, which web processes may remember for ``conf.remember_seconds``.
+    """Revoke a key. Web processes may accept it for up to ``conf.remember_seconds`` more.
 
     Raises ``OperationRejected`` if the key is revoked or expired.
     """
@@ -146,15 +146,15 @@ def _usable(pk: int) -> ApiKey:
 
 
 def is_well_formed(secret: str) -> bool:
-    """Return True for a text that may be the secret of a key."""
+    """Return True if the text has the form of a key's secret."""
     return _SECRET.fullmatch(secret) is not None
 
 
 def find_key(secret: str) -> tuple[ApiKey, Merchant] | None:
     """Return the key with this secret, valid or not, and its merchant; None if there is no such key.
 
-    Outside a try-out the published key is not found, even if the database has its row. Neither is a test key
-    of a live merchant, or a live key of a test merchant.
+    Outside a try-out the published key is not found, even if the database has its row. A test key of a live
+    merchant and a live key of a test merchant are not found either.
     """
     if secret == TRY_OUT_API_KEY and not conf.is_try_out:
         return None
@@ -197,7 +197,7 @@ def hash_of(secret: str) -> str:
 
 
 def require_networks(texts: Iterable[str]) -> list[str]:
-    """Return networks in their usual form. Raises ``RequestInvalid`` for a text that is not a network."""
+    """Return networks in their canonical form. Raises ``RequestInvalid`` for a text that is not a network."""
     return [_network(text) for text in texts]
 
 

@@ -3,8 +3,8 @@
 Time is divided into windows. A process takes requests of a window from the database in batches and spends
 them from memory, so that most requests cost no query. Requests that it has not spent when the window ends are
 lost, which only makes the limit a little stricter. Processes whose clocks differ by less than a window share
-its requests. If the clocks differ by more, each process begins the window anew, so that a wrong clock cannot
-lock a key out.
+its requests. If the clocks differ by more, each process starts the stored window again, so that a wrong clock
+cannot lock a key out.
 """
 
 from collections.abc import Callable
@@ -27,7 +27,7 @@ POLICY = "default"
 
 @dataclass(slots=True)
 class _Window:
-    """The present window of one key. ``left`` is the rest of the quota in the database, as last read."""
+    """The present window of one key. ``left`` is the part of the quota that the database last had left."""
 
     number: int
     unspent: int = 0
@@ -44,7 +44,10 @@ class Quota:
     seconds: int
 
     def headers(self) -> dict[str, str]:
-        """Return the fields of draft-ietf-httpapi-ratelimit-headers-11, and Retry-After if it is exceeded."""
+        """Return the headers of draft-ietf-httpapi-ratelimit-headers-11.
+
+        Add Retry-After if ``is_exceeded``.
+        """
         told = {
             "RateLimit-Policy": f'"{POLICY}";q={conf.api_requests};w={conf.api_window_seconds}',
             "RateLimit": f'"{POLICY}";r={self.remaining};t={self.seconds}',
@@ -74,7 +77,7 @@ class KeyLimit:
         return Quota(not known, max(0, remaining - 1), seconds)
 
     def _spend(self, key: int, number: int, granted: int, left: int | None) -> int | None:
-        """Spend a leased request. Return how many there were before; None if a new lease is needed first."""
+        """Spend a leased request. Return how many were left before; None if a new lease is needed first."""
         with self._lock:
             window = self._of(key, number)
             window.unspent += granted
@@ -100,7 +103,7 @@ def _lease(key: int, window: int) -> tuple[int, int]:
     with transaction.atomic():
         RateLease.objects.get_or_create(key_id=key, defaults={"window": window})
         row = RateLease.objects.select_for_update().get(key_id=key)
-        # A window later than the next one comes from a clock that was ahead, or from shorter windows.
+        # A stored window beyond the next one was written with a fast clock, or while windows were shorter.
         if not window <= row.window <= window + 1:
             row.window, row.taken = window, 0
         left = max(0, conf.api_requests - row.taken)

@@ -1,7 +1,7 @@
 """The limit on requests of one address with unknown keys, in the memory of this process.
 
-Each request with an unknown key costs a query, and no key's own limit counts it. A key that was valid a short
-time ago is looked up in any case, so that a stranger behind the same address cannot lock a program out.
+Each request with an unknown key costs a query, and the limits of keys do not count it. A key that was valid a
+short time ago is looked up in any case, so that a stranger with the same address cannot lock a program out.
 """
 
 from collections.abc import Callable
@@ -29,7 +29,7 @@ class UnknownKeys:
         self._lock = Lock()
 
     def seconds_to_wait(self, address: str, secret_hash: str) -> int:
-        """Return 0 if the key is to be looked up, else the seconds until the address may try again."""
+        """Return 0 if the key may be looked up, else the seconds until the address may try again."""
         with self._lock:
             now = self._begin()
             if secret_hash in self._valid or self._counts.get(network_of(address), 0) < MOST_REQUESTS:
@@ -53,7 +53,7 @@ class UnknownKeys:
         self.count(address)
 
     def remember(self, secret_hash: str) -> None:
-        """Remember a key that is valid."""
+        """Mark a key as valid, so that its requests are not limited."""
         with self._lock:
             self._valid.pop(secret_hash, None)
             make_room(self._valid, MOST_KEYS)
@@ -65,7 +65,7 @@ class UnknownKeys:
             self._counts, self._valid = {}, {}
 
     def _begin(self) -> float:
-        """Return the time, after forgetting the counts of an earlier window."""
+        """Return the time. Delete the counts if they belong to an earlier window."""
         now = self._clock()
         if (number := int(now // WINDOW_SECONDS)) != self._window:
             self._window, self._counts = number, {}

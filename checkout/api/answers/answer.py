@@ -19,7 +19,7 @@ class Answer:
 
     @classmethod
     def of(cls, status: int, document: Any, **headers: str) -> "Answer":
-        """Return an answer with a document, which may contain ``msgspec.Struct``s.
+        """Return an answer with a document, which may contain objects of ``msgspec.Struct``.
 
         Underscores in the names of ``headers`` stand for hyphens.
         """
@@ -27,6 +27,6 @@ class Answer:
         return cls(status, msgspec.json.encode(document), named)
 
     def response(self, *, content_type: str = JSON) -> HttpResponse:
-        """Return Django's response. An answer is about one key, so no cache may keep it."""
+        """Return Django's response. No cache may store it, because an answer is meant for one key only."""
         headers = {"Cache-Control": "no-store", **self.headers}
         return HttpResponse(self.body, status=self.status, content_type=content_type, headers=headers)

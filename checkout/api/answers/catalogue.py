@@ -1,6 +1,6 @@
-"""All problems that the API answers with, from which ``docs/errors.md`` and the pages of problems are made.
+"""All problems that the API answers with. ``docs/errors.md`` and the pages of problems are made from them.
 
-A code, once published, keeps its meaning and its status. Texts may change: programs compare codes.
+A published code keeps its meaning and its status. Texts may change, because programs compare codes.
 """
 
 from collections.abc import Mapping
@@ -141,7 +141,7 @@ UNAVAILABLE = Problem(
 BROKEN = Problem(500, "internal_error", "Internal error", "The gateway failed to handle the request.")
 
 
-# Others' objects are not told apart from those that do not exist.
+# The problem is the same for another merchant's object and for an object that does not exist.
 _NOT_YOURS = "It does not exist, or belongs to another merchant."
 
 

@@ -42,7 +42,7 @@ PROBLEM_JSON = "application/problem+json"
 # Names of fields in the API that differ from the names of our functions' parameters.
 _NAMES = {"shopper_email": "customer_email"}
 _METADATA = "metadata."
-# The fields at fault that a line of the log names.
+# The log names at most this number of invalid fields.
 _MOST_FIELDS = 5
 # The filters of lists that our functions check.
 _PARAMETERS = {"cursor", "limit", "types", "object_id", "state"}
@@ -64,7 +64,7 @@ def respond(request: HttpRequest, error: Exception) -> HttpResponse:
 
 
 def refusal_of(error: Exception) -> Refusal:
-    """Return the refusal with which the client is told about an error."""
+    """Return the refusal that tells the client about an error."""
     match error:
         case Refusal():
             return error
@@ -141,7 +141,7 @@ def pointer_to(field: str) -> str:
 
 
 def _in_our_names(error: DuplicateRequest) -> str:
-    """Return the text of the error, with the differing field under its name in the API."""
+    """Return the text of an error that names the API's field in place of the parameter."""
     name = _NAMES.get(error.field)
     return str(error).replace(error.field.replace("_", " "), name.replace("_", " ")) if name else str(error)
 

@@ -17,7 +17,7 @@ class Fault:
     header: str = ""
 
     def document(self) -> dict[str, str]:
-        """Return the members that are not empty."""
+        """Return the members of the fault's document that are not empty."""
         members = {
             "detail": self.detail,
             "pointer": self.pointer,
@@ -47,7 +47,7 @@ def refusal(
     headers: Mapping[str, str] | None = None,
     **members: Any,
 ) -> Refusal:
-    """Return a refusal. ``detail`` and ``headers``, if given, are those of this one request."""
+    """Return a refusal. ``detail`` and ``headers``, if given, apply to this one request."""
     told = replace(problem, detail=detail or problem.detail, headers={**problem.headers, **(headers or {})})
     return Refusal(told, tuple(faults), members)
 

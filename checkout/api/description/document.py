@@ -13,7 +13,7 @@ FILE = Path(__file__).parent / "openapi.json"
 METHODS = ("GET", "HEAD", "OPTIONS")
 
 
-@csrf_exempt  # it only reads, and a program that posts gets 405
+@csrf_exempt  # this view only reads: a POST gets 405
 @for_programs
 @on_event_loop
 async def openapi(request: HttpRequest) -> HttpResponse:

@@ -208,7 +208,7 @@ def _examples_of_problems() -> dict[str, Schema]:
             },
         }
         for code, entry in sorted(catalogue.CATALOGUE.items())
-        if entry.problem is not catalogue.METHOD_NOT_ALLOWED  # no operation of the document answers with it
+        if entry.problem is not catalogue.METHOD_NOT_ALLOWED  # the document describes permitted methods only
     }
 
 

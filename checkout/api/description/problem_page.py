@@ -1,4 +1,4 @@
-"""The page about a problem, which is served at the address in the problem's ``type``."""
+"""The page about a problem, at the address in the problem's ``type``."""
 
 from functools import lru_cache
 
@@ -11,7 +11,7 @@ from checkout.api.answers.catalogue import CATALOGUE
 from payments_gateway.serving.problems import Problem, document_of
 from payments_gateway.serving.views import csrf_exempt, on_event_loop
 
-# Problems that only pages for people answer with. Their addresses have a page, too.
+# Problems that only pages for people answer with. Their ``type`` addresses have a page, too.
 _OF_PAGES = {
     value.code: value
     for value in vars(problems).values()

@@ -13,16 +13,16 @@ from checkout.described import ENDPOINT, EVENT, TIME, plain
 REFERENCE = "#/components/schemas/{name}"
 Schema = dict[str, Any]
 _LARGEST_OF_32_BITS = 2**31 - 1
-# Fields of answers that are times, although their names do not end with "_at".
+# Fields of answers that contain times, although their names do not end with "_at".
 _TIMES = {"at", "since", "paused_until", "capture_before"}
-# Fields that webhooks to a thin endpoint do not have. ``changes`` is also left out if it is empty.
+# Fields that a thin webhook lacks. ``changes`` is also left out if it is empty.
 _FULL_ONLY = {"data", "changes"}
 _MAY_BE_MISSING = {
     **{f"{kind}WebhookEvent": _FULL_ONLY for kind in ("Payment", "Attempt", "Operation")},
     **{f"{kind}EventData": {"left_out"} for kind in ("Payment", "Attempt", "Operation")},
 }
 
-# The id of a request.
+# Examples use this id of a request.
 REQUEST = "01JDVQ6Y8T3M5K7N9P0R2S4V6X"
 
 
@@ -222,7 +222,7 @@ def _is_time(field: str) -> bool:
 
 
 def _for_generators(schema: Schema, *, is_time: bool = False) -> Schema:
-    """Return the schema of a value in a form that generators of clients understand.
+    """Return the schema of a value, extended for generators of clients.
 
     Without a format, many generators use 32-bit integers, which cannot hold every amount. Without a type,
     they do not treat the values of an enumeration as strings.

@@ -53,12 +53,12 @@ def _kind(cls: type) -> str:
 
 
 def _types(cls: type) -> list[str]:
-    """Return the types of the events about objects of this class."""
+    """Return the types of the events whose object is of this class."""
     return [type for type in EVENT_TYPES if object_of(type) is cls]
 
 
 def _event_of(cls: type) -> type[msgspec.Struct]:
-    """Return the class of the events about objects of this class, as webhooks have them."""
+    """Return the class of a webhook's body: an event about an object of this class."""
     kind = _kind(cls)
     return msgspec.defstruct(
         f"{kind}WebhookEvent",
@@ -81,7 +81,7 @@ EVENTS_OF_WEBHOOKS: Mapping[str, type[msgspec.Struct]] = {
 
 
 def webhooks() -> Schema:
-    """Return the section of the document."""
+    """Return the section ``webhooks`` of the OpenAPI document."""
     every = {type: (meaning, _name_for(type)) for type, meaning in EVENT_TYPES.items()}
     every["webhook.test"] = ("A test event was requested.", "WebhookTestObject")
     return {

@@ -12,7 +12,7 @@ from payments_gateway.serving.problems import Problem
 
 
 class IdempotencyKey(StrEnum):
-    """The use of the header Idempotency-Key."""
+    """The rule of a method for the header Idempotency-Key."""
 
     IGNORED = "ignored"
     ACCEPTED = "accepted"
@@ -23,7 +23,8 @@ class IdempotencyKey(StrEnum):
 class Described:
     """The description of a method. ``answers`` has the type of the document for each status.
 
-    ``wait`` says if requests are held: always, for the default time, or only if the client asks for it.
+    If ``may_be_held``, the request is held for the time that the client asks for. If the client does not ask,
+    the request is held for the default time if ``is_held_by_default``.
     """
 
     name: str
@@ -39,5 +40,5 @@ class Described:
 
     @property
     def reads_body(self) -> bool:
-        """Return True if a body is read. With an idempotency key, it is read even if no field is expected."""
+        """Return True if the body is read: if the method expects fields, or may have an idempotency key."""
         return self.body is not None or self.key is not IdempotencyKey.IGNORED

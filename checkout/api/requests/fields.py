@@ -38,7 +38,7 @@ class Strict(serializers.Serializer[Any]):
 
 
 class Exampled:
-    """A field with an ``example`` for the reference, which its ``help_text`` describes."""
+    """The base of fields with an ``example`` for the API reference. ``help_text`` describes the field."""
 
     def __init__(self, *args: Any, example: Any = None, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -47,7 +47,10 @@ class Exampled:
 
 @cache
 def _reader(serializer: type[serializers.Serializer[Any]]) -> serializers.Serializer[Any]:
-    """Return an instance for all requests. It is expensive to make, and validating does not change it."""
+    """Return a serializer for all requests, because making one is expensive.
+
+    Validating does not change it.
+    """
     return serializer()
 
 
@@ -57,7 +60,7 @@ def read(serializer: type[serializers.Serializer[Any]], data: Any) -> dict[str, 
 
 
 class Text(Exampled, serializers.CharField):
-    """A text, as it was sent."""
+    """A text, which is not trimmed."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**{"trim_whitespace": False, **options})
@@ -70,7 +73,7 @@ class Text(Exampled, serializers.CharField):
 
 
 class Choice(Exampled, serializers.ChoiceField):
-    """One of a few texts."""
+    """A text from a fixed set."""
 
     def to_internal_value(self, data: Any) -> str:
         """See ``ChoiceField``."""
@@ -90,11 +93,11 @@ class Whole(Exampled, serializers.IntegerField):
 
 
 class Pattern(Exampled, serializers.RegexField):
-    """A text of one form."""
+    """A text that matches a regular expression."""
 
 
 class MinorUnits(Whole):
-    """An amount in minor units. If a program sends major units, the error says what to send instead."""
+    """An amount in minor units. For an amount in major units, the error shows the correct number."""
 
     def to_internal_value(self, data: Any) -> int:
         """See ``Whole``."""
@@ -109,7 +112,7 @@ class MinorUnits(Whole):
 
 
 def _in_major_units(data: Any) -> str:
-    """Return a number with a fraction, or a number in quotation marks, as its text; "" for anything else."""
+    """Return a number with a fraction, or one in quotation marks, as a text; "" for any other value."""
     text = str(data) if isinstance(data, float | str) else ""
     return text if _IS_NUMBER.fullmatch(text) else ""
 
@@ -135,7 +138,7 @@ class CurrencyCode(Text):
 
 
 class CommaSeparated(Exampled, serializers.Field[Any, Any, Any, Any]):
-    """Some of a few words in a query, separated by commas."""
+    """A list of permitted words in a query, separated by commas."""
 
     default_error_messages: ClassVar[dict[str, Any]] = {
         "invalid": "There is no {word}. Separate several with commas. There are: {words}.",
@@ -159,7 +162,7 @@ class CommaSeparated(Exampled, serializers.Field[Any, Any, Any, Any]):
 
 
 class NameAndValue(Exampled, serializers.Field[Any, Any, Any, Any]):
-    """A name of metadata and its value in a query, with a colon between them."""
+    """A name of metadata and its value in a query, separated by a colon."""
 
     default_error_messages: ClassVar[dict[str, Any]] = {
         "invalid": "Write a name of the metadata, a colon and its value, for example basket:77.",
@@ -178,7 +181,7 @@ class NameAndValue(Exampled, serializers.Field[Any, Any, Any, Any]):
 
 
 class QueryWhole(Exampled, serializers.IntegerField):
-    """A whole number in a query, where every value is a text."""
+    """A whole number in a query, where it arrives as a text."""
 
 
 class Several(Exampled, serializers.ListField):
@@ -226,7 +229,7 @@ class Time(Exampled, serializers.DateTimeField):
             self.fail("invalid", format="YYYY-MM-DDThh:mm:ssZ")
 
     def enforce_timezone(self, value: Any) -> Any:
-        """Refuse a time without an offset, which DRF would read in the time zone of the gateway."""
+        """Refuse a time without an offset, which DRF would take as a time in the gateway's zone."""
         if value.tzinfo is None:
             self.fail("no_offset")
         return super().enforce_timezone(value)
@@ -258,13 +261,13 @@ class Metadata(Exampled, serializers.Field[Any, Any, Any, Any]):
         """See ``Field``."""
         if not isinstance(data, dict) or not all(map(self.is_value, data.values())):
             self.fail("invalid")
-        if len(data) > MOST_KEYS:  # before each of them is hashed for the idempotency key
+        if len(data) > MOST_KEYS:  # before each name is hashed for the idempotency key
             self.fail("too_many")
         return data
 
     @staticmethod
     def is_value(value: Any) -> bool:
-        """Return True for a value of the object."""
+        """Return True if the value may be a value of metadata."""
         return isinstance(value, str)
 
     def to_representation(self, value: Any) -> Any:
@@ -273,7 +276,7 @@ class Metadata(Exampled, serializers.Field[Any, Any, Any, Any]):
 
 
 class MetadataChange(Metadata):
-    """Names with their new values, or with null if they are to be removed."""
+    """Names of metadata with their new values, or with null to remove the name."""
 
     default_error_messages: ClassVar[dict[str, Any]] = {
         "invalid": "This must be an object whose values are strings, or null to remove a name.",

@@ -1,4 +1,4 @@
-"""Held requests, which wait without a thread: for the saga's answer on the reply queue, or for new rows."""
+"""Held requests, which wait without a thread for the saga's reply, or for new rows."""
 
 import asyncio
 from collections.abc import Callable
@@ -24,9 +24,9 @@ T = TypeVar("T")
 
 
 async def to_its_end(work: Callable[[], T]) -> T:
-    """Run ``work`` in a database thread. If the client leaves meanwhile, the request ends with the work.
+    """Run ``work`` in a database thread. If the client leaves, the request still lasts until the work ends.
 
-    Otherwise a client that leaves and comes again would be counted once, and have many threads.
+    Otherwise a client that leaves and repeats its request would use several threads, and count only once.
     """
     running = asyncio.ensure_future(in_thread(work))
     try:
@@ -51,7 +51,7 @@ class Held:
     release: Callable[[], object] = lambda: None
 
     async def wait(self) -> None:
-        """Wait until the saga answers, the time is over or the broker is away."""
+        """Wait until the saga answers, the time is over or the broker is unavailable."""
         if self.seconds <= 0 or drain.has_begun:
             return
         command, payment = self.command, self.command.payment
@@ -63,7 +63,7 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class HeldList:
-    """A request for a list that is empty, and which waits until ``look`` finds something to list.
+    """A request for a list that is empty now. It waits until ``look`` finds something to list.
 
     ``first`` is the empty list. ``finish`` returns the list after the wait. Both and ``look`` run in a
     database thread. Nothing announces new rows, so ``look`` is called twice a second.
@@ -83,7 +83,7 @@ class HeldList:
                 return
 
     def release(self) -> None:
-        """Do nothing when the client has left, because nothing was begun."""
+        """Do nothing: the request began no action that the client's leaving could affect."""
 
 
 Waiting = Held | HeldList
@@ -97,7 +97,7 @@ def held_once(
     command: Callable[[str], AwaitPayment | AwaitOperation],
     present: Callable[[str], Answer],
 ) -> Answer | Held:
-    """Carry out ``act`` once, and hold the request until its outcome is known. A repetition gets its answer.
+    """Carry out ``act`` once, and hold the request until the outcome is known. Repetitions do not act again.
 
     ``present`` returns the present answer about a subject, which is a 202 while the outcome is not known.
     ``command`` returns the command with which the request waits for the outcome. Raises the errors of

@@ -1,4 +1,4 @@
-"""One action per Idempotency-Key, and the same answer each time.
+"""Idempotency keys: one action for each key, and the same answer to each repetition.
 
 The protocol is that of draft-ietf-httpapi-idempotency-key-header-07.
 
@@ -65,7 +65,10 @@ class Keyed:
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """The result of an action. ``subject`` is the payment or operation that the answer describes."""
+    """The result of an action.
+
+    ``subject`` is the id of the payment or operation that the answer describes.
+    """
 
     answer: Answer
     subject: str = ""
@@ -106,7 +109,7 @@ def hashes_of(body: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _keyed_hashes(keyed: Keyed, secret: str | None = None) -> dict[str, str]:
-    """Return the hashes that are stored. The secret key prevents guessing the value of a field."""
+    """Return keyed hashes, which may be stored: without the secret key, no value can be found by guessing."""
     salt = f"checkout.api.idempotency {_owner(keyed)}"
     return {
         pointer: salted_hmac(salt, f"{pointer} {hashed}", secret, algorithm="sha256").hexdigest()[:32]
@@ -138,7 +141,7 @@ def once(keyed: Keyed, act: Callable[[], Made], *, held_seconds: float = 0) -> t
             return record, False
     known = IdempotencyRecord.objects.get(merchant=keyed.merchant, route=keyed.route, key=keyed.key)
     _require_readable(known)
-    # The secret key may have been changed since the first request.
+    # The hashes may have been made under an earlier secret key.
     if differing := min(
         (_differing(known, _keyed_hashes(keyed, each)) for each in conf.secret_keys), key=len
     ):
@@ -189,7 +192,7 @@ def require_ended(record: IdempotencyRecord) -> None:
 def settle(record: IdempotencyRecord, answer: Answer | None) -> None:
     """End the hold of a request. Replace its stored 202 by ``answer``, the final answer, unless that is None.
 
-    If another request with the key has stored the final answer in the meantime, ``record`` gets that answer.
+    If another request with the key has already stored the final answer, ``record`` gets that answer.
     """
     waiting = IdempotencyRecord.objects.filter(pk=record.pk, status=HTTPStatus.ACCEPTED)
     changes: dict[str, Any] = {"held_until": None}
@@ -238,6 +241,7 @@ def delete_expired_answers() -> int:
 def erase_answers(subjects: Collection[str]) -> int:
     """Delete the stored answers about these payments and operations. Return their number.
 
-    A repeated request still does nothing twice: an order has one payment, and an operation has its key.
+    A repeated request still does nothing twice, because an order has only one payment, and an operation its
+    own idempotency key.
     """
     return IdempotencyRecord.objects.filter(subject__in=subjects).delete()[0]

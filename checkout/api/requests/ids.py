@@ -13,13 +13,19 @@ from payments_gateway.serving.problems import Problem
 
 @dataclass(frozen=True, slots=True)
 class NoSuchId:
-    """The replacement for a text that is not an id. ``problem`` names the kind of the missing object."""
+    """The value in place of a text that is not an id.
+
+    ``problem`` says that no object of this kind was found.
+    """
 
     problem: Problem
 
 
 class IdConverter(StringConverter):
-    """A path converter that takes any text, so that the answer to a wrong id can name the kind of object."""
+    """A path converter that accepts any text.
+
+    Therefore the problem of a wrong id can name the kind of object.
+    """
 
     regex = "[^/]+"
     form: ClassVar[str]

@@ -11,11 +11,11 @@ from checkout.api.answers import catalogue
 from checkout.api.answers.refusal import refusal
 
 MOST_LEVELS = 16
-# No amount has more digits. The time to convert a number grows with the square of its digits.
+# No amount has more digits. Converting a number takes time that grows with the square of its digits.
 MOST_DIGITS = 18
 
-# An unterminated string matches up to the end of the text. Otherwise the search would begin again at each of
-# its escaped quotation marks. A body full of them would take minutes, and block all other requests.
+# An unterminated string matches up to the end of the text. Otherwise the search would start again at each
+# escaped quotation mark, and a body full of them would block the process for minutes.
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*+"?', re.DOTALL)
 
 

@@ -41,7 +41,7 @@ def read_query(request: HttpRequest, serializer: type[serializers.Serializer[Any
 def require_no_query(request: HttpRequest) -> None:
     """Raise a refusal if a request whose fields belong in its body has a query.
 
-    Otherwise a refund with its amount in the query would be a refund of everything that is left.
+    Otherwise a refund whose amount is in the query by mistake would refund everything.
     """
     faults = [
         Fault("There is no such parameter. Send fields in the body.", parameter=_shown(name))

@@ -11,7 +11,10 @@ HEADER = "Api-Version"
 
 
 def version_of(request: HttpRequest, key: ApiKey) -> str:
-    """Return the version that the request asks for, or else its key's. Raises a refusal if it is unknown."""
+    """Return the version that the request asks for, or else that of its key.
+
+    Raises a refusal for unknown versions.
+    """
     asked: str | None = request.META.get("HTTP_API_VERSION")
     if asked is None:
         return key.api_version

@@ -40,15 +40,15 @@ from payments_gateway.serving.problems import TOO_MANY
 from payments_gateway.serving.views import for_programs, held
 
 MEDIA_TYPES = ["application/json", "application/problem+json"]
-# Tasks that outlive their request: a task without a reference may be collected before it ends.
+# Tasks that outlive their request. They are referenced here, because asyncio may collect other tasks before
+# they end.
 _background: set["asyncio.Task[Any]"] = set()
 
 
 class ApiView(APIView):
-    """A view with synchronous methods (``get``, ``post`` ...), which return an ``Answer``, a ``Held`` or a
-    ``HeldList``.
+    """A view. Its synchronous methods (``get`` ...) return an ``Answer``, a ``Held`` or a ``HeldList``.
 
-    ``methods`` describes each method, with the scope that it needs.
+    ``methods`` has the description of each method.
     """
 
     view_is_async = True
@@ -62,7 +62,7 @@ class ApiView(APIView):
     preference = Preference(0)
     api_version = API_VERSION
     is_counted = False
-    # Work that continues in a thread after the client has left.
+    # Functions that still run in a database thread after the client has left.
     _left_behind: "asyncio.Future[Any] | None" = None
 
     def scope_of(self, method: str) -> Scope:
@@ -89,7 +89,7 @@ class ApiView(APIView):
 
     @property
     def by(self) -> str:
-        """The name of the requester in the records."""
+        """The name under which records mention the requester."""
         return f"API key {self.key.prefix}"
 
     @cached_property
@@ -110,7 +110,7 @@ class ApiView(APIView):
     def idempotency_key(self) -> Keyed | None:
         """The key of the request; None if the request has no key and needs none. Raises a refusal.
 
-        An invalid body is refused first, because hashes of fields that are not allowed could take gigabytes.
+        An invalid body is refused first: hashes of unexpected fields could take gigabytes of memory.
         """
         use = self._described(self.request.method or "").key
         if use is IdempotencyKey.IGNORED:
@@ -122,7 +122,7 @@ class ApiView(APIView):
         return keyed
 
     async def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:  # type: ignore[override]
-        """Answer a request. Errors of any kind become problem documents."""
+        """Answer a request. Every error becomes a problem document."""
         try:
             response = (await self._answer(request)).response()
         except Exception as error:
@@ -171,7 +171,7 @@ class ApiView(APIView):
             await begun.wait()
             return await to_its_end(begun.finish)
         except (DatabaseError, InterfaceError):
-            return begun.first  # this answer is still true, because the action is committed
+            return begun.first  # the answer is true nevertheless, because the action is committed
         except asyncio.CancelledError:
             self._left_behind = _run(in_thread(begun.release))
             raise
@@ -197,7 +197,7 @@ class ApiView(APIView):
         return act(self.request, *self.args, **self.kwargs)
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """Check the request's key, limits and headers, which does not depend on the view."""
+        """Check the key, its limits and the headers. These checks are the same for all views."""
         if request.META.get("HTTP_ACCEPT") and request.get_preferred_type(MEDIA_TYPES) is None:
             raise refusal(catalogue.NOT_ACCEPTABLE)
         self.perform_authentication(request)
@@ -223,7 +223,7 @@ class ApiView(APIView):
             held_requests.leave(self.key.pk)
 
     def _when_begun_in_vain(self, beginning: "asyncio.Future[Answer | Waiting]") -> None:
-        """Remove from the count a request whose client left before the action was committed."""
+        """Stop counting a request whose client has left, and release the result of its action."""
         self._leave()
         if beginning.cancelled() or beginning.exception() is not None:
             return
@@ -246,5 +246,5 @@ def _when_done(task: "asyncio.Task[Any]") -> None:
 
 
 def endpoint(view: type[ApiView]) -> Any:
-    """Return the view for an address: held on the event loop, and answering programs."""
+    """Return the function that serves an address for programs. It runs on the event loop."""
     return held(for_programs(cast(Any, view.as_view())))

@@ -17,7 +17,7 @@ from checkout.payments.actions.saved_cards import charge_card
 from checkout.payments.checkout_messages import AwaitPayment
 from checkout.payments.objects import PaymentObject, PaymentStatus, payment_object
 
-# States without an outcome: the provider is being asked, perhaps once more.
+# States in which the outcome is not known yet, because the provider is being asked.
 _UNANSWERED = (PaymentStatus.PROCESSING, PaymentStatus.UNKNOWN)
 
 
@@ -25,7 +25,7 @@ def charge(view: ApiView, keyed: Keyed, wanted: dict[str, Any]) -> Answer | Held
     """Create a payment and charge a saved card, or answer a repeated request with the outcome.
 
     The answer is 201 once the outcome is known, whether the card was charged or declined, and 202 before. It
-    is 200 if another request has created the payment, and the outcome was known when this request began.
+    is 200 if an earlier request has created the payment, and the outcome was already known.
     """
     if Scope.SAVED_CARDS_CHARGE not in view.key.scopes:
         scope = str(Scope.SAVED_CARDS_CHARGE)
@@ -49,7 +49,7 @@ def _begin(view: ApiView, wanted: dict[str, Any]) -> Made:
         by=view.by,
         **order_in(wanted),
     )
-    # A new payment has no outcome yet. If the order has a payment already, that may have any state.
+    # An earlier request has created the payment, which may have an outcome already.
     return Made(_answer(payment_object(payment), HTTPStatus.OK), payment.reference)
 
 
@@ -61,7 +61,7 @@ def _answer(payment: PaymentObject, status: HTTPStatus) -> Answer:
 
 
 def order_in(wanted: dict[str, Any]) -> dict[str, Any]:
-    """Return the fields of ``create_payment`` in a body."""
+    """Return the arguments of ``create_payment`` from a body."""
     same = (
         "order_reference",
         "lines",
@@ -82,5 +82,5 @@ def order_in(wanted: dict[str, Any]) -> dict[str, Any]:
 
 
 def money_of(wanted: dict[str, Any]) -> Money:
-    """Return the amount in a body."""
+    """Return the amount in a body, with its currency."""
     return Money(wanted["amount"], wanted["currency"])

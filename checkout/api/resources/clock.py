@@ -1,4 +1,4 @@
-"""The clock of one payment, for tests of shops with a try-out."""
+"""The clock of one payment. In a try-out, tests of shops move it forward."""
 
 from datetime import timedelta
 from typing import ClassVar
@@ -34,7 +34,10 @@ class PaymentClock(ApiView):
     }
 
     def post(self, request: Request, reference: str) -> Answer:
-        """Move the time, and do what has become due. Return the payment as it is then."""
+        """Move the clock forward, and run the timers and webhooks that became due.
+
+        Return the payment afterwards.
+        """
         by = timedelta(seconds=self.body["seconds"])
         if not conf.is_try_out:
             raise refusal(catalogue.NOT_A_TRY_OUT)

@@ -69,7 +69,7 @@ def _currency() -> CurrencyCode:
 
 
 def _optional(most: int, told: str, example: str) -> Text:
-    """Return a field for a text that may be left out or blank, which is the same."""
+    """Return a field for an optional text. A blank text is the same as none."""
     return Text(
         required=False, allow_blank=True, max_length=most, default="", help_text=told, example=example
     )
@@ -136,7 +136,7 @@ class CreatePayment(Strict):
     )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Refuse a saved card without a reason, and a reason without a saved card."""
+        """Require a reason with a saved card, and a saved card with a reason."""
         missing = {"saved_card", "merchant_initiated"} - attrs.keys()
         if len(missing) == 1:
             raise ValidationError({missing.pop(): ["This field is required as well."]})
@@ -144,7 +144,7 @@ class CreatePayment(Strict):
 
 
 class CreatePaymentLink(Strict):
-    """A link, and the payments that shoppers make with it."""
+    """A payment link, and the payments that shoppers make with it."""
 
     order_reference = Text(
         max_length=100,
@@ -249,7 +249,7 @@ class Refund(Noted):
 
 
 class Void(Noted):
-    """The release of an authorisation."""
+    """The release of the authorised money."""
 
 
 class ChangePayment(Strict):
@@ -263,7 +263,7 @@ class ChangePayment(Strict):
 
 
 class Cancel(Strict):
-    """The end of an unpaid payment."""
+    """The cancellation of an unpaid payment."""
 
 
 class AdvanceClock(Strict):
@@ -309,7 +309,7 @@ class Created(Page):
 
 
 class OfAmounts(Created):
-    """The filters of lists of what has an amount."""
+    """The filters of lists whose objects have amounts."""
 
     currency = CurrencyCode(
         required=False, min_length=3, max_length=3, default="", help_text=CURRENCY, example="GBP"
@@ -333,7 +333,7 @@ class OfAmounts(Created):
 
 
 class Payments(OfAmounts):
-    """The filters of payments. A payment matches all that are given."""
+    """The filters of payments. A payment is listed if it passes all of them."""
 
     order_reference = Text(
         required=False, max_length=100, default="", help_text="The order's number.", example="A-1001"
@@ -371,7 +371,7 @@ class Payments(OfAmounts):
 
 
 class AllOperations(OfAmounts):
-    """The filters of operations. An operation matches all that are given."""
+    """The filters of operations. An operation is listed if it passes all of them."""
 
     kind = CommaSeparated(
         choices=[str(each) for each in OperationKind],
@@ -392,13 +392,13 @@ class SavedCards(Page):
 
 
 class ByOrder(serializers.Serializer[Any]):
-    """The number of an order."""
+    """A query by the order number."""
 
     order_reference = Text(max_length=100, help_text="The order's number.", example="A-1001")
 
 
 class Operations(serializers.Serializer[Any]):
-    """The filters of a payment's operations."""
+    """The filters of one payment's operations."""
 
     kind = Choice(
         choices=[str(each) for each in OperationKind],

@@ -1,4 +1,4 @@
-"""Captures, voids and refunds: requested, waited for, read."""
+"""Captures, voids and refunds: request them, wait for them, and read them."""
 
 from http import HTTPStatus
 from typing import Any, ClassVar
@@ -24,7 +24,7 @@ from checkout.payments.objects import OperationObject, OperationState, PaymentOb
 # A validated body.
 Wanted = dict[str, Any]
 
-# The provider has answered. A longer wait need not lead to another state.
+# The states in which a held request ends, because the provider has answered.
 ANSWERED = (OperationState.PENDING, OperationState.SUCCEEDED, OperationState.REFUSED)
 _PROBLEMS = (catalogue.PAYMENT_NOT_FOUND, catalogue.NOT_POSSIBLE_NOW)
 
@@ -47,13 +47,13 @@ class OperationRequest(ApiView):
     """A request for an operation, which is held until the provider has answered.
 
     The answer is 201 once the provider has accepted or refused the operation, and 202 before. A refused
-    operation is an object as well: it was requested, and events of its payment report it.
+    operation is created as well, because events of its payment report it.
     """
 
     def request_operation(
         self, payment: PaymentObject, wanted: dict[str, Any], **common: Any
     ) -> OperationView:
-        """Request the operation, in a transaction. Raises the errors of ``request_capture``."""
+        """Request the operation within the caller's transaction. Raises the errors of ``request_capture``."""
         raise NotImplementedError
 
     def post(self, request: Request, reference: str) -> Answer | Held:
@@ -161,7 +161,7 @@ class PaymentOperations(ApiView):
     }
 
     def get(self, request: Request, reference: str) -> Answer:
-        """Return all of them: a payment has few."""
+        """Return all operations of the payment in one page, because there are few."""
         wanted = self.query
         shown = [
             each

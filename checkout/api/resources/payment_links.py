@@ -86,7 +86,7 @@ class OnePaymentLink(ApiView):
 
 
 class DisablePaymentLink(ApiView):
-    """The disabling of one payment link."""
+    """The resource that disables one payment link."""
 
     methods: ClassVar = {
         "POST": Described(

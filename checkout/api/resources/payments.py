@@ -29,7 +29,7 @@ from checkout.payments.objects.customer_session import CustomerSessionObject
 from checkout.receipts.objects import ReceiptObject, receipt_object
 from checkout.receipts.resending import send_again_for
 
-# The states of a payment that was called off and of which it is not certain yet that no money is held.
+# The states of a payment that is to be cancelled, while it is not certain that no money is held.
 _NOT_SETTLED = (
     PaymentStatus.PROCESSING,
     PaymentStatus.ACTION_REQUIRED,
@@ -88,7 +88,7 @@ class Payments(ApiView):
         return answer_in(record, is_replay=is_replay)
 
     def _enter(self, request: HttpRequest, *, is_held_by_default: bool) -> None:
-        """Hold charges of saved cards only."""
+        """Apply the client's wait, and count the request as held, only if it charges a saved card."""
         if request.method == "POST" and "saved_card" in self.request.data:
             super()._enter(request, is_held_by_default=is_held_by_default)
 
@@ -103,7 +103,7 @@ class Payments(ApiView):
 
 
 class PaymentByOrder(ApiView):
-    """The payment of an order."""
+    """The payment of an order, found by the order number."""
 
     methods: ClassVar = {
         "GET": Described(
@@ -146,7 +146,7 @@ class OnePayment(ApiView):
     }
 
     def patch(self, request: Request, reference: str) -> Answer:
-        """Change the payment. There is no event of this, because it is the merchant's own change."""
+        """Change the payment. No event reports this, because the merchant made the change."""
         changed = change_metadata(reference, self.body["metadata"], by=self.by, merchant=self.merchant)
         return Answer.of(200, payment_object(changed))
 
@@ -184,7 +184,7 @@ class PaymentAttempts(ApiView):
 
 
 class PaymentCustomerSession(ApiView):
-    """The way of one payment's customer to the payment's page."""
+    """The sessions in which the customer of a payment sees the saved cards on the payment's page."""
 
     methods: ClassVar = {
         "POST": Described(
@@ -198,7 +198,7 @@ class PaymentCustomerSession(ApiView):
     }
 
     def post(self, request: Request, reference: str) -> Answer:
-        """Make a session. Each request makes another one, and nothing is stored before one is opened."""
+        """Make a session. Each request makes another one, which is stored only when the customer opens it."""
         _ = self.body
         session = actions.make_session(self.merchant, reference)
         path = reverse("checkout:identify", args=[reference, session.token])
@@ -228,14 +228,17 @@ class PaymentReceipt(ApiView):
     }
 
     def post(self, request: Request, reference: str) -> Answer:
-        """Have it sent. A second request before that is refused, so that a repetition sends nothing more."""
+        """Request that the receipt is sent again.
+
+        Until it is sent, further requests are refused, so that a repetition sends no second receipt.
+        """
         _ = self.body
         payment = payment_queries.find_payment(self.merchant, reference=reference)
         return Answer.of(HTTPStatus.ACCEPTED, receipt_object(send_again_for(payment.reference)))
 
 
 class PaymentCancel(ApiView):
-    """The cancellation of one payment."""
+    """The resource that cancels one payment."""
 
     methods: ClassVar = {
         "POST": Described(
@@ -253,8 +256,7 @@ class PaymentCancel(ApiView):
     def post(self, request: Request, reference: str) -> Answer | Held:
         """Cancel the payment. If it is cancelled already, or is about to be, nothing changes.
 
-        The answer is 202 while an attempt that was called off is under way, and 200 once its outcome is
-        known.
+        The answer is 202 while an attempt may still hold money, and 200 once that is certain.
         """
         keyed, command = self.idempotency_key, AwaitPayment(payment=reference)
         if keyed is not None:
@@ -281,7 +283,7 @@ class PaymentCancel(ApiView):
         try:
             actions.cancel_payment(reference, by=self.by, merchant=self.merchant)
         except IllegalTransition as error:
-            # Another request may have cancelled it in the meantime. The error names internal states.
+            # Another request may have cancelled the payment. The error's own text names internal states.
             state = payment_queries.read_payment(self.merchant, reference).state
             if state is not PaymentStatus.CANCELLED:
                 raise IllegalTransition(f"A payment that is {state} cannot be cancelled.") from error

@@ -23,7 +23,7 @@ from checkout.webhooks.objects import DeliveryLogObject, DeliveryObject, deliver
 
 
 class ResentObject(msgspec.Struct, frozen=True, kw_only=True):
-    """The events that are sent again."""
+    """The answer to a request to send events again."""
 
     object: Annotated[Literal["resent"], told("The kind of object.", "resent")] = "resent"
     endpoint: Annotated[str, told("The id of the endpoint.", ENDPOINT)]
@@ -77,14 +77,14 @@ class DeliveriesOfEndpoint(DeliveryList):
 
 
 class DeliveriesOfEvent(DeliveryList):
-    """The deliveries of one event: one for each endpoint that is told of it."""
+    """The deliveries of one event: one for each endpoint that receives the event."""
 
     methods: ClassVar = {
         "GET": _list("listDeliveriesOfEvent", "List the deliveries of an event", catalogue.EVENT_NOT_FOUND)
     }
 
     def get(self, request: Request, reference: str) -> Answer:
-        """Return a page. A test event is not among the merchant's events, and only has a delivery."""
+        """Return a page. If there are no deliveries, check that the merchant has the event."""
         if not deliveries(self.merchant.code, event=reference).exists():
             payment_queries.read_event(self.merchant, reference)
         return self.page(event=reference)
@@ -109,7 +109,7 @@ class OneDelivery(ApiView):
 
 
 class ResendDelivery(ApiView):
-    """Sending one delivery again."""
+    """The resource that sends one delivery again."""
 
     methods: ClassVar = {
         "POST": Described(
@@ -129,7 +129,7 @@ class ResendDelivery(ApiView):
 
 
 class ResendEvents(ApiView):
-    """Sending all events since a time to one endpoint again."""
+    """The resource that sends all events since a given time to one endpoint again."""
 
     methods: ClassVar = {
         "POST": Described(
@@ -143,7 +143,7 @@ class ResendEvents(ApiView):
     }
 
     def post(self, request: Request, reference: str) -> Answer:
-        """Send them again, up to a limit for each request."""
+        """Send the events again, up to a limit for each request."""
         wanted = self.body
         owner = (self.merchant.code, f"events for {reference}")
         after = _key_of(wanted["cursor"], *owner)

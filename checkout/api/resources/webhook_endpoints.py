@@ -35,10 +35,10 @@ from messaging.libraries import typed
 
 
 class SecretMaking(ApiView):
-    """A request whose answer has a new secret.
+    """A view whose answer has a new secret.
 
-    The stored answer does not contain the secret, which is sealed in a table of its own. It is added to the
-    first answer and, for a while, to repeated answers.
+    The stored answer lacks the secret, which is encrypted in another table. It is added to the first answer
+    and, for a while, to repeated answers.
     """
 
     def once_with_secret(self, make: Callable[[], actions.NewSecret]) -> Answer:
@@ -143,7 +143,7 @@ class OneWebhookEndpoint(ApiView):
 
 
 class EnableEndpoint(ApiView):
-    """The enabling of one endpoint."""
+    """The resource that enables one endpoint."""
 
     methods: ClassVar = {
         "POST": _described(
@@ -160,7 +160,7 @@ class EnableEndpoint(ApiView):
 
 
 class DisableEndpoint(ApiView):
-    """The disabling of one endpoint."""
+    """The resource that disables one endpoint."""
 
     methods: ClassVar = {
         "POST": _described(
@@ -171,13 +171,13 @@ class DisableEndpoint(ApiView):
     }
 
     def post(self, request: Request, reference: str) -> Answer:
-        """Disable the endpoint. If it is disabled already, it keeps its reason."""
+        """Disable the endpoint. If it is disabled already, its reason does not change."""
         reason = self.body["reason"]
         return Answer.of(200, endpoint_object(actions.disable(self.merchant.code, reference, reason)))
 
 
 class RotateSecret(SecretMaking):
-    """The secrets of one endpoint."""
+    """The resource that makes a new secret for one endpoint."""
 
     methods: ClassVar = {
         "POST": _described(
@@ -197,7 +197,7 @@ class RotateSecret(SecretMaking):
 
 
 class PingEndpoint(ApiView):
-    """The test events of one endpoint."""
+    """The resource that sends a test event to one endpoint."""
 
     methods: ClassVar = {
         "POST": _described(
@@ -211,7 +211,7 @@ class PingEndpoint(ApiView):
     }
 
     def post(self, request: Request, reference: str) -> Answer:
-        """Send a test event. Its delivery has the result."""
+        """Send a test event. The result is in its delivery."""
         keyed = self.idempotency_key
         assert keyed is not None  # noqa: S101  it is required
         record, is_replay = once(keyed, lambda: self._ping(reference))

@@ -1,1 +1,1 @@
-"""Four eyes: what staff request instead of doing it, and what is done once another has approved it."""
+"""Approval by a second person: the actions that staff request, and carrying them out once approved."""

@@ -1,4 +1,4 @@
-"""Provider accounts whose merchant has a rule of approval: a form that is sent becomes a request."""
+"""Provider accounts of merchants with a rule of approval: a change becomes a request for approval."""
 
 from typing import Any
 
@@ -14,10 +14,13 @@ from checkout.payments.models.approval import Matter
 
 
 class AccountsNeedApproval:
-    """A mixin for the pages of provider accounts."""
+    """A mixin for the pages of provider accounts. It requests an approval where a rule needs one."""
 
     def get_actions(self, request: HttpRequest, *location: Any) -> dict[str, Any]:
-        """See ModelAdmin. Several accounts are not deleted at once where a rule asks for an approval."""
+        """See ModelAdmin.
+
+        If a rule of approval exists, remove the action that deletes several accounts at once.
+        """
         found: dict[str, Any] = super().get_actions(request, *location)  # type: ignore[misc]
         if ApprovalRule.objects.filter(matter=Matter.ACCOUNTS).exists():
             found.pop("delete_selected", None)
@@ -30,7 +33,7 @@ class AccountsNeedApproval:
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> Any:
-        """See ModelAdmin. Ask for an approval if the sent form is valid and needs one."""
+        """See ModelAdmin. Ask for an approval if the submitted form is valid and needs one."""
         answer = self._asked(request, object_id) if request.method == "POST" else None
         return answer or super().changeform_view(request, object_id, form_url, extra_context)  # type: ignore[misc]
 
@@ -71,7 +74,7 @@ class AccountsNeedApproval:
         what = f"{'Change' if account else 'Add'} the provider account {form.instance.code}: " + ", ".join(
             name.replace("_", " ") for name in after
         )
-        # The form has written its values into the instance.
+        # Validating the form has changed its instance, so the account is read again.
         account = self._account(request, object_id) if object_id else None
         return _ask(request, account or form.instance, verb, what, {"before": before, "after": after})
 

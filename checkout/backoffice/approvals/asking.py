@@ -1,4 +1,4 @@
-"""Ask for an approval instead of acting, from any page of the back office."""
+"""Ask for an approval instead of acting. Used by all pages of the back office."""
 
 import hashlib
 import json
@@ -17,14 +17,14 @@ from checkout.payments.models.approval import waiting_for_approval
 
 
 def member(user: Any) -> Member:
-    """Return the user as a member of staff."""
+    """Return the user as the author of a request for approval, or of the decision about one."""
     return Member(user.get_username(), user.pk)
 
 
 def ask_for_approval(request: HttpRequest, proposal: Proposal) -> HttpResponse:
-    """Record what the user wants to do, and lead to the page of the request. Call it in a transaction.
+    """Record a request for approval, and redirect to its page. Call it in a transaction.
 
-    Raises ``DuplicateRequest`` if the form was used for something else.
+    Raises ``DuplicateRequest`` if the form's key belongs to another request.
     """
     row, is_new = record_proposal(request, proposal)
     if is_new:
@@ -36,9 +36,9 @@ def ask_for_approval(request: HttpRequest, proposal: Proposal) -> HttpResponse:
 
 
 def record_proposal(request: HttpRequest, proposal: Proposal) -> tuple[ApprovalRequest, bool]:
-    """Record what the user wants to do, and return the request with True if it is new, in a transaction.
+    """Record a request for approval. Return it, and True if it is new. Call it in a transaction.
 
-    Raises ``DuplicateRequest`` if the key was used for something else.
+    Raises ``DuplicateRequest`` if the key belongs to another request.
     """
     row, is_new = propose(proposal, member(request.user))
     if is_new:
@@ -48,7 +48,7 @@ def record_proposal(request: HttpRequest, proposal: Proposal) -> tuple[ApprovalR
 
 
 def key_of(name: str, wanted: object) -> str:
-    """Return a key for a form that has none. It stays the same while the same request waits."""
+    """Return a key for a form that has none. It stays the same while an equal request waits."""
     digest = hashlib.sha256(json.dumps(wanted, sort_keys=True).encode()).hexdigest()[:40]
     prefix = f"{name}-{digest}-"
     earlier = ApprovalRequest.objects.filter(key__startswith=prefix).exclude(waiting_for_approval())
@@ -56,7 +56,7 @@ def key_of(name: str, wanted: object) -> str:
 
 
 def address_of(row: ApprovalRequest) -> str:
-    """Return the address of the page of a request."""
+    """Return the address of the page of a request for approval."""
     return reverse("admin:payments_approvalrequest_change", args=[row.pk])
 
 

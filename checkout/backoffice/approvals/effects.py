@@ -1,4 +1,4 @@
-"""The effects of approved requests: each compares the state with the one that the requester saw, and acts."""
+"""The effects of approved requests. Each compares the present state with the one that the requester saw."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -23,7 +23,7 @@ CHANGED = (
     "Something has changed since it was requested, so nothing was done. Decline it; it can be requested anew."
 )
 APPROVE_MONEY, APPROVE_CONFIGURATION = "payments.approve_money", "payments.approve_configuration"
-# The permission to approve each matter.
+# The permission to approve requests of each kind.
 PERMISSIONS: Mapping[str, str] = {
     Matter.MONEY: APPROVE_MONEY,
     Matter.SETTLEMENT: APPROVE_MONEY,
@@ -45,7 +45,7 @@ _MOVEMENTS: Mapping[str, _Movement] = {
 
 
 def carry_out(request: ApprovalRequest) -> str:
-    """Do what was approved, and return the result in words.
+    """Carry out an approved request, and return the result in words.
 
     Raises ``OperationRejected`` if the state that the requester saw has changed.
     """
@@ -53,12 +53,12 @@ def carry_out(request: ApprovalRequest) -> str:
 
 
 def is_carried_out_at_once(request: ApprovalRequest) -> bool:
-    """Return False for an API key, whose secret only the requester may see."""
+    """Return False for an API key: only the requester may see its secret, and so makes it later."""
     return request.matter in _EFFECTS
 
 
 def facts(request: ApprovalRequest) -> Iterator[FactLine]:
-    """Yield what a person needs to know before approving: the payment then and now, or the values."""
+    """Yield the facts for the approver: the payment at the request and now, or the changed values."""
     payment = request.payment
     if payment is not None:
         yield from money_facts(payment) if request.matter == Matter.MONEY else order_facts(payment)
@@ -73,13 +73,13 @@ def facts(request: ApprovalRequest) -> Iterator[FactLine]:
 
 
 def columns(account: ProviderAccount) -> dict[str, Any]:
-    """Return the values of an account that staff may edit, as JSON has them."""
+    """Return the values of an account that staff may edit, in the form in which JSON keeps them."""
     names = ("code", "provider", "merchant_code", "endpoint", "options", "accepted_brands")
     return {name: getattr(account, name) for name in names}
 
 
 def seen_of(account: ProviderAccount | None) -> str:
-    """Return the state of an account on which a decision about it is based."""
+    """Return the state of an account, to detect later that it has changed since the request."""
     return json.dumps(columns(account), sort_keys=True) if account else ""
 
 

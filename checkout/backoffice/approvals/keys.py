@@ -1,4 +1,4 @@
-"""API keys whose merchant has a rule of approval: their requester makes them once they are approved."""
+"""API keys of merchants with a rule of approval: once approved, the requester makes the key."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -17,7 +17,7 @@ MAKE, ROTATE = "make_key", "rotate_key"
 
 
 def proposed_key(form: Any) -> Proposal:
-    """Return the request for the key that the complete ``form`` describes."""
+    """Return the request for approval of the key that the complete ``form`` describes."""
     told = form.cleaned_data
     days = told["days"]
     after = {
@@ -37,7 +37,7 @@ def proposed_key(form: Any) -> Proposal:
 
 
 def proposed_rotation(key: ApiKey, merchant: Merchant, form: Any) -> Proposal:
-    """Return the request to replace ``key`` as the complete ``form`` says."""
+    """Return the request for approval to replace ``key`` as the complete ``form`` says."""
     told = form.cleaned_data
     hours, is_sure = told["hours"], bool(told.get("is_sure", False))
     return Proposal(
@@ -54,7 +54,7 @@ def proposed_rotation(key: ApiKey, merchant: Merchant, form: Any) -> Proposal:
 
 
 def maker(made: list[tuple[ApiKey, str]]) -> Callable[[ApprovalRequest], str]:
-    """Return the function that makes the key of an approved request, and appends it with its secret."""
+    """Return a function that makes the key of an approved request, and appends key and secret to ``made``."""
 
     def make(request: ApprovalRequest) -> str:
         key, secret = _replaced(request) if request.action == ROTATE else _new(request)

@@ -1,4 +1,4 @@
-"""Differences between our books and the provider's, in words, and what to do about each."""
+"""Differences between our books and the provider's, in words, and the action to take about each."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ _LEDGER = "ledger_"
 
 
 def story(row: Difference) -> str:
-    """Return in words what differs, and what has usually led to it."""
+    """Return in words what differs, and the usual cause."""
     if row.kind == Difference.Kind.UNANSWERED:
         return (
             f"The provider does not say what it has of the order {row.order_code}, so that its books are not "
@@ -54,7 +54,7 @@ def outlook(row: Difference) -> str:
 
 
 def next_step(row: Difference, user: Any) -> Tool | None:
-    """Return the one action to take about a difference; None if it is not open, or if others have to act."""
+    """Return the action to take about a difference; None if it is not open, or if others have to act."""
     if row.resolved_at or row.dealt_with_at:
         return None
     found = []

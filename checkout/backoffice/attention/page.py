@@ -47,7 +47,7 @@ LABELS = {
     "difference": "The provider's books differ from ours, or are not told",
 }
 
-# The provider's word that an issuer asks for information, and those after which the question is over. Issuers
+# The provider's event by which an issuer asks for information, and the events that end the question. Issuers
 # give less time than this to answer.
 INFORMATION_REQUESTED = OTHER_EVENT & Q(data__event="INFORMATION_REQUESTED")
 _ANSWERED = OTHER_EVENT & Q(data__event__in=("INFORMATION_SUPPLIED", "DISPUTE_EXPIRED")) | Q(
@@ -77,7 +77,7 @@ def _unsettled() -> Q:
 
 
 def without_outcome() -> Q:
-    """Match operations that have had no outcome for too long, as of now."""
+    """Return a condition that matches operations that have had no outcome for too long until now."""
     now = timezone.now()
     waits_for_provider = Q(state__in=(Operation.State.REQUESTED, Operation.State.UNKNOWN))
     return waits_for_provider & Q(updated_at__lt=now - UNSETTLED_AFTER) | Q(
@@ -86,12 +86,12 @@ def without_outcome() -> Q:
 
 
 def begun_by_declines() -> Q:
-    """Match merchants whose attack mode has begun automatically, as of now."""
+    """Return a condition that matches merchants whose attack mode began automatically and still lasts."""
     return Q(attack_mode=Merchant.AttackMode.AUTOMATIC, attacked_until__gt=timezone.now())
 
 
 def _unauthenticated() -> Q:
-    """Match payments that keep money authorised despite a failed 3-D Secure, unless staff accepted that."""
+    """Return a condition that matches paid payments whose 3-D Secure failed, unless staff accepted that."""
     this = Q(payment=OuterRef("pk"))
     failed = Attempt.objects.filter(this & UNAUTHENTICATED)
     accepted = Fact.objects.filter(this, kind=UNAUTHENTICATED_ACCEPTED)
@@ -99,19 +99,19 @@ def _unauthenticated() -> Q:
 
 
 def open_questions() -> QuerySet[Fact]:
-    """Return the facts of issuers' questions that nobody has answered, as of now."""
+    """Return the facts of issuers' questions that nobody has answered yet."""
     later = Fact.objects.filter(_ANSWERED, payment=OuterRef("payment"), pk__gt=OuterRef("pk"))
     since = timezone.now() - TO_BE_ANSWERED_WITHIN
     return Fact.objects.filter(INFORMATION_REQUESTED, ~Exists(later), recorded_at__gt=since)
 
 
 def conditions() -> Mapping[str, Q]:
-    """Return the conditions under which a payment needs attention, by reason, as of now."""
+    """Return the conditions under which a payment needs attention now, by the names of the reasons."""
     this = Q(payment=OuterRef("pk"))
     contradictions = ProviderNotification.objects.filter(
         NOT_DEALT_WITH, state=ProviderNotification.State.CONFLICTED, payment__isnull=False
     )
-    # Two queries, because with one condition a database would read all payments.
+    # With one condition joined by "or", a database would read all payments.
     conflicted = Payment.objects.filter(state=PaymentState.CONFLICTED).order_by().values("pk")
     dead = Q(subject=OuterRef("reference")) & OPEN_LETTER
     return {
@@ -128,9 +128,9 @@ def conditions() -> Mapping[str, Q]:
 
 
 def reasons(payment: Payment) -> list[str]:
-    """Return the names of the reasons why ``payment`` needs attention; empty if it does not.
+    """Return the names of the reasons for which ``payment`` needs attention; empty if there are none.
 
-    They are read once for this instance, as its page and the actions that it offers need them.
+    They are read once for each instance, because several parts of a page need them.
     """
     return read_once(payment, "reasons", _reasons)
 

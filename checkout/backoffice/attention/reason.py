@@ -17,7 +17,7 @@ from checkout.states import PaymentState
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """A reason for attention: the facts, since when, where the user can act, and what happens otherwise."""
+    """A reason for attention: the facts, the time, links to pages, and the outcome if nobody acts."""
 
     what: str
     since: datetime
@@ -26,23 +26,23 @@ class Reason:
 
     @property
     def is_for_others(self) -> bool:
-        """Return True if a user with other permissions has to act."""
+        """True if only users with other permissions can act."""
         return not (self.links or self.outlook)
 
 
 def links_to(user: Any, row: Model, *pages: tuple[str, str, str]) -> list[Tool]:
     """Return links to the pages about ``row`` that ``user`` may open; none if the row may not be viewed.
 
-    A page is its name, the permission that it needs in addition to viewing (empty if none), and the link's
+    A page is given by its name, the permission that it needs beside viewing (empty if none), and the link's
     text.
     """
     return list(_links(user, row, pages))
 
 
 def links_to_figures(user: Any, payment: Payment) -> list[Tool]:
-    """Return a link to the page for the provider's figures; none if something else has to be finished first.
+    """Return a link to the page for the provider's figures; none if another decision has to come first.
 
-    A conflicted payment has a line of its own for that.
+    A conflicted payment gets no link here, because its contradiction is a reason of its own with this link.
     """
     found = None if payment.state == PaymentState.CONFLICTED else attempt_to_settle(payment)
     if found is None or obstacle_to_settling(found):

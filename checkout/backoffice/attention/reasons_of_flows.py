@@ -28,11 +28,11 @@ from checkout.states import PaymentState
 Kind, State = Operation.Kind, Operation.State
 RESUME = "payments.resume_saga"
 
-# If a deadline passed longer ago than this, no relay has noticed it.
+# A deadline that passed longer ago than this was noticed by no relay.
 LATE = timedelta(minutes=2)
-# The flows that move an unsettled payment.
+# The flows that can move an unsettled payment.
 MOVERS = (Purchase.kind, Kind.CAPTURE, Kind.VOID)
-# Steps of a parked purchase of which the provider's portal may show more.
+# Steps of a parked purchase about which the provider's portal may show more.
 LEFT_BY_PROVIDER = (At.INQUIRE, *STUCK)
 SO_FAR = {
     State.REQUESTED: "was asked for, and the provider has not answered",
@@ -73,7 +73,7 @@ class _Flows:
 
     @property
     def parked(self) -> Iterator[Saga]:
-        """Parked flows, except those of operations that are to be settled."""
+        """Parked flows, except those of operations that staff are to settle."""
         settled = {(each.kind, each.reference) for each in self.to_be_settled}
         for saga in self._sagas:
             if saga.status == Saga.Status.PARKED and (saga.kind, saga.key) not in settled:
@@ -84,7 +84,7 @@ class _Flows:
         return links_to_figures(self._user, self._payment)
 
     def unsettled(self) -> Reason:
-        """Return why the payment is unsettled, and the flow that moves it next."""
+        """Return the reason why the payment is unsettled, with the flow that moves it next."""
         payment = self._payment
         movers = [saga for saga in self._sagas if saga.kind in MOVERS]
         running = [saga for saga in movers if saga.status == Saga.Status.RUNNING]
@@ -102,7 +102,7 @@ class _Flows:
         return Reason(what, since, outlook="No flow is at work on it: a developer must look.")
 
     def to_settle(self, operation: Operation) -> Reason:
-        """Return why only staff can determine the result of an operation."""
+        """Return the reason why only staff can determine the result of an operation."""
         saga = self._by_key.get((operation.kind, operation.reference))
         if is_doubted(saga):
             what = f"A notification says that the {_named(operation)}, failed."
@@ -119,7 +119,7 @@ class _Flows:
         )
 
     def under_way(self, operation: Operation) -> Reason:
-        """Return why an operation takes so long, and when its flow continues."""
+        """Return the reason why an operation takes so long, and the time at which its flow continues."""
         saga = self._by_key.get((operation.kind, operation.reference))
         what = f"The {_named(operation)}, {SO_FAR[State(operation.state)]}."
         links = links_to(self._user, operation, ("change", "", "See the operation"))
@@ -131,7 +131,7 @@ class _Flows:
         return Reason(what, operation.updated_at, links, _moves_on(saga.deadline_at))
 
     def standing(self, saga: Saga) -> Reason:
-        """Return why a flow is parked."""
+        """Return the reason why a flow is parked."""
         question = question_of(saga)
         if question is not None:
             claim = CLAIMS.get(question.claim, question.claim)
@@ -161,7 +161,7 @@ def _noun(saga: Saga) -> str:
 
 
 def _place(fact: Fact) -> tuple[object, object, int | None]:
-    """Return the parked flow: its kind, its step and its attempt."""
+    """Return the parked flow that a fact is about: its kind, its step and its attempt."""
     return fact.data.get("saga"), fact.data.get("step"), fact.attempt_id
 
 

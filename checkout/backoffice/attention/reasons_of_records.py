@@ -19,7 +19,7 @@ from checkout.payments.sagas.settlement.settleable import (
 )
 from checkout.states import PaymentState
 
-# Facts about the subject of a contradiction, or about news since it began.
+# Facts that tell more about a contradiction, if they were recorded after it began.
 ABOUT_CONTRADICTION = ("review_stands", "review_unknown", "payment_settled_by_not_applied")
 
 
@@ -40,7 +40,7 @@ def reasons_of_records(payment: Payment, names: Collection[str], user: Any) -> I
 
 
 def _contradiction(payment: Payment, user: Any) -> Reason:
-    # The move that has led to the contradiction is the payment's last one.
+    # The contradiction began with the last event of this type.
     begun = payment.events.filter(type="payment.unknown").values_list("created_at", flat=True).first()
     since = begun or payment.updated_at
     facts = payment.facts.order_by("-pk")

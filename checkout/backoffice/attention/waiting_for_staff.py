@@ -40,7 +40,8 @@ class Concern:
     """Rows of a table that wait for a person.
 
     ``query`` is the filter of the table's list that selects them. ``since`` is the column with the time from
-    which they wait. ``called`` is the word of staff for rows of a table that is named for engineers.
+    which they wait. ``called`` is a name for the rows that staff understand, if that of the table is
+    technical.
     """
 
     label: str
@@ -138,12 +139,12 @@ def counted_for(user: Any) -> list[dict[str, Any]]:
 
 
 def may_view_concerns(user: Any) -> bool:
-    """Return True if ``user`` may view any table of which rows may wait for a person."""
+    """Return True if ``user`` may view any table whose rows may wait for a person."""
     return any(_may_view(user, concern.model) for concern in concerns())
 
 
 def _may_view(user: Any, model: type[Model]) -> bool:
-    # A dispute is a payment.
+    # Disputes are a proxy model of payments, and have no permissions of their own.
     options = (model._meta.concrete_model or model)._meta
     return bool(user.has_perm(f"{options.app_label}.{get_permission_codename('view', options)}"))
 

@@ -1,4 +1,4 @@
-"""Columns that several tables have, each as a mixin for an admin class."""
+"""Columns that several tables have. Each is a mixin for an admin class."""
 
 from typing import Any
 
@@ -24,7 +24,7 @@ class OfPayment:
 
 
 class AboutPayment:
-    """The column ``payment`` of a table of messages. A message's subject is a payment's reference."""
+    """The column ``payment`` of a table of messages, whose subject is the reference of a payment."""
 
     @admin.display(ordering="subject")
     def payment(self, row: Any) -> str:

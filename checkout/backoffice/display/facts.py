@@ -26,7 +26,7 @@ def merchant_of_code(code: str) -> str:
 
 
 def order_facts(payment: Payment) -> Iterator[FactLine]:
-    """Yield the order and its merchant. Order numbers of different merchants may be equal."""
+    """Yield the order number and the merchant. Different merchants may use the same order number."""
     yield "Order", f"{payment.order_reference}: {payment.description}"
     yield "Merchant", merchant_text(payment.merchant)
 
@@ -39,7 +39,7 @@ def payment_facts(payment: Payment) -> Iterator[FactLine]:
 
 
 def money_facts(payment: Payment) -> Iterator[FactLine]:
-    """Yield the order, the payment, and all that was captured, refunded or charged back so far."""
+    """Yield the order, the payment, and the sums captured, refunded and charged back so far."""
     yield from _order_of_shopper(payment)
     yield "Payment", f"{_amount(payment)}, {payment.reference}"
     sums, currency = sums_of(payment), payment.currency

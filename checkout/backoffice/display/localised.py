@@ -1,7 +1,7 @@
-"""Amounts, dates and times as the member of staff who reads a page writes them.
+"""Amounts, dates and times in the formats that the reader of the page has chosen.
 
 ``checkout.backoffice.preferences`` activates the reader's time zone and formats. Records, such as the audit
-log, are read by everybody, and use ``localised_money`` without a language.
+log, are the same for all readers, and use ``localised_money`` without a language.
 """
 
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ _FORMATS: ContextVar[str] = ContextVar("formats", default="")
 
 @contextmanager
 def written_for(zone: tzinfo | None, formats: str) -> Iterator[None]:
-    """Write times in ``zone``, and dates and amounts as in the language ``formats`` (BCP 47)."""
+    """Format times in ``zone``, and dates and amounts in the manner of the language ``formats`` (BCP 47)."""
     token = _FORMATS.set(formats)
     try:
         with timezone.override(zone):
@@ -32,12 +32,12 @@ def written_for(zone: tzinfo | None, formats: str) -> Iterator[None]:
 
 
 def formats() -> str:
-    """Return the language (BCP 47) as in which dates and amounts are written; empty for English."""
+    """Return the language (BCP 47) whose formats of dates and amounts are used; empty for English."""
     return _FORMATS.get()
 
 
 def money_text(amount: Money) -> str:
-    """Return an amount: £12.50 or 12,50 £."""
+    """Return an amount in the reader's format: £12.50 or 12,50 £."""
     return localised_money(amount, _FORMATS.get())
 
 
@@ -52,12 +52,12 @@ def hour_text(at: datetime) -> str:
 
 
 def day_text(day: date) -> str:
-    """Return a day: 1 Dec 2026. That of a time is the day in the reader's zone."""
+    """Return a day: 1 Dec 2026. For a time, return its day in the reader's zone."""
     return localised_day(_local(day), _FORMATS.get())
 
 
 def weekday_text(day: date) -> str:
-    """Return a day of the present weeks: Tue 1 Dec."""
+    """Return a day with its weekday and without a year: Tue 1 Dec."""
     return localised_weekday(_local(day), _FORMATS.get())
 
 
@@ -67,7 +67,7 @@ def second_text(at: datetime) -> str:
 
 
 def with_zone(text: str) -> str:
-    """Return the text of a time, with UTC behind it for readers who have not chosen a zone."""
+    """Return the text of a time, followed by UTC if the reader has not chosen a zone."""
     return f"{text} {UTC_NAME}" if zone_name() == UTC_NAME else text
 
 

@@ -18,12 +18,12 @@ from checkout.money import Money, exponent
 from checkout.payments.models import Payment
 
 NOTHING = "-"
-# A name is split before a capital after a small letter, and after a point or an underscore.
+# A name may be broken before a capital that follows a small letter, and after a point or an underscore.
 _PARTS = re.compile(r".+?(?:(?<=[._])|(?<=[a-z])(?=[A-Z])|$)", re.DOTALL)
 _TOLD = re.compile(r"(-?[\d,]+(?:\.\d+)?) ([A-Z]{3})")
 _AMOUNT = re.compile(r"-?[\d,.]+ [A-Z]{3}|-?[^\d\s_-]{1,4}\s?[\d,.]+")
 
-# States whose names in the code are not the words of staff.
+# Names of states in the code that staff would not understand.
 _STATE_WORDS = {
     "captured": "paid",
     "capture_pending": "paid, capture on its way",
@@ -58,7 +58,7 @@ class Table:
 
     @property
     def cells(self) -> list[list[tuple[object, bool]]]:
-        """The cells of each row, each with True if it is an amount, which must not be broken into lines."""
+        """The cells of each row. Each has True with it if it is an amount, which must stay on one line."""
         return [[(cell, bool(_AMOUNT.fullmatch(str(cell)))) for cell in row] for row in self.rows]
 
 
@@ -68,7 +68,7 @@ def age(since: datetime) -> str:
 
 
 def short_time(at: datetime) -> str:
-    """Return a time to the minute, with the exact one on hover."""
+    """Return a time to the minute. A tooltip shows it to the second."""
     shown, exact = minute_text(at), second_text(at)
     return format_html('<time datetime="{}" title="{}">{}</time>', at.isoformat(), exact, shown)
 
@@ -98,7 +98,7 @@ def humanised(name: str) -> str:
 
 
 def told_amount(data: Mapping[str, str]) -> str:
-    """Return the amount that a fact names, such as ``12.50 GBP``, as people write it."""
+    """Return the amount in the data of a fact, such as ``12.50 GBP``, in the reader's format."""
     text = data.get("amount", "")
     found = _TOLD.fullmatch(text)
     if found is None:
@@ -119,18 +119,18 @@ def breakable(name: str) -> str:
 
 
 def state_text(state: str) -> str:
-    """Return a state in the words of staff: ``captured`` becomes "paid"."""
+    """Return a state in the words that staff use: ``captured`` becomes "paid"."""
     return _STATE_WORDS.get(state) or humanised(state)
 
 
 def badge(state: str, words: str = "") -> str:
-    """Return a state as a label. The meaning is in its words, which the colour only repeats."""
+    """Return a state as a coloured label. The colour repeats the words' meaning."""
     tone = _TONES.get(state, "ended")
     return format_html('<span class="state tone-{}">{}</span>', tone, words or state_text(state))
 
 
 def text_block(text: str) -> str:
-    """Return text, such as a scrubbed transcript, with its own line breaks."""
+    """Return text, such as a scrubbed transcript, as HTML that keeps the line breaks."""
     return format_html('<pre class="transcript" tabindex="0">{}</pre>', text) if text else NOTHING
 
 
@@ -140,7 +140,7 @@ def json_block(value: object) -> str:
 
 
 def payment_link(reference: str) -> str:
-    """Return a link that finds a payment by its reference, for tables without a relation to it."""
+    """Return a link that finds a payment by the reference, for tables without a relation to payments."""
     if not reference:
         return NOTHING
     return format_html(

@@ -1,4 +1,4 @@
-"""Plain words for states, timeline entries and decisions, for people who do not read the code."""
+"""Plain words for states, timeline entries and decisions, for staff who do not read the code."""
 
 from collections.abc import Mapping
 
@@ -165,7 +165,8 @@ LIABILITY: Mapping[str, str] = {
     Authentication.FAILED: "you bear fraud",
 }
 
-# The queries that the provider answers, the longer names first.
+# The queries and calls that the provider answers. Longer names come first, because names are compared by
+# their beginnings.
 ANSWERED = (*(f"inquire_{kind}" for kind in ("capture", "void", "refund")), "abandon", *CALLS)
 
 ANSWERS: Mapping[str, str] = {
@@ -183,7 +184,7 @@ ANSWERS: Mapping[str, str] = {
 }
 
 
-# The results of notifications; a reason may follow.
+# The results of notifications. The text may be followed by a reason.
 NOTIFICATIONS: Mapping[Result, str] = {
     Result.RECEIVED: "It was not processed yet",
     Result.UNREADABLE: "It could not be read",
@@ -209,16 +210,16 @@ SAID: Mapping[str, str] = {
     "given_up": "It did not arrive: withdraw it, and never send it again",
 }
 
-# The one decision about an operation whose flow is at work.
+# The only decision about an operation whose flow still runs.
 SAID_AT_WORK: Mapping[str, str] = {"given_up": "Withdraw it: never send it again"}
 
-# The same decisions about a refund that a notification says failed.
+# The decisions about a refund that a notification reports as failed.
 SAID_OF_DOUBTED: Mapping[str, str] = {
     "arrived": "It was made: the shopper has the money",
     "not_arrived": "It failed or came back: book it back",
 }
 
-# The claims of notifications: each as a sentence, and as the thing to be settled.
+# The claims of notifications, as sentences.
 CLAIMS: Mapping[str, str] = {
     "authorised": "The provider holds money for this order, which we have as ended without any",
     "captured": "The provider has taken money that we did not ask it to take",
@@ -260,12 +261,12 @@ ISSUER_SAID: Mapping[str, str] = {
 }
 CLAIM_SAID: Mapping[str, str] = {"true": "It is so", "untrue": "It is not so"}
 
-# The operation that is booked if the claim is true.
+# The operation that is booked if a claim about a charge-back is true.
 BOOKED_AS: Mapping[str, str] = {
     "charged_back": "charge-back",
     "charge_back_reversed": "reversal of a charge-back",
 }
-# The consequences for the payment if any other claim is true.
+# The consequences for the payment if a claim of another kind is true.
 IF_IT_IS_SO: Mapping[str, str] = {
     "expired": "If it is so, an authorised payment expires: nothing of it can be captured any more.",
     "made_after_all": "If it is so, the refund that failed is booked as made, whatever else was refunded.",
@@ -275,12 +276,12 @@ IF_IT_IS_SO: Mapping[str, str] = {
     ),
 }
 
-# The answers to whether an authorisation is held, by their names in the form.
+# The answers to the question if an authorisation is held, by their names in the form.
 HELD_SAID: Mapping[str, str] = {
     "held": "Yes: money is held, and could still be captured",
     "not_held": "No: it was captured, released or refused, or it expired",
 }
-# The operations that staff book and reverse when they settle a contradiction.
+# The bookings of operations with which staff settle a contradiction.
 BOOKINGS: Mapping[str, str] = {
     "capture": "A capture of {amount} is booked as done, and written into the ledger.",
     "refund": "A refund of {amount} is booked as done, and written into the ledger.",
@@ -299,13 +300,13 @@ CORRECTIONS: Mapping[str, str] = {
 GIVEN_UP = "Our {kind} of {amount}, {reference}, of which the outcome is not known, counts as refused."
 COUNTED_AS_DONE = "Our {kind} of {amount}, {reference}, of which the outcome is not known, counts as done."
 
-# The consequences of sending a request again although the first one had arrived.
+# The consequences of sending a request again if the first one arrived nevertheless.
 IF_IT_DID_ARRIVE: Mapping[str, str] = {
     "capture": "If the first request is carried out after all, the money is taken from the shopper twice.",
     "refund": "If the first request is carried out after all, the shopper gets the money twice.",
     "void": "If the first request did arrive, nothing is left to be released, and this one is refused.",
 }
-# The consequences of withdrawing a request although it is carried out after all.
+# The consequences of withdrawing a request that the provider carries out nevertheless.
 IF_IT_ARRIVES_AFTER_ALL: Mapping[str, str] = {
     "capture": "If it is carried out after all, money is taken for an order that may have been called off.",
     "refund": "If it is carried out after all, and the shopper was refunded anew, the money goes back twice.",
@@ -313,7 +314,7 @@ IF_IT_ARRIVES_AFTER_ALL: Mapping[str, str] = {
 }
 
 
-# The events whose meaning, as programs read it, tells more than a line of a payment's history needs.
+# Short texts for events whose description for programs is too long for a payment's history.
 _EVENTS = {
     "payment.processing": "An attempt is under way",
     "payment.capture_pending": "A capture is under way",
@@ -321,7 +322,7 @@ _EVENTS = {
 
 
 def in_plain_words(entry: Entry) -> str:
-    """Return the meaning of ``entry`` in words. If there is no text for its name, use the name's words."""
+    """Return the meaning of ``entry`` in words, or the words of its name if no text exists for it."""
     match entry.kind:
         case Kind.EVENT:
             return _EVENTS.get(entry.what) or EVENT_TYPES[entry.what].partition(". ")[0].rstrip(".")
@@ -369,7 +370,7 @@ def notification_in_words(row: ProviderNotification, outcome: NotificationResult
 
 
 def decision_in_words(claim: object, said: object) -> str:
-    """Return the decision of staff about a claim, from the names of both in a fact."""
+    """Return the text of a decision of staff about a claim. The arguments are the names of both in a fact."""
     choices = ISSUER_SAID if claim in BOOKED_AS else CLAIM_SAID
     return choices.get(str(said), "")
 
@@ -384,5 +385,5 @@ def _message(type: str) -> str:
 
 
 def first_upper(text: str) -> str:
-    """Return ``text`` as the beginning of a sentence."""
+    """Return ``text`` with a capital letter at its beginning."""
     return text[:1].upper() + text[1:]

@@ -1,1 +1,1 @@
-"""The first page: the figures of payments, and the health of what they depend on."""
+"""The first page: the figures of payments, and the health of the systems on which payments depend."""

@@ -1,15 +1,15 @@
-"""Charts that the server draws as SVG: a row of bars, and bars in the lines of a table."""
+"""Charts that the server draws as SVG: bar charts, and bars within the rows of a table."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-# Coordinates within a chart, which the page stretches to its room.
+# The size of the chart's coordinate system, which the page scales to its width.
 HEIGHT, STEP, GAP = 1_000, 100, 20
 
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One value of a chart: its label, its number, and what the table says beside the number."""
+    """One value of a chart: its label, its number, and the text that the table shows for the number."""
 
     label: str
     value: int
@@ -18,7 +18,7 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """A row of bars over time. ``says`` is its result in a sentence."""
+    """A bar chart over time. ``says`` states its result in a sentence."""
 
     title: str
     says: str
@@ -36,7 +36,10 @@ class Chart:
 
     @property
     def drawn(self) -> list[dict[str, object]]:
-        """The place and the size of each bar. A value that is not zero can be seen, however small it is."""
+        """The position and the size of each bar.
+
+        A value that is not zero has a visible bar, however small it is.
+        """
         places = []
         for number, bar in enumerate(self.bars):
             height = max(15, bar.value * HEIGHT // self.most) if bar.value else 0
@@ -47,7 +50,7 @@ class Chart:
 
 @dataclass(frozen=True, slots=True)
 class Shares:
-    """Numbers, each with its share of ``of``, drawn as bars in the lines of a table."""
+    """Numbers and their shares of ``of``, drawn as bars within the rows of a table."""
 
     title: str
     bars: Sequence[Bar]
@@ -57,12 +60,12 @@ class Shares:
 
     @property
     def lines(self) -> list[tuple[Bar, int, str]]:
-        """The bars, each with the length of the bar in percent, and its share in words."""
+        """The rows, each with the length of its bar in percent, and its share in words."""
         return [(bar, round(100 * bar.value / self.of), percent(bar.value, self.of)) for bar in self.bars]
 
 
 def percent(part: int, whole: int) -> str:
-    """Return a share in percent; empty if the whole is zero. Only a complete share is shown as 100 %."""
+    """Return a share in percent; empty if the whole is zero. Only the whole is shown as 100 %."""
     if not whole:
         return ""
     share = f"{100 * part / whole:.1f}"

@@ -1,4 +1,4 @@
-"""The figures of a period, and of the one before it, from the table of hourly figures."""
+"""The figures of a period and of the period before, from the table of hourly figures."""
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ from checkout.payments.models.figures import DURATIONS, Figure
 DAYS = (1, 7, 30)
 PERMISSION = "payments.view_payment"
 _HOUR = timedelta(hours=1)
-# The figures of each merchant, and of each bar of the chart.
+# The figures that are read for each merchant, and for each bar of the chart.
 _OF_MERCHANTS = (
     Figure.PAID, Figure.PAID_MINOR, Figure.APPROVED, Figure.REFUSED, Figure.REFUNDS, Figure.DISPUTES,
 )  # fmt: skip
@@ -35,7 +35,7 @@ def visible_figures(user: Any) -> QuerySet[HourlyFigure]:
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """The days until now, in the reader's time zone, and as much time before them.
+    """A number of days until now, in the reader's time zone, and an equal time before them.
 
     Figures are kept by the hour, so the present hour counts as a whole.
     """
@@ -46,7 +46,7 @@ class Period:
 
     @classmethod
     def of(cls, days: int) -> "Period":
-        """Return the period that ends with today and has so many days."""
+        """Return the period of ``days`` days that ends with today."""
         now = timezone.localtime()
         midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
         this_hour = now.replace(minute=0, second=0, microsecond=0)
@@ -54,12 +54,12 @@ class Period:
 
     @property
     def now(self) -> Q:
-        """The condition on figures of this period."""
+        """Return the condition that matches figures of this period."""
         return Q(hour__gte=self.start, hour__lt=self.end)
 
     @property
     def before(self) -> Q:
-        """The condition on figures of the period before."""
+        """Return the condition that matches figures of the period before."""
         earlier = timedelta(days=self.days)
         return Q(hour__gte=self.start - earlier, hour__lt=self.end - earlier)
 
@@ -69,21 +69,21 @@ class Period:
         return self.days == 1
 
     def parts(self) -> list[datetime]:
-        """Return the beginnings of the hours or days of the period."""
+        """Return the start times of the hours or days of the period."""
         if self.is_one_day:
             hours = int((self.end - self.start) / _HOUR)
             return [self.start + number * _HOUR for number in range(hours)]
         return [self.start + timedelta(days=number) for number in range(self.days)]
 
     def part_of(self, hour: datetime) -> datetime:
-        """Return the beginning of the part to which an hour belongs."""
+        """Return the start time of the hour or day to which the figures of an hour belong."""
         local = timezone.localtime(hour)
         return local.replace(minute=0) if self.is_one_day else local.replace(hour=0, minute=0)
 
 
 @dataclass(slots=True)
 class Sums:
-    """Figures by currency and name."""
+    """Sums of figures by currency and name."""
 
     values: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
 
@@ -96,16 +96,19 @@ class Sums:
         return Sums({currency: self.values[currency]} if currency in self.values else {})
 
     def total(self, name: str) -> int:
-        """Return a number over all currencies."""
+        """Return the sum of a figure over all currencies."""
         return sum(figures[name] for figures in self.values.values())
 
     def amounts(self, name: str) -> Mapping[str, int]:
-        """Return the sums that are not zero, in minor units by currency, the most used currency first."""
+        """Return the sums of a figure that are not zero, in minor units by currency.
+
+        The currency used most is first.
+        """
         used = sorted(self.values, key=lambda currency: (-self.values[currency][Figure.PAID], currency))
         return {currency: self.values[currency][name] for currency in used if self.values[currency][name]}
 
     def beginning_with(self, prefix: str) -> Counter[str]:
-        """Return the numbers of the figures whose names begin with a text, by the rest of their names."""
+        """Return the figures whose names begin with a text, by the rest of their names."""
         found = Counter[str]()
         for figures in self.values.values():
             for name, value in figures.items():
@@ -116,7 +119,7 @@ class Sums:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """The sums of a period, of the one before it, of its hours or days, and of its merchants (code, name)."""
+    """The sums of a period, of the one before, of each hour or day, and of each merchant (code, name)."""
 
     now: Sums
     before: Sums
@@ -134,7 +137,7 @@ class Figures:
 
 
 def figures_of(rows: QuerySet[HourlyFigure], period: Period) -> Figures:
-    """Add up figures, in three queries that read as much as there are hours, merchants and currencies."""
+    """Add up figures in three queries. Their cost grows with the hours, merchants and currencies."""
     now, before = Sums(), Sums()
     both = rows.order_by().filter(period.now | period.before).values("currency", "name")
     for row in both.annotate(now=Sum("value", filter=period.now), before=Sum("value", filter=period.before)):
@@ -156,10 +159,10 @@ def figures_of(rows: QuerySet[HourlyFigure], period: Period) -> Figures:
 
 
 def duration_within(counts: Mapping[str, int], share: float) -> int | None:
-    """Return the milliseconds within which this share of the durations were; None if it took longer.
+    """Return the milliseconds within which ``share`` of the durations lie; None if that is above all limits.
 
-    It is the upper limit of the group of durations in which the share is reached. ``counts`` may not be
-    empty.
+    The value is the upper limit of the group of durations in which the share is reached. ``counts`` may not
+    be empty.
     """
     wanted, so_far = share * sum(counts.values()), 0
     for milliseconds in DURATIONS:

@@ -1,4 +1,4 @@
-"""The health of what payments depend on, in words: providers, the broker, the outbox, webhooks and timers."""
+"""The health of the systems that payments need: providers, broker, outbox, webhooks and timers."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -21,20 +21,20 @@ from checkout.webhooks.deliveries import late_deliveries
 from checkout.webhooks.models import WebhookEndpoint
 from messaging.registry import is_connected
 
-# The latest requests to providers that are looked at, and how old they may be.
+# The number of the latest requests to providers that are examined, and their greatest age.
 LATEST_CALLS = 200
 LATELY = timedelta(days=1)
-# A request without an answer after this time has got none.
+# After this time, a request without an answer counts as unanswered.
 ANSWERED_WITHIN = timedelta(minutes=1)
-# The share of the latest requests to an account that must have been answered.
+# The share of the latest requests that an account must have answered to count as healthy.
 MOST_ANSWERED = 0.98
-# A relay counts the figures twice a minute.
+# A relay updates the figures twice a minute.
 COUNTED_WITHIN = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """The state of one thing in words, and the table that tells more to users who may view it."""
+    """The state of one system in words, and a table of details for users who may view that table."""
 
     name: str
     words: str
@@ -43,9 +43,9 @@ class Health:
 
 
 def health_for(user: Any) -> list[Health]:
-    """Return the health of all parts, with links to the tables that the user may view.
+    """Return the health of all systems, with links to the tables that the user may view.
 
-    The result is about all merchants, so users who see only some merchants get nothing.
+    The list is empty for users who see only some merchants, because health is not limited to a merchant.
     """
     return list(_health(user)) if merchants_of(user) is None else []
 
@@ -64,7 +64,7 @@ def _table(user: Any, app: str, model: str) -> str:
 
 
 def _providers(address: str) -> Iterator[Health]:
-    """Yield a line for each account that was called lately."""
+    """Yield a line for each provider account that was called lately."""
     calls = ProviderCall.objects.select_related("attempt__provider_account").order_by("-pk")[:LATEST_CALLS]
     since = timezone.now() - LATELY
     by_account: dict[str, list[ProviderCall]] = defaultdict(list)

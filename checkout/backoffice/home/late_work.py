@@ -1,4 +1,4 @@
-"""Messages that should not wait any longer."""
+"""Messages that have waited longer than they should."""
 
 from datetime import timedelta
 
@@ -7,12 +7,12 @@ from django.utils import timezone
 
 from checkout.payments.models import OutboxMessage
 
-# A relay publishes within seconds, and so are webhooks sent; this is much later.
+# A relay publishes messages, and webhooks are sent, within seconds. This time is much longer.
 LATE = timedelta(seconds=30)
 
 
 def late_messages(database: str) -> QuerySet[OutboxMessage]:
-    """Return the messages of a database that a relay should have sent, those that wait longest first."""
+    """Return the messages in a database that a relay should have sent already, the oldest first."""
     late = OutboxMessage.objects.using(database).filter(
         published_at__isnull=True, available_at__lt=timezone.now() - LATE
     )

@@ -30,13 +30,13 @@ from checkout.payments.models.figures import REFUSED_BECAUSE, TOOK, TOOK_WITH_CH
 USUAL_DAYS = 7
 _PERIODS = {1: "Today", 7: "7 days", 30: "30 days"}
 _BEFORE = {1: "yesterday until this hour", 7: "the 7 days before", 30: "the 30 days before"}
-# The table has the merchants with the most paid payments.
+# The table shows only the merchants with the most paid payments.
 MOST_MERCHANTS = 25
 
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """A figure: its name, its values, each with its change from the period before, and a note."""
+    """A figure: its name, its values with their changes from the period before, and a note."""
 
     name: str
     values: Sequence[tuple[str, str]]
@@ -45,7 +45,7 @@ class Tile:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The figures to show: of so many days, and of one merchant or one currency if one is chosen."""
+    """The choice of figures: a number of days, and one merchant or currency if chosen."""
 
     days: int
     merchant: Merchant | None
@@ -53,14 +53,14 @@ class Choice:
 
     @classmethod
     def of(cls, request: HttpRequest) -> "Choice":
-        """Return what the address of the page chooses. Parts of it that make no sense are ignored."""
+        """Return the choice in the query of the page's address. Invalid parts are ignored."""
         wanted = {name: request.GET.get(name, "") for name in ("days", "merchant", "currency")}
         days = next((each for each in DAYS if str(each) == wanted["days"]), USUAL_DAYS)
         merchants = visible_merchants(request.user).filter(code=wanted["merchant"])
         return cls(days, merchants.first() if wanted["merchant"] else None, wanted["currency"])
 
     def address(self, **others: str | int) -> str:
-        """Return the query of the same choice with some parts replaced."""
+        """Return the query string of this choice with some parts replaced."""
         code = self.merchant.code if self.merchant else ""
         parts: dict[str, str | int] = {
             "days": self.days,
@@ -72,7 +72,7 @@ class Choice:
 
 
 def figures_context(request: HttpRequest) -> dict[str, Any]:
-    """Return the figures that the page shows to a user; nothing if the user may not see payments."""
+    """Return the template context of the figures; empty if the user may not see payments."""
     if not request.user.has_perm(PERMISSION):
         return {}
     choice = Choice.of(request)
@@ -153,7 +153,7 @@ def _number(name: str, now: Sums, before: Sums, counted: str, amount: str = "") 
 
 
 def _rate(now: Sums, before: Sums, part: str, *whole: str) -> tuple[str, str]:
-    """Return a share in percent, and by how many points it differs from that of the period before."""
+    """Return a share in percent, and the difference in points from the share of the period before."""
     shares = []
     for sums in (now, before):
         total = sum(sums.total(name) for name in whole)
@@ -171,7 +171,7 @@ def _rate(now: Sums, before: Sums, part: str, *whole: str) -> tuple[str, str]:
 
 
 def _change(now: int, before: int) -> str:
-    """Return in words by how much a number differs from that of the period before."""
+    """Return in words how a number differs from that of the period before."""
     if now == before:
         return "as before" if now else ""
     if not before:
@@ -229,7 +229,7 @@ def _shares(now: Sums) -> Iterator[Shares]:
 
 
 def _times(now: Sums) -> Iterator[tuple[str, str]]:
-    """Yield in words how long approved attempts took from Pay to the result."""
+    """Yield in words the time from Pay to the result that approved attempts took."""
     for name, prefix in (("Without the bank's check", TOOK), ("With the bank's check", TOOK_WITH_CHALLENGE)):
         counts = now.beginning_with(prefix)
         if sum(counts.values()):

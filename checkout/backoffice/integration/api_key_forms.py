@@ -18,7 +18,10 @@ from checkout.payments.models import Merchant
 
 
 class OnceForm(forms.Form):
-    """A form that makes one key, however often it is sent. ``form_key`` is created with it."""
+    """A form that makes one key, even if it is submitted repeatedly.
+
+    ``form_key`` is created with the form.
+    """
 
     form_key = forms.UUIDField(widget=forms.HiddenInput, initial=uuid4)
 
@@ -29,7 +32,7 @@ def _in_words(scope: Scope) -> str:
 
 
 class NewKeyForm(OnceForm):
-    """The merchant, the rights and the lifetime of a new key."""
+    """A form for the merchant, the rights and the lifetime of a new key."""
 
     merchant: Any = forms.ModelChoiceField(Merchant.objects.order_by("name"))
     name = forms.CharField(
@@ -60,7 +63,7 @@ class NewKeyForm(OnceForm):
         try:
             return require_networks(part for part in self.cleaned_data["networks"].split(",") if part.strip())
         except RequestInvalid as error:
-            # The error is shown at the field, so it need not repeat the field's name.
+            # The error is shown beside the field, so the field's name is removed from its text.
             raise ValidationError(str(error).removeprefix(f"{error.field}: ")) from None
 
     def __init__(self, *args: Any, user: Any, **kwargs: Any) -> None:
@@ -76,7 +79,7 @@ class NewKeyForm(OnceForm):
 
 
 class RotateForm(OnceForm):
-    """The overlap of an old key with its successor, and a confirmation if there is a successor already."""
+    """A form for the overlap of an old key with its successor. A second successor needs a confirmation."""
 
     hours = forms.IntegerField(
         min_value=0,

@@ -88,7 +88,7 @@ class ApiKeyAdmin(ReadOnlyAdminWithActions):
         yield "Payments", "live" if row.is_live else "test: no money moves"
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Return True if the user may make keys. Django then shows its button."""
+        """Return True if the user may make keys. Django then shows the button that adds one."""
         return request.user.has_perm(PERMISSION)
 
     def may(self, request: HttpRequest, verb: Verb) -> bool:
@@ -107,7 +107,7 @@ class ApiKeyAdmin(ReadOnlyAdminWithActions):
     def add_view(
         self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """Show the form, or make the key if its button was pressed."""
+        """Show the form. If its button was pressed, make the key."""
         if not self.has_add_permission(request):
             raise PermissionDenied
         if repeated := self._made_before(request):
@@ -132,17 +132,17 @@ class ApiKeyAdmin(ReadOnlyAdminWithActions):
                 told = self.columns_of(key) | {"scopes": key.scopes, "networks": key.networks}
                 self.note(request, key, ADD, "Made an API key", Details(after=told))
         except DuplicateRequest:
-            # Another request with the same form was under way when this one began.
+            # Another request with the same form was not finished when this one began.
             return self._made_before(request) or HttpResponseRedirect(reverse("admin:api_apikey_changelist"))
         return secret_page(self.admin_site, request, key, secret)
 
     def rotate_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """Show the form, or make the successor if its button was pressed."""
+        """Show the form. If its button was pressed, make the successor of the key."""
         row = self.row_for(request, object_id, request.user.has_perm(PERMISSION))
         if row is None:
             return self.missing(request, object_id)
         successors = list(valid_successors(row))
-        # After the successors were read, because the same form may just have made one of them.
+        # Read after the successors, because a request with the same form may just have made one of them.
         if repeated := self._made_before(request):
             return repeated
         form = RotateForm(request.POST if request.method == "POST" else None, successors=successors)
@@ -165,7 +165,7 @@ class ApiKeyAdmin(ReadOnlyAdminWithActions):
                 )
                 self.note_action(request, row, "rotate", f"Replaced the API key by {key}", before)
         except OperationRejected as error:
-            # The same form may have rotated the key in the meantime.
+            # A request with the same form may have replaced the key in the meantime.
             return self._made_before(request) or self.back(
                 request, row, messages.ERROR, f"Nothing was changed. {error}"
             )
@@ -180,7 +180,7 @@ class ApiKeyAdmin(ReadOnlyAdminWithActions):
             return HttpResponseRedirect(reverse("admin:api_apikey_changelist"))
 
     def _made_before(self, request: HttpRequest) -> HttpResponse | None:
-        """Return the answer to a form that has made a key already, by a double click or a reload."""
+        """Return the answer to a form that was submitted before, because of a double click or a reload."""
         form = OnceForm(request.POST)
         key = (
             self.get_queryset(request).filter(form_key=form.cleaned_data["form_key"]).first()

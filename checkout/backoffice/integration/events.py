@@ -22,7 +22,7 @@ class EventAdmin(ReadOnlyAdminWithActions):
     list_display = ("what", "about", "sequence", "merchant", "created_at", "reference")
     list_select_related = ("payment", "merchant")
     list_filter = ("merchant",)
-    # `get_search_results` does the search. Django shows the search box only if this is not empty.
+    # `get_search_results` does the search. Django shows the search box only if `search_fields` is not empty.
     search_fields = ("reference", "payment__reference")
     search_help_text = "Payment reference or event"
     fields = (
@@ -34,7 +34,10 @@ class EventAdmin(ReadOnlyAdminWithActions):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Event], search_term: str
     ) -> tuple[QuerySet[Event], bool]:
-        """Search by one of two indexes. For a search with both, PostgreSQL would read the whole table."""
+        """Search for an event or a payment.
+
+        With one condition for both, PostgreSQL would read the whole table.
+        """
         word = search_term.strip()
         if not word:
             return queryset, False

@@ -70,7 +70,7 @@ class PaymentLinkAdmin(ReadOnlyAdminWithActions):
     )
     list_select_related = ("merchant",)
     list_filter = (StateFilter, "is_reusable", "merchant")
-    # `get_search_results` does the search. Django shows the search box only if this is not empty.
+    # `get_search_results` does the search. Django shows the search box only if `search_fields` is not empty.
     search_fields = ("reference", "order_reference")
     search_help_text = "Link or order number"
     fields = (

@@ -1,1 +1,1 @@
-"""The access of staff to the back office: log-in, its limits, its record, and sessions."""
+"""The access of staff to the back office: log-in and its limits, the record of log-ins, and sessions."""

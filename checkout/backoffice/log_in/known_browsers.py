@@ -1,8 +1,8 @@
 """Browsers in which staff have logged in. A signed cookie identifies each of them.
 
-OWASP calls it a device cookie ("Slow Down Online Guessing Attacks with Device Cookies"). Failures in a known
-browser count only for that browser, and failures in other browsers never count against it. Guessing with a
-stolen cookie is therefore as slow as without one.
+OWASP calls it a device cookie ("Slow Down Online Guessing Attacks with Device Cookies"). Wrong passwords in a
+known browser count for that browser only, and those in other browsers do not count for it. So a stolen cookie
+does not make guessing faster.
 """
 
 import secrets
@@ -40,7 +40,7 @@ def browser_of(request: HttpRequest) -> KnownBrowser | None:
 
 
 class KnownBrowserMiddleware(MiddlewareMixin):
-    """A middleware that sends the cookie with the answer to a log-in."""
+    """A middleware that sends the cookie of a known browser with the response to a log-in."""
 
     def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
         """See Django's "Middleware"."""
@@ -63,5 +63,5 @@ def _remember(request: HttpRequest, user: Any, **_signal: object) -> None:
 
 
 def remember_browsers() -> None:
-    """Set up the signal handler that remembers each browser in which a user logs in."""
+    """Set up the signal handler that makes a browser known when a user logs in."""
     user_logged_in.connect(_remember, dispatch_uid="checkout.known_browsers")

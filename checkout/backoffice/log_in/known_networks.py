@@ -12,7 +12,7 @@ from django.utils import timezone
 from checkout.conf import conf
 from messaging.concurrency.database import in_thread
 
-# Log-ins at other processes are noticed after at most this time.
+# A log-in in another process is noticed after at most this time.
 READ_EVERY_SECONDS = 60.0
 
 
@@ -22,7 +22,7 @@ def _read() -> frozenset[str]:
 
 
 class KnownNetworks:
-    """The networks. They are read when they are needed and out of date, however many requests there are."""
+    """The networks. They are read again when they are needed and out of date, at most once per period."""
 
     def __init__(self, *, read: Callable[[], frozenset[str]] = _read) -> None:
         self._read = read
@@ -32,7 +32,7 @@ class KnownNetworks:
     async def has(self, network: str | None) -> bool:
         """Return True if staff have lately logged in from ``network``.
 
-        While the database is away, the result of the last read is used.
+        While the database cannot be reached, the result of the last read is used.
         """
         if monotonic() >= self._until:
             self._until = monotonic() + READ_EVERY_SECONDS
@@ -53,5 +53,5 @@ def _on_log_in(**_signal: object) -> None:
 
 
 def learn_networks() -> None:
-    """Set up the signal handler that invalidates the networks after each log-in at this process."""
+    """Set up the signal handler that invalidates the networks after each log-in in this process."""
     user_logged_in.connect(_on_log_in, dispatch_uid="checkout.known_networks")

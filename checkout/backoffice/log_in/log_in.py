@@ -2,8 +2,9 @@
 
 After a number of failures nobody can log in as that user, or from that address, for a while. Failures for one
 name from all addresses count together, so that guessing from many addresses is no faster than from one.
-Strangers must not be able to lock out a member of staff in this way. Therefore, if a user has logged in
-before in a browser or from an address, only the failures in that browser or from that address count there.
+Strangers must not be able to lock out a member of staff in this way. Therefore, in a browser or from an
+address from which the user has logged in before, only the failures in that browser or from that address
+count.
 """
 
 from datetime import timedelta
@@ -24,10 +25,10 @@ from checkout.conf import conf
 from checkout.conf.networks import identity_of
 from payments_gateway.serving.problems import Problem
 
-# The keys by which failures are counted, as names of django-axes.
+# The keys by which failures are counted, in the form of django-axes' setting.
 BY_USER_AND_ADDRESS = [["username", "ip_address"]]
 BY_USER_OR_ADDRESS = ["username", "ip_address"]
-BY_BROWSER = ["username"]  # failures in a known browser are stored under a name for user and browser
+BY_BROWSER = ["username"]  # the username of a known browser names the browser, too
 
 
 def client_address(request: HttpRequest) -> str | None:
@@ -39,9 +40,9 @@ def client_address(request: HttpRequest) -> str | None:
 
 
 def name_to_keep(request: HttpRequest, credentials: dict[str, Any] | None) -> str:
-    """Return the name under which failures are counted: the user's or, in a known browser, user and browser.
+    """Return the name under which failures are counted: the user or, in a known browser, user and browser.
 
-    If no user has the typed name, it may be a password typed by mistake. Its keyed hash is used then.
+    If no user has the typed name, its keyed hash is returned, because it may be a password typed by mistake.
     """
     typed = typed_name(credentials)
     if not _is_user(typed):
@@ -64,7 +65,7 @@ def counted_by(request: HttpRequest, credentials: dict[str, Any] | None = None) 
 
 
 async def is_known(request: HttpRequest) -> bool:
-    """Return True if a member of staff has lately logged in from the request's browser or network."""
+    """Return True if some member of staff has lately logged in from the request's browser or network."""
     return browser_of(request) is not None or await known_networks.networks.has(client_address(request))
 
 
@@ -74,7 +75,7 @@ def locked_out(request: HttpRequest, _response: HttpResponse, _credentials: obje
 
 
 def too_many_failures(lock: timedelta) -> Problem:
-    """Return the problem of too many failures, with the longest time that the lock lasts."""
+    """Return the problem for a client with too many failures, with the longest time that the lock lasts."""
     minutes = ceil(lock.total_seconds() / 60)
     return Problem(
         429,
@@ -88,7 +89,7 @@ def too_many_failures(lock: timedelta) -> Problem:
 
 
 def typed_name(credentials: dict[str, Any] | None) -> str:
-    """Return the name that was typed; empty if none was."""
+    """Return the user name that was typed; empty if none was."""
     return str((credentials or {}).get("username") or "")
 
 

@@ -1,6 +1,6 @@
 """The rules for passwords of staff, beside Django's minimum length and its list of common passwords.
 
-The words that a password may not consist of are listed in docs/back-office.md.
+docs/back-office.md lists the words of which a password may not consist.
 """
 
 import re
@@ -23,7 +23,7 @@ PRODUCT_WORDS = (
     *("admin", "backoffice", "checkout", "gateway", "merchant", "password", "payment", "payments"),
     *("secret", "staff", "worldpay"),
 )
-# The letters that a password needs beside such words.
+# The number of letters that a password needs beside the known words.
 FEWEST_LETTERS = 5
 _LOOK_ALIKES = str.maketrans("0134578@$!", "oleastbasi")
 
@@ -32,7 +32,7 @@ class LettersAndDigits:
     """Require a letter and a digit (PCI DSS 4.0.1, 8.3.6)."""
 
     def validate(self, password: str, user: AbstractBaseUser | None = None) -> None:
-        """Raise ValidationError for a password without one of them."""
+        """Raise ValidationError if the password lacks a letter or a digit."""
         if not (any(map(str.isalpha, password)) and any(map(str.isdigit, password))):
             raise ValidationError(self.get_help_text())
 
@@ -42,10 +42,10 @@ class LettersAndDigits:
 
 
 class NoKnownWord:
-    """Refuse a common password, or names of the product and the user, with other characters around it."""
+    """Refuse a common password, and names of the product and the user, even with other signs around it."""
 
     def validate(self, password: str, user: AbstractBaseUser | None = None) -> None:
-        """Raise ValidationError if little is left without such words."""
+        """Raise ValidationError for a common password, or if too few letters remain without known words."""
         core = _letters(password)
         if core in _breached() or len(_without(core, _words(user))) < FEWEST_LETTERS:
             raise ValidationError(self.get_help_text())
@@ -59,9 +59,9 @@ class NoKnownWord:
 
 
 class PublishedOnlyInTryOuts(ModelBackend):
-    """Django's backend, which refuses the published password of try-outs elsewhere.
+    """Django's backend for passwords. Outside a try-out it refuses the published password of try-outs.
 
-    A database that was made by a try-out has a user with it.
+    A database that a try-out has made contains a user with that password.
     """
 
     def authenticate(
@@ -71,7 +71,7 @@ class PublishedOnlyInTryOuts(ModelBackend):
         password: str | None = None,
         **more: Any,
     ) -> Any:
-        """Return the user. If name or password are wrong, record that and return None."""
+        """Return the user. If the name or the password is wrong, record a failure and return None."""
         if password == DEVELOPMENT_PASSWORD and not conf.is_try_out:
             password = None
         user = super().authenticate(request, username=username, password=password, **more)
@@ -81,9 +81,9 @@ class PublishedOnlyInTryOuts(ModelBackend):
 
 
 def _letters(password: str) -> str:
-    """Return the letters of a password, without surrounding characters.
+    """Return the letters of a password in lower case, without the signs and digits at its ends.
 
-    Digits and signs that usually stand for letters count as those letters.
+    Within the password, digits and signs that usually stand for letters become those letters.
     """
     inner = re.sub(r"^[\W\d_]+|[\W\d_]+$", "", password.lower())
     return re.sub(r"[\W\d_]", "", inner.translate(_LOOK_ALIKES))
@@ -105,5 +105,5 @@ def _without(core: str, words: Iterable[str]) -> str:
 
 @cache
 def _breached() -> frozenset[str]:
-    """Return Django's list of common passwords, which is made from breaches."""
+    """Return Django's list of common passwords, which comes from breaches."""
     return frozenset(CommonPasswordValidator().passwords)

@@ -18,8 +18,8 @@ LOG_IN, LOG_OUT, FAILURE = "log_in", "log_out", "log_in_failed"
 def note_failure(request: HttpRequest | None, name: str | None) -> None:
     """Record that a password was wrong. The typed name is kept only if a user has it.
 
-    Only passwords that were looked at are recorded, so that django-axes bounds the number of entries that
-    strangers can cause.
+    A try while django-axes has locked the name or the address is not recorded, so that the number of entries
+    that strangers can cause is limited.
     """
     user = get_user_model()._default_manager.filter(username=name or "").first()
     author = Author(name or "" if user else "", user.pk if user else None, _origin(request))

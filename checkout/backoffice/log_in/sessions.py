@@ -1,7 +1,7 @@
 """The end of staff sessions.
 
-A session ends after some time without activity, after some hours in any case, and when its user gets another
-second factor or a new password.
+A session ends after some time without activity, after some hours in any case, and when the user's second
+factor or password changes.
 """
 
 import time
@@ -19,16 +19,16 @@ from checkout.conf import conf
 
 log = structlog.get_logger(__name__)
 
-# Keys in the session; the values are seconds since the epoch.
+# Keys in the session. Their values are in seconds since the epoch.
 BEGUN, SEEN = "checkout.begun", "checkout.seen"
-# The number of the second factor that the user had when the session began.
+# The number of the second factor that the user had when it was last stored.
 FACTOR = "checkout.factor"
 # The shortest time between two updates of SEEN.
 SEEN_EVERY_SECONDS = 60.0
 
 
 class StaffSessionMiddleware(MiddlewareMixin):
-    """A middleware that logs out users who were idle, or logged in, for too long."""
+    """A middleware that logs out users whose sessions were idle, or have lasted, for too long."""
 
     def process_request(self, request: HttpRequest) -> HttpResponseBase | None:
         """See Django's "Middleware". After a log-out the request continues without a user."""
@@ -46,7 +46,7 @@ class StaffSessionMiddleware(MiddlewareMixin):
 
 
 def seconds_left(session: SessionBase) -> int:
-    """Return the whole seconds until a session ends if its user does nothing more."""
+    """Return the whole seconds until a session ends if its user is no longer active."""
     begun, seen = session.get(BEGUN), session.get(SEEN)
     if not isinstance(begun, float) or not isinstance(seen, float):
         return 0
@@ -55,17 +55,17 @@ def seconds_left(session: SessionBase) -> int:
 
 
 def lengthen(session: SessionBase) -> None:
-    """Restart the time without activity."""
+    """Record activity, from which the idle time of the session counts."""
     session[SEEN] = time.time()
 
 
 def keep_factor(request: HttpRequest) -> None:
-    """Remember the user's second factor. The session ends when the user has another one, or none."""
+    """Store the user's second factor in the session, which ends when the factor changes."""
     request.session[FACTOR] = factor_of(request.session[SESSION_KEY])
 
 
 def _reason_to_end(session: SessionBase, now: float) -> str:
-    """Return the reason for which a session is over, or "". A session without times is too old."""
+    """Return the reason to end a session, or "". A session that lacks its times is ended."""
     begun, seen = session.get(BEGUN), session.get(SEEN)
     if not isinstance(begun, float) or not isinstance(seen, float):
         return "without times"
@@ -82,5 +82,5 @@ def _begin(request: HttpRequest, **_signal: object) -> None:
 
 
 def keep_times() -> None:
-    """Set up the signal handler that stores the time of the log-in in each session."""
+    """Set up the signal handler that stores the time of the log-in in the session."""
     user_logged_in.connect(_begin, dispatch_uid="checkout.session_begun")

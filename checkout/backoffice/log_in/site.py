@@ -1,4 +1,4 @@
-"""The site of the back office: Django's, with a menu by work, and a limit on guesses at passwords."""
+"""The site of the back office: Django's, with a menu by work, and a limit on password guesses."""
 
 from functools import wraps
 from typing import Any
@@ -37,7 +37,7 @@ class BackOffice(AdminSite):
 
     def get_urls(self) -> list[Any]:
         view = self.admin_view(require_safe(self.session_view))
-        # Django's redirect to the address of any row would say which rows exist.
+        # Django's page that redirects to the address of any row would reveal which rows exist.
         pages = [page for page in super().get_urls() if getattr(page, "name", "") != "view_on_site"]
         return [
             path("session/", view, name="session"),
@@ -47,7 +47,10 @@ class BackOffice(AdminSite):
         ]
 
     def admin_view(self, view: Any, cacheable: bool = False) -> Any:
-        """See AdminSite. Lead to the second factor, or to a confirmation, if it is missing."""
+        """See AdminSite.
+
+        Redirect to the page for the second factor or the confirmation, if one is missing.
+        """
         inner = super().admin_view(view, cacheable)
 
         @wraps(inner)
@@ -57,13 +60,14 @@ class BackOffice(AdminSite):
                 return HttpResponseRedirect(address)
             with preferences.read_as(request.user):
                 response = inner(request, *args, **kwargs)
-                # Django renders it later otherwise, for no reader.
+                # Render here, in the reader's formats. Django would render the page after this context has
+                # ended.
                 return response.render() if isinstance(response, SimpleTemplateResponse) else response
 
         return behind_the_gate
 
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
-        """Add the menu, and the time left to the user's session for the warning before its end."""
+        """Add the menu, and the seconds until the session ends, for the warning before its end."""
         context = super().each_context(request)
         if context["has_permission"]:
             context.update(menu(request, context["available_apps"]))
@@ -77,11 +81,11 @@ class BackOffice(AdminSite):
     def app_index(
         self, request: HttpRequest, app_label: str, extra_context: dict[str, Any] | None = None
     ) -> Any:
-        """Lead to the start page, because staff work by sections and not by applications."""
+        """Redirect to the start page, because the menu has sections and not applications."""
         return HttpResponseRedirect(reverse("admin:index"))
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
-        """Show the figures of payments, what needs attention, and the health of what payments depend on."""
+        """Show the figures of payments, the reasons for attention, and the health of the systems."""
         rows = [row for row in counted_for(request.user) if row["count"]]
         context = {
             "rows": rows,
@@ -91,14 +95,14 @@ class BackOffice(AdminSite):
         return super().index(request, {**context, **(extra_context or {})})
 
     def session_view(self, request: HttpRequest) -> HttpResponse:
-        """Lengthen the session of a user who works at a form, and return the time left to it."""
+        """Record that a user is active in a form, and return the seconds until the session ends."""
         lengthen(request.session)
         return JsonResponse({"seconds": seconds_left(request.session)})
 
     def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         """Let users change their passwords. A wrong old password counts like a failed log-in.
 
-        Otherwise a stranger at a browser that is logged in could guess the password without a limit.
+        Otherwise a stranger who finds a browser logged in could guess the password without a limit.
         """
         if request.method == "POST" and self._has_too_many_failures(request):
             return locked_out(request, HttpResponse(), None)
@@ -109,7 +113,10 @@ class BackOffice(AdminSite):
         return response
 
     def _has_too_many_failures(self, request: HttpRequest) -> bool:
-        """Count a wrong old password. Return True if no further password may be checked."""
+        """Check the old password, and count it if it is wrong.
+
+        Return True if that was one failure too many.
+        """
         user = request.user.get_username()
         is_right = authenticate(request, username=user, password=request.POST.get("old_password", ""))
         return is_right is None and bool(getattr(request, "axes_locked_out", False))

@@ -1,9 +1,9 @@
 """Users and groups of the back office. Only superusers add and change them.
 
-A person who may change users or groups can get every right, by ticking a box or by setting a superuser's
-password. In Django, ordinary permissions allow this, which are easily given without thinking.
+A person who may change users or groups can get every right, for example by setting a superuser's password.
+Django's own permissions for this are easily given by mistake.
 
-Users who leave are made inactive, so that a name in the audit log stays that of one person.
+Users who leave are made inactive and not deleted, so that each name in the audit log belongs to one person.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -53,7 +53,7 @@ class BySuperusersOnly:
 
 
 class MerchantAccessForm(ModelForm):
-    """The merchants whose data a user sees, by their codes."""
+    """A form for the merchants whose data a user sees, by their codes."""
 
     merchants = forms.MultipleChoiceField(
         choices=merchant_choices,
@@ -73,7 +73,7 @@ class MerchantAccessInline(BySuperusersOnly, StackedInline):
     can_delete = False
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """See ModelAdmin. Who sees users sees their merchants."""
+        """See ModelAdmin. All who may view users see their merchants, too."""
         return request.user.has_perm("auth.view_user")
 
 
@@ -103,11 +103,14 @@ class StaffAdmin(BySuperusersOnly, AdminWithActions, WithBoundedSearch, WithinMe
         return _is_superuser(request)
 
     def get_inlines(self, request: HttpRequest, obj: Any) -> Any:
-        """See ModelAdmin. The page that adds a user has only a name and a password."""
+        """See ModelAdmin.
+
+        Return none for a new user: the page that adds one has only a name and a password.
+        """
         return self.inlines if obj else ()
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Return False for a user who has done anything, because another user could get the name."""
+        """Return False for a user who has ever acted, because another user could get the same name."""
         if obj is None or is_in_log(obj.pk):
             return False
         return super().has_delete_permission(request, obj)

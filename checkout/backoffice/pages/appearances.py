@@ -33,7 +33,7 @@ class AppearanceAdmin(ConfigurationAdmin):
     fixed_fields = ("merchant",)
 
     def save_model(self, request: HttpRequest, obj: Appearance, form: AppearanceForm, change: bool) -> None:
-        """Write the edited fields, and keep the new logo under the name of its content."""
+        """Write the edited fields, and store a new logo under a name made from its content."""
         written = [name for name in form.changed_data if name not in ("image", "removes_logo")]
         if form.logo is not None:
             form.logo.save()

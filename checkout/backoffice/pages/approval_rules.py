@@ -1,4 +1,4 @@
-"""The pages of the rules of approval, which administrators keep."""
+"""The pages of the rules of approval, which administrators manage."""
 
 from decimal import Decimal
 from typing import Any
@@ -17,7 +17,7 @@ from checkout.payments.models.approval import Matter
 
 
 class ApprovalRuleForm(ConfigurationForm):
-    """A matter of a merchant and, for refunds and captures, a currency with the largest amount."""
+    """A form for a rule: kind of action and, for refunds and captures, currency and largest amount."""
 
     above_minor = forms.DecimalField(
         label="Above",
@@ -41,7 +41,7 @@ class ApprovalRuleForm(ConfigurationForm):
             self.initial["above_minor"] = rule.above.decimal if rule.currency else None
 
     def clean(self) -> dict[str, Any]:
-        """Convert the amount to minor units of the currency."""
+        """Convert the amount to minor units of its currency."""
         cleaned: dict[str, Any] = super().clean() or {}
         is_money = (cleaned.get("matter") or self.instance.matter) == Matter.MONEY
         currency = (cleaned.get("currency", self.instance.currency) or "").upper()

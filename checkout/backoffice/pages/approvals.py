@@ -1,4 +1,4 @@
-"""The pages of requests for approval: what would happen, who wants it, and the decision of somebody else."""
+"""Requests for approval: their consequences, their author, and the decision of a second person."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -88,7 +88,7 @@ def _may_make(request: HttpRequest, row: ApprovalRequest) -> bool:
 
 
 class StatusFilter(admin.SimpleListFilter):
-    """A filter by what became of a request."""
+    """A filter by the state or the result of a request."""
 
     title = "state"
     parameter_name = "status"
@@ -110,7 +110,7 @@ class StatusFilter(admin.SimpleListFilter):
 
 @admin.register(ApprovalRequest)
 class ApprovalRequestAdmin(ReadOnlyAdminWithActions):
-    """The list of requests, and a page for each, on which somebody else decides."""
+    """The list of requests, and a page for each, on which a second person decides."""
 
     verbs = (APPROVE, DECLINE, WITHDRAW)
     list_display = ("what", "status", "requested_by", "requested", "until", "merchant")
@@ -126,16 +126,16 @@ class ApprovalRequestAdmin(ReadOnlyAdminWithActions):
     change_form_template = "admin/payments/approval.html"
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        """See ModelAdmin. A decision is shown once there is one."""
+        """See ModelAdmin. The fields of the decision are shown only once there is one."""
         shown = super().get_fields(request, obj)
         return shown if obj is None or obj.decided_by else [name for name in shown if name not in DECISION]
 
     def may(self, request: HttpRequest, verb: Verb) -> bool:
-        """See AdminWithActions. Who may act on a particular request is checked by ``verb_view``."""
+        """See AdminWithActions. ``verb_view`` checks the rights to act on one request."""
         return self.has_view_permission(request)
 
     def may_act(self, request: HttpRequest, verb: Verb, row: ApprovalRequest) -> bool:
-        """Return True if the user may take this action on ``row``: nobody decides on an own request."""
+        """Return True if the user may take this action on ``row``. Nobody may decide on their own request."""
         is_own = row.requested_by_user == request.user.pk
         if verb is WITHDRAW:
             return is_own
@@ -170,7 +170,7 @@ class ApprovalRequestAdmin(ReadOnlyAdminWithActions):
         return [self.page("make_key", self.make_key_view), *super().get_urls()]
 
     def make_key_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """Have the requester of an approved API key make it, and see its secret once."""
+        """Make an approved API key, and show its secret once. Only the requester of the key may do so."""
         row = self.row_for(request, object_id, request.user.has_perm(KEYS))
         if row is None:
             return self.missing(request, object_id)
@@ -199,7 +199,7 @@ class ApprovalRequestAdmin(ReadOnlyAdminWithActions):
         form_url: str = "",
         obj: Any = None,
     ) -> HttpResponse:
-        """Say whose turn it is."""
+        """Add a sentence that names the person who has to act next."""
         if obj is not None:
             context["turn"] = self._turn(request, obj)
         return super().render_change_form(request, context, add, change, form_url, obj)
@@ -225,7 +225,7 @@ class ApprovalRequestAdmin(ReadOnlyAdminWithActions):
 
     @admin.display(description="details")
     def details(self, row: ApprovalRequest) -> str:
-        """The values that were entered, and the payment now."""
+        """The values that were entered and, if the request is about a payment, its present amounts."""
         return format_html_join("", "<div>{}: {}</div>", effects.facts(row)) or NOTHING
 
     @admin.display(description="payment")

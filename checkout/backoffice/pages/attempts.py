@@ -1,4 +1,4 @@
-"""The pages of the rows that belong to a payment: its attempts, operations, provider calls and facts."""
+"""The pages of the rows that belong to a payment: attempts, operations, provider calls and facts."""
 
 from collections.abc import Iterator
 from types import MappingProxyType
@@ -35,7 +35,7 @@ from checkout.states import AttemptState
 
 @admin.register(Attempt)
 class AttemptAdmin(OfPayment, WithState, ReadOnlyAdmin):
-    """One attempt with one provider and one card. The provider's session state is not shown."""
+    """One attempt with one provider and one card. The state of the session with the provider is not shown."""
 
     list_display = ("order_code", "state_label", "payment_link", "provider_account", "created_at")
     list_select_related = ("payment", "provider_account")
@@ -85,14 +85,14 @@ class AttemptAdmin(OfPayment, WithState, ReadOnlyAdmin):
 
 
 def card_text(attempt: Attempt) -> str:
-    """Return the known data of an attempt's card: brand, last four digits, expiry."""
+    """Return the data known of an attempt's card: brand, last four digits, expiry."""
     card = attempt.card
     last4 = f"•••• {card['last4']}" if card.get("last4") else ""
     return " ".join(filter(None, [card.get("brand"), last4, card.get("expiry")])) or NOTHING
 
 
 def card_name(attempt: Attempt | None) -> str:
-    """Return the brand and the last four digits of an attempt's card, as people say them: "Visa 1111"."""
+    """Return the brand and the last four digits of an attempt's card, as in "Visa 1111"."""
     card = attempt.card if attempt else {}
     brand = humanised(card.get("brand") or "").capitalize()
     return " ".join(filter(None, [brand, card.get("last4")])) or NOTHING
@@ -127,7 +127,7 @@ class SavedCardAdmin(ReadOnlyAdminWithActions):
     list_display = ("reference", "merchant", "customer_reference", "brand", "last4", "expiry", "state")
     list_select_related = ("merchant",)
     list_filter = ("state", "merchant")
-    # `get_search_results` does the search. Django shows the search box only if this is not empty.
+    # `get_search_results` does the search. Django shows the search box only if `search_fields` is not empty.
     search_fields = ("reference", "customer_reference", "payment__reference")
     search_help_text = "Reference of the card, of the customer or of the payment"
     fields = (
@@ -250,7 +250,10 @@ class OperationAdmin(WithExport, OfPayment, WithState, OperationSettlingAdmin):
 
 @admin.register(ProviderCall)
 class ProviderCallAdmin(ReadOnlyAdmin):
-    """Requests to providers. If one has no end, its outcome is unknown until the provider is queried."""
+    """Requests to providers.
+
+    If a request has no end, its outcome is unknown until the provider is queried.
+    """
 
     list_display = ("key", "verb", "outcome", "providers_word", "started_at", "took")
     list_filter = (("finished_at", HappenedFilter), ("started_at", admin.DateFieldListFilter))
@@ -271,7 +274,7 @@ class ProviderCallAdmin(ReadOnlyAdmin):
 
 @admin.register(Fact)
 class FactAdmin(OfPayment, ReadOnlyAdmin):
-    """Everything that was received or decided, with its scrubbed text."""
+    """Facts: everything that was received or decided, with the scrubbed text."""
 
     list_display = ("kind", "source", "payment_link", "recorded_at")
     list_select_related = ("payment",)

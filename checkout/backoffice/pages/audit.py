@@ -24,7 +24,7 @@ _STRANGER = "-"
 
 
 class WhoFilter(admin.SimpleListFilter):
-    """A filter by the user."""
+    """A filter by the user who acted."""
 
     title = "who"
     parameter_name = "who"
@@ -39,7 +39,7 @@ class WhoFilter(admin.SimpleListFilter):
 
 
 class TableFilter(admin.SimpleListFilter):
-    """A filter by the table that an entry is about. The search finds rows of engineers' tables."""
+    """A filter by the table that an entry is about. Rows of technical tables are found by the search."""
 
     title = "object"
     parameter_name = "about"
@@ -60,7 +60,7 @@ class AuditEntryAdmin(WithExport, ReadOnlyAdmin):
     list_display = ("when", "who", "what", "about", "merchant", "origin")
     list_display_links = ("when",)
     list_filter = (WhoFilter, TableFilter, ("at", admin.DateFieldListFilter))
-    # `get_search_results` does the search. Django shows the search box only if this is not empty.
+    # `get_search_results` does the search. Django shows the search box only if `search_fields` is not empty.
     search_fields = ("name",)
     search_help_text = "User, payment reference or object; since:2026-11-01, action:refund, row:table:key"
     fields = (
@@ -99,7 +99,7 @@ class AuditEntryAdmin(WithExport, ReadOnlyAdmin):
     def history_view(
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """Lead to the entry, which has no history."""
+        """Redirect to the entry itself, which has no history."""
         return HttpResponseRedirect(reverse("admin:audit_auditentry_change", args=[object_id]))
 
     @admin.display(description="when", ordering="id")
@@ -112,7 +112,7 @@ class AuditEntryAdmin(WithExport, ReadOnlyAdmin):
 
     @admin.display(description="object")
     def about(self, entry: AuditEntry) -> str:
-        """The kind and the name of the row. Its page is linked as long as there is one."""
+        """The kind and the name of the row that the entry is about, with a link if the row still exists."""
         if not entry.table:
             return NOTHING
         try:
@@ -142,7 +142,7 @@ class AuditEntryAdmin(WithExport, ReadOnlyAdmin):
 
 
 def _condition(word: str) -> Q:
-    """Return the condition that a word of a search describes."""
+    """Return the condition that one word of a search stands for."""
     operator, is_operator, value = word.partition(":")
     if is_operator and operator in ("since", "until"):
         day = day_in(value)

@@ -22,9 +22,10 @@ from checkout.risk.models import BlockedValue
 
 
 class ConfigurationAdmin(Audited, WithBoundedSearch, WithinMerchants, ModelAdmin):
-    """Tables that staff may edit. ``fixed_fields`` identify a row in other systems, and are set only once.
+    """Tables that staff may edit.
 
-    Its ``form`` is a ``ConfigurationForm``.
+    ``fixed_fields`` identify a row in other systems, and cannot be changed later. The ``form`` is a
+    ``ConfigurationForm``.
     """
 
     fixed_fields: tuple[str, ...] = ()
@@ -39,7 +40,7 @@ class ConfigurationAdmin(Audited, WithBoundedSearch, WithinMerchants, ModelAdmin
         return [*super().get_readonly_fields(request, obj), *(self.fixed_fields if obj else ())]
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
-        """Write only the edited fields, because others may have been changed since the page was opened."""
+        """Write the edited fields only, because others may have been changed since the page was opened."""
         obj.save(update_fields=form.changed_data if change else None)
 
 
@@ -87,7 +88,7 @@ class StockItemAdmin(ConfigurationAdmin):
         return money_text(Money(item.price_minor, item.currency))
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
-        """Lock the row for a change, because orders take from the same stock."""
+        """Lock the row for a change, because orders also change the quantity."""
         item = super().get_object(request, object_id, from_field)
         if item is not None and request.method == "POST":
             return StockItem.objects.select_for_update().filter(pk=item.pk).first()
@@ -105,5 +106,5 @@ class BlockedValueAdmin(ConfigurationAdmin):
     private_fields = ("value",)
 
     def audit_name(self, row: Any) -> str:
-        """See Audited. The log is never erased, so it must not contain the blocked addresses."""
+        """See Audited. The log is never erased, so the name must not contain the blocked value."""
         return f"{row.kind} {row.pk}"

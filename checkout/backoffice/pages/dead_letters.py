@@ -25,7 +25,7 @@ MOST_AT_ONCE = 500
 
 
 def _seen(letter: DeadLetter) -> tuple[object, ...]:
-    """Return the last failure of a message, and what staff have done about it."""
+    """Return the state on which a decision about a message is based: the last failure and staff's actions."""
     return letter.copies, letter.requeued_at, letter.dealt_with_at
 
 
@@ -61,13 +61,13 @@ DEAL_WITH = Verb(
 
 
 def _all_seen(letters: Iterable[DeadLetter]) -> str:
-    """Return one short text for the seen state of all ``letters``, because a form has a limit of fields."""
+    """Return a hash of the states of all ``letters``. A form may have only a limited number of fields."""
     text = repr(sorted((letter.pk, str(_seen(letter))) for letter in letters))
     return sha256(text.encode()).hexdigest()
 
 
 class StatusFilter(admin.SimpleListFilter):
-    """A filter by the letter's status: waiting for staff, sent again, or dealt with otherwise."""
+    """A filter by the letter's status: it waits for staff, was sent again, or was dealt with otherwise."""
 
     title = "status"
     parameter_name = "status"
@@ -92,7 +92,7 @@ class StatusFilter(admin.SimpleListFilter):
 
 @admin.register(DeadLetter)
 class DeadLetterAdmin(AboutPayment, ReadOnlyAdminWithActions):
-    """Messages that no service could handle, with the reason. The sealed card is not stored."""
+    """Messages that no service could handle, with the reason. A message's encrypted card is not stored."""
 
     verbs = (REQUEUE, DEAL_WITH)
     actions = ("requeue_selected",)

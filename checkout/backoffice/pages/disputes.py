@@ -1,6 +1,6 @@
-"""Disputes: the payments of which issuers took money back, or are said to have, or ask for information.
+"""Disputes: payments whose issuers took money back, may have taken money back, or ask for information.
 
-The page of each has the reason, the time limit, the evidence and the postings.
+The page of a dispute has the reason, the time limit, the evidence and the postings.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -37,7 +37,7 @@ from checkout.payments.models import Dispute, DisputeRecord, Evidence, Operation
 
 PERMISSION = "payments.handle_dispute"
 FORM_PAGE = "admin/payments/dispute_form.html"
-# The states of a dispute, the most urgent first. A payment is in the first one that fits.
+# The states of a dispute, the most urgent first. If several fit, the first of them counts.
 STATES = {
     "decision": "needs a decision",
     "asked": "claimed: the provider is being asked",
@@ -79,7 +79,7 @@ class AnswerFilter(admin.SimpleListFilter):
 
 
 class RecordForm(forms.Form):
-    """The reason and the time limit of a dispute, as the provider's portal has them."""
+    """A form for the reason and the time limit of a dispute, as the provider's portal shows them."""
 
     reason_code = forms.CharField(
         required=False, max_length=10, help_text="As the portal has it, for example 10.4 or 4853."
@@ -94,7 +94,7 @@ class RecordForm(forms.Form):
 
 
 class EvidenceForm(forms.Form):
-    """A file, and what it shows."""
+    """A form for a file of evidence, and a description of its content."""
 
     file = forms.FileField(
         help_text="A PDF, PNG or JPEG, such as a proof of delivery. Black out card numbers in it.",
@@ -107,7 +107,7 @@ class EvidenceForm(forms.Form):
 
 @admin.register(Dispute)
 class DisputeAdmin(WithExport, ReadOnlyAdminWithActions):
-    """The list of disputes, and a page for each."""
+    """The list of disputes, and a page for each of them."""
 
     list_display = (
         "since",
@@ -158,7 +158,7 @@ class DisputeAdmin(WithExport, ReadOnlyAdminWithActions):
         return self.has_view_permission(request)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Dispute]:
-        """Read all that is known of the disputes of a page at once."""
+        """Read the operations, claims and facts of all disputes of a page at once."""
         return actions.disputes(super().get_queryset(request))
 
     def get_urls(self) -> list[Any]:
@@ -185,7 +185,7 @@ class DisputeAdmin(WithExport, ReadOnlyAdminWithActions):
         yield "Disputed", self.disputed(row)
 
     def record_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """Show the form of the reason and the time limit, or record them."""
+        """Show the form of the reason and the time limit, or record the submitted values."""
         row = self.row_for(request, object_id, request.user.has_perm(PERMISSION))
         if row is None:
             return self.missing(request, object_id)
@@ -205,7 +205,7 @@ class DisputeAdmin(WithExport, ReadOnlyAdminWithActions):
         return self.show(request, FORM_PAGE, row, "Reason and time limit", context)
 
     def evidence_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """Show the form of a file, or keep the file."""
+        """Show the form of a file, or store the submitted file."""
         row = self.row_for(request, object_id, request.user.has_perm(PERMISSION))
         if row is None:
             return self.missing(request, object_id)
@@ -297,7 +297,10 @@ class DisputeAdmin(WithExport, ReadOnlyAdminWithActions):
 
     @admin.display(description="amount")
     def disputed(self, payment: Dispute) -> str:
-        """The sum that issuers took back or are said to have taken; of a mere question, the payment's."""
+        """The sum that issuers took back, or claim to have taken.
+
+        If there is only a question, the payment's amount.
+        """
         return money_text(_disputed(payment))
 
     @admin.display(description="state", ordering="standing")
@@ -343,7 +346,7 @@ def _sum(payment: Any, kind: str) -> int:
 
 
 def _known(payment: Any) -> Iterator[str]:
-    """Yield what is booked, what is claimed, and the provider's last word that moves no money."""
+    """Yield in words the amounts booked, the claims, and the provider's last event that moves no money."""
     taken = _sum(payment, Operation.Kind.CHARGE_BACK)
     returned = _sum(payment, Operation.Kind.CHARGE_BACK_REVERSAL)
     if taken:

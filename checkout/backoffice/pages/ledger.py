@@ -36,7 +36,7 @@ from checkout.payments.models.reconciliation import OPEN_DIFFERENCE
 
 @dataclass(frozen=True, slots=True)
 class Books:
-    """The ledger entries of one payment. ``totals`` has a sum for each currency, which should be zero."""
+    """The ledger entries of one payment. ``totals`` has one sum for each currency, which should be zero."""
 
     entries: list[tuple[LedgerEntry, Money]]
     totals: list[Money]
@@ -57,7 +57,7 @@ def books_of(payment: Payment) -> Books:
 
 
 class MerchantFilter(admin.SimpleListFilter):
-    """A filter by the merchant, of those that the user sees."""
+    """A filter by merchant. The choices are the merchants that the user sees."""
 
     title = "merchant"
     parameter_name = "merchant"
@@ -84,16 +84,16 @@ class AccountFilter(admin.SimpleListFilter):
 
 
 class WithBalances:
-    """A mixin for lists of the ledger, with balances above the rows."""
+    """A mixin for lists of the ledger, which shows balances above the rows."""
 
     change_list_template: Any = "admin/ledger/change_list.html"
 
     def balances(self, request: HttpRequest) -> Table:
-        """Return the table of balances, of the merchants that the user sees and has chosen."""
+        """Return the table of balances of the merchants that the user sees and has chosen."""
         raise NotImplementedError
 
     def changelist_view(self, request: Any, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        """Add the balances, the time at which they were counted, and what they leave out."""
+        """Add the balances, the time of their count, and the postings that they may lack."""
         if not self.has_view_permission(request):  # type: ignore[attr-defined]
             raise PermissionDenied
         walk = RetentionWalk.objects.filter(table=WALK).first()
@@ -128,7 +128,7 @@ def _left_out(user: Any) -> Iterator[tuple[str, str]]:
 
 @admin.register(LedgerEntry)
 class LedgerEntryAdmin(WithBalances, WithExport, ReadOnlyAdmin):
-    """One side of each posting, the newest first."""
+    """The entries of the ledger, newest first. Each is one side of a posting."""
 
     list_display = ("posted", "kind", "account_in_words", "amount", "payment", "merchant_code")
     list_display_links = ("posted",)
@@ -183,7 +183,7 @@ class LedgerEntryAdmin(WithBalances, WithExport, ReadOnlyAdmin):
 
 
 class KindFilter(admin.SimpleListFilter):
-    """A filter by the kind of posting, in words."""
+    """A filter by the kind of posting."""
 
     title = "kind"
     parameter_name = "kind"
@@ -197,7 +197,7 @@ class KindFilter(admin.SimpleListFilter):
 
 @admin.register(DailyTotal)
 class DailyTotalAdmin(WithBalances, WithExport, ReadOnlyAdmin):
-    """The postings of each day by merchant, currency and kind, and what the provider owes by all of them."""
+    """The postings of each day by merchant, currency and kind, and the total that the provider owes."""
 
     list_display = ("on_day", "merchant_code", "kind_in_words", "postings", "amount", "owed")
     list_display_links = None
@@ -233,7 +233,7 @@ class DailyTotalAdmin(WithBalances, WithExport, ReadOnlyAdmin):
         return self.has_view_permission(request)
 
     def balances(self, request: HttpRequest) -> Table:
-        """Return what the provider owes for each merchant."""
+        """Return the amounts that the provider owes for each merchant."""
         headers = ("Merchant", "Captured", "Refunded", "Disputed", "Owed, before fees", "On their way")
         rows = [
             (

@@ -1,4 +1,7 @@
-"""Merchants, which staff may edit, and their attack mode, which has its own permission and record."""
+"""Merchants, which staff may edit.
+
+Changes of their attack mode have a permission and a record of their own.
+"""
 
 from functools import partial
 from typing import Any
@@ -74,7 +77,7 @@ def _changes_of(merchant: Merchant) -> Table:
 
 
 class UnderAttackFilter(admin.SimpleListFilter):
-    """A filter for merchants in attack mode: because of declines, or for any reason."""
+    """A filter for merchants in attack mode: started by declines, or for any reason."""
 
     title = "attack mode"
     parameter_name = "attacked"
@@ -99,13 +102,16 @@ class MerchantAdmin(AdminWithActions, ConfigurationAdmin):
     verbs = tuple(_verb(mode) for mode in (Mode.ON, Mode.AUTOMATIC, Mode.OFF))
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        """See ModelAdmin. Who sees only some merchants would not see the new one."""
+        """See ModelAdmin.
+
+        Return False for users who see only some merchants: they would not see the new one.
+        """
         return merchants_of(request.user) is None and super().has_add_permission(request)
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
-        """Lock the row for a change. A first payment at the same moment would fix if the merchant is live.
+        """Lock the row for a change. After a first payment, the merchant cannot change between live and test.
 
-        Django's view of changes is a transaction. The actions have transactions and locks of their own.
+        Only Django's own view of changes has a transaction here. The actions lock the row themselves.
         """
         merchant = super().get_object(request, object_id, from_field)
         if merchant is not None and request.method == "POST" and get_connection().in_atomic_block:
@@ -122,7 +128,10 @@ class MerchantAdmin(AdminWithActions, ConfigurationAdmin):
         return deleted, counts, permissions, [*protected, *users_of(merchant.code for merchant in objs)]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> list[str]:
-        """See ConfigurationAdmin. A merchant with payments cannot be switched between live and test."""
+        """See ConfigurationAdmin.
+
+        Once a merchant has payments, it cannot be switched between live and test.
+        """
         fixed = super().get_readonly_fields(request, obj)
         is_used = isinstance(obj, Merchant) and Payment.objects.filter(merchant=obj).exists()
         return [*fixed, "is_live"] if is_used else fixed
@@ -140,7 +149,7 @@ class MerchantAdmin(AdminWithActions, ConfigurationAdmin):
         form_url: str = "",
         obj: Any = None,
     ) -> HttpResponse:
-        """See ModelAdmin. All who may view the merchant see the changes of its attack mode."""
+        """See ModelAdmin. Add the changes of the attack mode, which all who may view the merchant see."""
         if obj is not None:
             context["changes"] = _changes_of(obj)
         return super().render_change_form(request, context, add, change, form_url, obj)

@@ -13,7 +13,7 @@ from checkout.payments.models import InboxMessage, OutboxMessage
 
 @admin.register(OutboxMessage)
 class OutboxMessageAdmin(AboutPayment, ReadOnlyAdmin):
-    """Messages that services send. The sealed card of a message is in no table."""
+    """Messages that services send. A message's encrypted card is in no table."""
 
     list_display = ("type", "routing_key", "payment", "created_at", "published_at", "attempts", "last_error")
     list_filter = (("published_at", HappenedFilter), ("created_at", admin.DateFieldListFilter))

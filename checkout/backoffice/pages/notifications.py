@@ -40,7 +40,7 @@ DEAL_WITH = Verb(
 
 
 class LookedInto(admin.SimpleListFilter):
-    """A filter by the state of processing. The list's own column shows the result."""
+    """A filter by the state of processing. A column of the list shows the result."""
 
     title = "state"
     parameter_name = "state"
@@ -56,7 +56,7 @@ class LookedInto(admin.SimpleListFilter):
 
 
 class NotificationList(ChangeList):
-    """A list that determines the results of all rows of a page at once."""
+    """A list that reads the results of all rows of a page at once."""
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)

@@ -1,4 +1,4 @@
-"""The content of a payment's page beside the payment's own fields."""
+"""The content of a payment's page besides the payment's own fields."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -35,14 +35,17 @@ from checkout.payments.models.reconciliation import OPEN_DIFFERENCE
 from checkout.payments.providers.authentication import Authentication
 from checkout.states import AttemptState
 
-# The most other payments of a shopper that a page shows.
+# The largest number of other payments of the shopper on a page.
 MOST_OTHERS = 10
-# The most entries of the audit log that it shows.
+# The largest number of entries of the audit log on a page.
 MOST_DEEDS = 50
 
 
 def payment_context(payment: Payment, user: Any) -> dict[str, Any]:
-    """Return the context of the page, in a fixed number of queries. Links respect the rights of ``user``."""
+    """Return the context of the page, in a fixed number of queries.
+
+    It has only links that ``user`` may open.
+    """
     amount, state = money_text(payment.amount), badge(payment.state)
     return {
         "title": f"{amount} · {state_text(payment.state)} · {payment.order_reference}",
@@ -102,7 +105,7 @@ def _card(payment: Payment) -> str:
 
 
 def _authentication(payment: Payment) -> str:
-    """Return the result of 3-D Secure and who bears fraud, for the attempt with the money or the last one."""
+    """Return the result of 3-D Secure and who bears fraud: for the attempt with money, or the last one."""
     attempts = [each for each in payment.attempts.all() if each.card or each.three_d_secure]
     held = [each for each in attempts if each.state == AttemptState.AUTHORISED]
     attempt = max(held or attempts, key=lambda each: each.number, default=None)
@@ -119,7 +122,7 @@ def _authentication(payment: Payment) -> str:
 
 
 def _differing(payment: Payment, user: Any) -> Table | None:
-    """Return our sums and the provider's side by side, where they differ; None if they are not known to."""
+    """Return our sums and the provider's where they differ; None if no difference is known."""
     rows = payment.differences.filter(OPEN_DIFFERENCE).exclude(kind=Difference.Kind.UNANSWERED)
     compared = [
         (
@@ -135,12 +138,12 @@ def _differing(payment: Payment, user: Any) -> Table | None:
 
 
 def _notes(payment: Payment) -> list[Fact]:
-    """Return what staff have noted, the latest first."""
+    """Return the notes of staff, the latest first."""
     return list(payment.facts.filter(kind=NOTED).order_by("-pk"))
 
 
 def _deeds(payment: Payment) -> Iterator[Sequence[object]]:
-    """Yield what staff have done about the payment, from the audit log, the latest first."""
+    """Yield the actions of staff on the payment from the audit log, the latest first."""
     for entry in AuditEntry.objects.filter(payment=payment.reference).order_by("-id")[:MOST_DEEDS]:
         yield short_time(entry.at), entry.by or NOTHING, entry.what, details_of(entry).why or NOTHING
 

@@ -112,7 +112,10 @@ class StateFilter(admin.SimpleListFilter):
 
 
 class CurrencyFilter(admin.SimpleListFilter):
-    """A filter by currency. The choice is read from the hourly figures, which are fewer than payments."""
+    """A filter by currency.
+
+    The choices come from the hourly figures, a table much smaller than that of payments.
+    """
 
     title = "currency"
     parameter_name = "currency"
@@ -150,11 +153,11 @@ class CreatedFilter(admin.DateFieldListFilter):
 
 
 class PaymentList(BoundedList):
-    """A list of payments, which says what was looked for if nothing is found."""
+    """A list of payments. If a search finds nothing, the list shows the conditions of the search."""
 
     @property
     def looked_for(self) -> list[str]:
-        """The conditions of the search, each in words; empty if nothing was searched for."""
+        """The conditions of the search, each in words; empty if there was no search."""
         if len(self.query.split()) > MOST_WORDS:
             return []
         try:
@@ -191,7 +194,7 @@ class PaymentAdmin(WithBulk, WithSavedViews, PaymentSettlingAdmin, OperatingAdmi
         CurrencyFilter,
     )
     change_list_template = "admin/payments/payment/change_list.html"
-    # `get_search_results` does the search. Django searches only if this is not empty.
+    # `get_search_results` does the search. Django searches only if `search_fields` is not empty.
     search_fields = ("order_reference",)
     fields = (
         "refused_because",
@@ -227,7 +230,7 @@ class PaymentAdmin(WithBulk, WithSavedViews, PaymentSettlingAdmin, OperatingAdmi
     )
 
     def changelist_view(self, request: Any, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        """Lead to the page of the one payment that a search names, or list what it finds."""
+        """Redirect to the payment if the search names exactly one. Otherwise list the payments found."""
         query = request.GET.get(SEARCH_VAR, "") if request.GET.keys() == {SEARCH_VAR} else ""
         is_search = query and self.has_view_permission(request)
         named = payment_named(visible(Payment.objects.all(), request.user), query) if is_search else None
@@ -242,7 +245,7 @@ class PaymentAdmin(WithBulk, WithSavedViews, PaymentSettlingAdmin, OperatingAdmi
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Payment], search_term: str
     ) -> tuple[QuerySet[Payment], bool]:
-        """Search by what a caller says. ``search.search_payments`` removes duplicates."""
+        """Search by details that a caller knows. ``search.search_payments`` removes duplicates."""
         try:
             return search_payments(queryset, search_term), False
         except OperationRejected as error:
@@ -264,7 +267,7 @@ class PaymentAdmin(WithBulk, WithSavedViews, PaymentSettlingAdmin, OperatingAdmi
         if conf.trace_url:
             trace = conf.trace_url.replace("{trace_id}", traces.trace_id_of(row.reference))
             events.append(Tool("Trace", trace))
-        # The link to add a note is beside the notes.
+        # The link to add a note is shown beside the notes instead.
         verbs = [tool for tool in super().tools(request, row) if tool.label != NOTE.label]
         return [*settling, *verbs, *events]
 
@@ -280,13 +283,13 @@ class PaymentAdmin(WithBulk, WithSavedViews, PaymentSettlingAdmin, OperatingAdmi
         form_url: str = "",
         obj: Payment | None = None,
     ) -> HttpResponse:
-        """Add the head and the history of the payment to the page."""
+        """Add the summary and the history of the payment to the page."""
         if obj is not None:
             context.update(payment_context(obj, request.user))
         return super().render_change_form(request, context, add, change, form_url, obj)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Payment]:
-        """Read the attempts, whose cards a list shows, of all its rows at once."""
+        """Read the attempts, whose cards the list shows, for all rows at once."""
         attempts = Attempt.objects.select_related("provider_account")
         return super().get_queryset(request).prefetch_related(Prefetch("attempts", attempts))
 

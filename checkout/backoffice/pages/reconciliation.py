@@ -55,9 +55,9 @@ class OpenFilter(admin.SimpleListFilter):
 
 @admin.register(Difference)
 class DifferenceAdmin(ReadOnlyAdminWithActions):
-    """Differences in one sum of one order. They are resolved if the books agree later, or by settling.
+    """Differences in one sum of one order. They are resolved when the books agree, or when staff settle them.
 
-    An order for which the provider does not answer is listed as well, without sums.
+    An order about which the provider does not answer is listed as well, without sums.
     """
 
     verbs = (DEAL_WITH,)
@@ -86,7 +86,7 @@ class DifferenceAdmin(ReadOnlyAdminWithActions):
     readonly_fields = ("told", "ours", "theirs", "status", "payment_found")
 
     def get_list_display(self, request: HttpRequest) -> Any:
-        """Add the action that the user may take about each difference."""
+        """Add a column with the action that the user may take about each difference."""
 
         @admin.display(description="what to do")
         def to_do(row: Difference) -> str:
@@ -96,7 +96,7 @@ class DifferenceAdmin(ReadOnlyAdminWithActions):
         return (*self.list_display, to_do)
 
     def tools(self, request: HttpRequest, row: Difference) -> list[Tool]:
-        """Offer the action that settles it first."""
+        """Return links to the actions. The action that settles the difference comes first."""
         step, others = next_step(row, request.user), super().tools(request, row)
         return [step, *others] if step and step.address not in {each.address for each in others} else others
 
@@ -133,7 +133,7 @@ class DifferenceAdmin(ReadOnlyAdminWithActions):
 
 @admin.register(Reconciliation)
 class ReconciliationAdmin(ReadOnlyAdmin):
-    """Runs over an account, with the numbers of orders that were compared and that could not be compared."""
+    """Runs over an account, with the numbers of orders that could be compared and that could not."""
 
     list_display = (
         "account", "started_at", "compared", "differing", "in_progress", "not_told", "unanswered",

@@ -30,7 +30,7 @@ TRY_AGAIN = Verb(
 
 
 class StepInline(ReadOnlyInline):
-    """The commands that a saga has sent, and their outcomes."""
+    """The commands that a saga has sent, and their results."""
 
     model = SagaStep
     fields = ("name", "command", "outcome", "sent_at", "replied_at")
@@ -38,7 +38,10 @@ class StepInline(ReadOnlyInline):
 
 @admin.register(Saga)
 class SagaAdmin(OfPayment, ClaimSettlingAdmin):
-    """Sagas. Only the orchestrator moves them. Staff may resume a parked saga, or settle its question."""
+    """Sagas. Staff may resume a parked saga, or settle its question.
+
+    Otherwise only the orchestrator changes them.
+    """
 
     verbs = (TRY_AGAIN,)
     list_display = ("key", "kind", "status_label", "step_in_words", "payment_link", "age", "deadline_at")

@@ -1,4 +1,4 @@
-"""The pages of the tables that belong to the services risk, orders and notifications."""
+"""The pages of the tables of the services risk, orders and notifications."""
 
 from collections.abc import Iterator
 
@@ -19,7 +19,7 @@ from checkout.risk.models import RiskAssessment
 
 
 class OfOnePayment(ReadOnlyAdmin):
-    """A table of a service, which knows a payment only by its reference."""
+    """A mixin for a table of a service that refers to a payment by its reference only."""
 
     search_fields = ("payment_reference__exact",)
     search_help_text = "Payment reference"
@@ -75,7 +75,7 @@ RESEND = Verb(
 
 @admin.register(Receipt)
 class ReceiptAdmin(ReadOnlyAdminWithActions, OfOnePayment):
-    """Receipts owed and sent to shoppers."""
+    """Receipts that are to be sent, or were sent, to shoppers."""
 
     verbs = (RESEND,)
     list_display = ("__str__", "payment", "created_at", "sent_at")

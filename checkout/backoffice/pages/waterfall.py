@@ -1,4 +1,4 @@
-"""The waterfall of a payment: each hop that the gateway knows of as a bar on a time axis, in a table.
+"""The waterfall of a payment: a table that shows each hop in the gateway as a bar on a time axis.
 
 A payment happens in bursts: a purchase takes a second, its webhook follows soon, and a refund comes days
 later. Each burst has an axis of its own, so that bars of milliseconds can be seen.
@@ -22,14 +22,14 @@ from checkout.payments.timeline import Entry, Kind, timeline_of
 from checkout.receipts.models import Receipt
 from checkout.webhooks.models import Delivery, DeliveryAttempt
 
-# A pause that ends a burst, and the length of an axis on which all hops are instants.
+# The shortest pause that ends a burst, and the shortest length of an axis.
 PAUSE = timedelta(seconds=2)
 SHORTEST = timedelta(milliseconds=10)
-# Coordinates of an axis, which the page stretches to its room. The shortest bar can still be seen.
+# The width of an axis in its own units, which the page scales, and that of the shortest visible bar.
 WIDTH, THINNEST = 1_000, 6
-# Longer texts are cut. The pages of the rows have all of them.
+# Longer texts are cut. The pages of the rows show them in full.
 LONGEST_TEXT = 4_000
-# The kinds that only engineers look at, and the permissions that texts need.
+# The kinds that only engineers need, and the permissions to read the texts of each kind.
 INTERNAL = (Kind.STEP, Kind.MESSAGE)
 _PERMISSIONS = {
     Kind.FACT: "payments.view_fact",
@@ -37,8 +37,8 @@ _PERMISSIONS = {
     Kind.NOTIFICATION: "payments.view_providernotification",
     Kind.WEBHOOK: "webhooks.view_delivery",
 }
-# The move that is no result of a request to pay, the one that sends the shopper to the bank, and the ways in
-# which a result reaches the shopper.
+# The event that is no result of a request to pay, the event that sends the shopper to the issuer, and the
+# ways in which a result reaches the shopper.
 _UNDER_WAY = "payment.processing"
 _CHALLENGED = "payment.action_required"
 _TIERS: Mapping[str, str] = {
@@ -49,13 +49,13 @@ _TIERS: Mapping[str, str] = {
 
 
 def label_of(kind: Kind) -> str:
-    """Return the kind of a record in the words of staff."""
+    """Return the name of a kind of record in the words of staff."""
     return "step" if kind == Kind.STEP else kind
 
 
 @dataclass(frozen=True, slots=True)
 class Hop:
-    """An entry of the timeline in words, and the beginning and the width of its bar on the burst's axis."""
+    """An entry of the timeline in words, with the position and the width of its bar on the burst's axis."""
 
     entry: Entry
     what: str
@@ -76,13 +76,13 @@ class Hop:
 
     @property
     def is_internal(self) -> bool:
-        """True if only engineers look at it."""
+        """True if only engineers need the hop."""
         return self.entry.kind in INTERNAL
 
 
 @dataclass(frozen=True, slots=True)
 class Burst:
-    """Hops with no long pause between them. ``later`` is the time since the burst before, in words."""
+    """Hops without a long pause between them. ``later`` is the time since the previous burst, in words."""
 
     began_at: datetime
     later: str
@@ -91,14 +91,14 @@ class Burst:
 
     @property
     def is_internal(self) -> bool:
-        """True if only engineers look at any of it."""
+        """True if only engineers need the hops."""
         return all(hop.is_internal for hop in self.hops)
 
 
 def waterfall_of(payment: Payment, user: Any) -> list[Burst]:
     """Return all hops of a payment in bursts, the oldest first, in a fixed number of queries.
 
-    Texts are left out that ``user`` may not read elsewhere.
+    Texts that ``user`` may not read elsewhere are left out.
     """
     recorded = timeline_of(payment)
     entries = [*recorded, *_requests(payment, recorded), *_webhooks(payment), *_receipts(payment)]
@@ -124,7 +124,7 @@ def _groups(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
 
 
 def _end_in_burst(entry: Entry) -> datetime:
-    """Return the end of an entry. A bar that is longer than a pause is cut, and ends no burst later."""
+    """Return the end of an entry's bar. A bar longer than a pause is cut there, so that the burst can end."""
     return entry.at + min(entry.duration or timedelta(), PAUSE)
 
 
@@ -144,7 +144,7 @@ def _hop(entry: Entry, start: datetime, length: timedelta, readable: set[Kind]) 
 
 
 def _requests(payment: Payment, recorded: Iterable[Entry]) -> Iterator[Entry]:
-    """Yield each request to pay until its first result, and each check at the bank until its end is known."""
+    """Yield each request to pay until its first result, and each challenge until its result."""
     moves = [each for each in recorded if each.kind == Kind.EVENT and each.what.startswith(OF_PAYMENT)]
     for attempt in payment.attempts.all():
         took = _until_next(moves, attempt.created_at, but=_UNDER_WAY)
@@ -165,7 +165,7 @@ def _until_next(moves: Iterable[Entry], start: datetime, *, but: str) -> timedel
 
 
 def _webhooks(payment: Payment) -> Iterator[Entry]:
-    """Yield each request to an endpoint, and each delivery that waits for its first."""
+    """Yield each request to an endpoint, and each delivery that waits for its first request."""
     attempts = Prefetch("attempts", DeliveryAttempt.objects.order_by("pk"))
     rows = Delivery.objects.filter(payment=payment.reference).prefetch_related(attempts)
     for delivery in rows.order_by("pk"):

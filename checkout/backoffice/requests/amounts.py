@@ -16,7 +16,7 @@ def plain(amount: Money) -> str:
 
 
 class AmountField(forms.CharField):
-    """An amount of money in one currency, cleaned to ``Money``.
+    """A form field for an amount of money in one currency. Its value is ``Money``.
 
     Only digits and a point are accepted, and at most as many decimals as the currency has, because 1,250 and
     1.250 are ambiguous.
@@ -29,7 +29,7 @@ class AmountField(forms.CharField):
         super().__init__(max_length=20, widget=widget, **kwargs)
 
     def clean(self, value: Any) -> Money:
-        """Return the amount. Raises ``ValidationError`` with the correct form."""
+        """Return the amount. Raises ``ValidationError`` that shows the correct form."""
         text = super().clean(value)
         digits = exponent(self.currency)
         example = plain(Money(1250, self.currency))

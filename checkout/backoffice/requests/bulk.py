@@ -1,9 +1,8 @@
-"""Captures of many payments from the list, and refunds from a file: a preview, then the result of each line.
+"""Captures of payments in the list, and refunds from a file: a preview, then the result of each line.
 
-Each line is requested in a transaction of its own, as from the page of a payment, so that one that is refused
-stops no other. A line that a second member of staff has to approve asks for that. The key of its operation is
-made from the form, or from the file and the line, so that nothing is requested twice when a form or a file is
-sent twice.
+Each line is requested in a transaction of its own, so that a refused line stops no other. If a second member
+of staff has to approve a line, the approval is requested instead. The idempotency key of a line is made from
+the form, or from the file and the line, so that repeating a form or a file requests nothing twice.
 """
 
 import csv
@@ -39,7 +38,7 @@ from checkout.payments.locking import get_payment_for_update
 from checkout.payments.models import ApprovalRequest, Operation, Payment
 from checkout.states import PaymentState
 
-# The most lines of one request. Each takes a transaction of some milliseconds.
+# The most lines of one form. Each line takes a transaction of some milliseconds.
 MOST_LINES = 200
 MOST_CHARACTERS = 60_000
 COLUMNS = ("payment", "order", "merchant", "amount", "currency", "reason")
@@ -53,9 +52,10 @@ _NOT_FOUND = "There is no such payment."
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line: the payment and the amount, why it cannot be requested, and what came of it.
+    """One line: the payment, the amount, the reason if it cannot be requested, and its result.
 
-    ``key`` is the idempotency key of its operation. ``asks`` is True if the operation needs an approval.
+    ``key`` is the idempotency key of the line's operation. ``asks`` is True if the operation needs an
+    approval.
     """
 
     number: int
@@ -70,17 +70,17 @@ class Line:
 
     @property
     def is_possible(self) -> bool:
-        """True if nothing is known that prevents it."""
+        """True if nothing is known that prevents the line's operation."""
         return not self.refusal
 
     @property
     def value(self) -> str:
-        """The line in a form: the payment's key, and the minor units of the amount that was shown."""
+        """The line as a form value: the payment's primary key, and the amount shown in minor units."""
         return f"{self.payment.pk}:{self.amount.minor}" if self.payment and self.amount else ""
 
 
 class BulkForm(forms.Form):
-    """The reason of all lines that have none of their own."""
+    """A form with a reason, for all lines that lack a reason of their own."""
 
     key = forms.UUIDField(widget=forms.HiddenInput, initial=uuid4)
     reason = forms.CharField(
@@ -91,9 +91,10 @@ class BulkForm(forms.Form):
 
 
 class FileForm(BulkForm):
-    """The lines of a file of refunds, into which the page reads a file that is chosen on it.
+    """A form with the lines of a file of refunds.
 
-    The server refuses forms of several parts, with which browsers would send the file itself.
+    In the browser, the page reads a chosen file into its field. The server refuses multipart forms, with
+    which browsers would send the file itself.
     """
 
     text = forms.CharField(
@@ -107,7 +108,7 @@ class FileForm(BulkForm):
     field_order = ("key", "text", "reason")
 
     def clean_text(self) -> str:
-        """Return the text with plain line ends, as browsers send it with line ends of their own."""
+        """Return the text with Unix line ends and without a byte order mark."""
         text: str = self.cleaned_data["text"]
         return text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
 
@@ -130,7 +131,7 @@ class WithBulk(WithExport):
         ]
 
     def changelist_view(self, request: Any, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        """Add the links to the pages that the user may open to the list."""
+        """Add links to the pages of bulk operations that the user may open to the list."""
         offered = (
             (_CAPTURE, "Capture authorised ones…", f"?{request.GET.urlencode()}"),
             (_REFUND, "Refund from a file…", ""),
@@ -143,7 +144,10 @@ class WithBulk(WithExport):
         return super().changelist_view(request, {"bulk": bulk, **(extra_context or {})})
 
     def bulk_capture_view(self, request: Any) -> HttpResponse:
-        """Show what would be captured of the payments of the filtered list; capture what was chosen."""
+        """Show the possible captures of the filtered list.
+
+        If the form is confirmed, capture the chosen payments.
+        """
         self._require(request, _CAPTURE)
         form = BulkForm(request.POST if request.method == "POST" else None)
         if form.is_valid():
@@ -157,7 +161,10 @@ class WithBulk(WithExport):
         return self._show_bulk(request, _CAPTURE, form, lines, has_more=len(payments) > MOST_LINES)
 
     def bulk_refund_view(self, request: Any) -> HttpResponse:
-        """Ask for a file; show what would be refunded of each line; refund it when that is confirmed."""
+        """Ask for a file, and show the possible refund of each line.
+
+        If the form is confirmed, make these refunds.
+        """
         self._require(request, _REFUND)
         form = FileForm(request.POST or None)
         lines: list[Line] = []
@@ -223,7 +230,7 @@ def _to_capture(number: int, payment: Payment) -> Line:
 
 
 def _chosen(payments: QuerySet[Payment], sent: Any) -> Iterator[Line]:
-    """Yield the lines of the form that were ticked, whose payments the user sees."""
+    """Yield the ticked lines of the form, for payments that the user sees."""
     values = dict(each.split(":", 1) for each in sent.getlist("line")[:MOST_LINES] if each.count(":") == 1)
     keys = [key for key, minor in values.items() if key.isdecimal() and minor.isdecimal()]
     for number, payment in enumerate(payments.filter(pk__in=keys).order_by("pk"), 1):
@@ -255,7 +262,7 @@ def _lines_of(text: str) -> Iterator[tuple[int, Mapping[str, str]]]:
 
 
 def _found(payments: QuerySet[Payment], read: Iterable[tuple[int, Mapping[str, str]]]) -> Iterator[Line]:
-    """Yield the lines of a file with their payments and amounts, or with what is wrong with them."""
+    """Yield the lines of a file with their payments and amounts, or with their errors."""
     lines = list(read)
     references = {cells.get("payment", "") for _, cells in lines}
     orders = {cells.get("order", "") for _, cells in lines}
@@ -292,7 +299,7 @@ def _line(number: int, cells: Mapping[str, str], payments: Sequence[Payment]) ->
 
 
 def _previewed(lines: Iterable[Line]) -> Iterator[Line]:
-    """Yield the lines with what is left for each, after those before it."""
+    """Yield each line with the amount that can still be refunded after the lines before it."""
     left: dict[int, Money] = {}
     moved: dict[int, Money] = {}
     for line in lines:
@@ -309,7 +316,7 @@ def _previewed(lines: Iterable[Line]) -> Iterator[Line]:
         if rest < line.amount:
             yield replace(line, refusal=_only(rest))
             continue
-        # Operations of the lines before it count, which are requested until then.
+        # Refunds of earlier lines will have been requested by then, so they count for the rule of approval.
         before = moved.get(line.payment.pk, Money(0, line.amount.currency))
         asks = _REFUND.needs_approval(line.payment, before + line.amount, line.key)
         left[line.payment.pk] = rest - line.amount
@@ -319,7 +326,7 @@ def _previewed(lines: Iterable[Line]) -> Iterator[Line]:
 
 
 def _carry_out(request: HttpRequest, wanted: Request, line: Line, form: BulkForm) -> Line:
-    """Request the operation of a line, or its approval, once, and return the line with its result."""
+    """Request the operation of a line, or its approval, once. Return the line with its result."""
     if line.refusal or line.payment is None or line.amount is None:
         return line
     reason = line.reason or form.cleaned_data["reason"]

@@ -13,11 +13,11 @@ from checkout.payments.models import Operation, Payment
 
 
 class OperationForm(forms.Form):
-    """A request for one operation on ``payment``, at most for the amount ``left``.
+    """A form that requests one operation on ``payment``, at most for the amount ``left``.
 
-    ``key`` is created with the form, so that a form that is sent twice requests one operation. ``seen`` is
-    the amount that was left when the form was created. If two users have seen the same amount, the second one
-    gets an error.
+    ``key`` is created with the form, so that a form that is submitted twice requests one operation. ``seen``
+    is the amount that was left when the form was created. If two users saw the same amount, the second one to
+    submit gets an error.
     """
 
     key = forms.UUIDField(widget=forms.HiddenInput, initial=uuid4)
@@ -42,11 +42,11 @@ class OperationForm(forms.Form):
 
     @property
     def idempotency_key(self) -> str:
-        """The key of the operation that this form requests. It is the same if the form is sent again."""
+        """The idempotency key of the operation, which is the same if the form is submitted again."""
         return _key(self.cleaned_data["key"])
 
     def clean(self) -> dict[str, Any]:
-        """Compare with the amount left, unless an earlier submission of this form has reduced it."""
+        """Refuse a form whose seen amount differs from ``left``, unless this form was submitted before."""
         cleaned: dict[str, Any] = super().clean() or {}
         if "key" not in cleaned or "seen" not in cleaned:
             raise ValidationError("This form is not complete. Open it again.")

@@ -29,7 +29,7 @@ from checkout.payments.models.approval import Matter
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A kind of operation that staff with the permission ``request_<kind>`` may request.
+    """A kind of operation, which staff with the permission ``request_<kind>`` may request.
 
     ``left`` returns the largest possible amount, which is zero if the operation is not possible.
     """
@@ -48,8 +48,8 @@ class Request:
     def needs_approval(self, payment: Payment, amount: Money | None, key: str) -> bool:
         """Return True if another member of staff has to approve this operation.
 
-        An operation that was requested by this key needs none. An amount for whose approval somebody has
-        asked by this key still needs it if the rule has changed since.
+        An operation that was already requested with ``key`` needs no approval. If an approval was already
+        requested with ``key``, it is needed even if the rule has changed since.
         """
         if amount is None or payment.operations.filter(idempotency_key=key).exists():
             return False
@@ -58,7 +58,10 @@ class Request:
         return amount_needs_approval(payment, self.kind, amount)
 
     def proposal(self, payment: Payment, amount: Money, *, key: str, left: Money, reason: str) -> Proposal:
-        """Return the request for approval of this operation, at whose request ``left`` was available."""
+        """Return the request for approval of this operation.
+
+        ``left`` is the amount that its author has seen.
+        """
         return Proposal(
             merchant=payment.merchant,
             payment=payment,
@@ -73,7 +76,7 @@ class Request:
 
 
 def approval_key(payment: Payment, key: str) -> str:
-    """Return the key of a request for approval of an operation. Keys of operations differ by payment only."""
+    """Return the key of an operation's request for approval. Without the payment, keys are not unique."""
     return f"{key}-{payment.pk}"
 
 
@@ -108,7 +111,7 @@ REQUESTS = (
 
 
 class OperatingAdmin(ReadOnlyAdminWithActions):
-    """An admin that adds the pages of operations to the page of a payment."""
+    """An admin that adds pages to request operations to the page of a payment."""
 
     def get_urls(self) -> list[Any]:
         pages = [self.page(wanted.kind, self.operation_view, wanted) for wanted in REQUESTS]
@@ -125,14 +128,14 @@ class OperatingAdmin(ReadOnlyAdminWithActions):
         return [*offered, *super().tools(request, row)]
 
     def operation_view(self, wanted: Request, request: HttpRequest, object_id: str) -> HttpResponse:
-        """Show the form, then the page to confirm it; make the request when its button is pressed."""
+        """Show the form, then the page to confirm it. If its button was pressed, request the operation."""
         payment = self.row_for(request, object_id, request.user.has_perm(wanted.permission))
         if payment is None:
             return self.missing(request, object_id)
         if "confirmed" not in request.POST:
             return self._answer_request(wanted, request, payment)
         with transaction.atomic():
-            # Between the look at what is left and the request, nobody else may request a part of it.
+            # Without the lock, others could request a part of ``left`` before this operation is requested.
             locked_payment(payment.reference)
             return self._answer_request(wanted, request, payment)
 
@@ -211,16 +214,16 @@ class OperatingAdmin(ReadOnlyAdminWithActions):
 def request_operation(
     request: HttpRequest, wanted: Request, payment: Payment, *, amount: Money | None, key: str, reason: str
 ) -> OperationView:
-    """Request an operation for a member of staff and record it, once per key, in one transaction.
+    """Request an operation for a member of staff and record it, once for each key, in one transaction.
 
-    Every operation that staff request goes through here, alone or in bulk. Raises the errors of
+    Single operations and bulk operations are requested here. Raises the errors of
     ``actions.request_capture``.
     """
     ask = wanted.ask if amount is None else partial(wanted.ask, amount=amount)
     with transaction.atomic():
         view = ask(payment.reference, idempotency_key=key, by=request.user.get_username(), reason=reason)
         operation = Operation.objects.get(reference=view.reference)
-        # The payment is locked, so no other process writes this entry meanwhile.
+        # No other process can write this entry at the same time, because the payment is locked.
         if not entries_about(operation).exists():
             what = f"{wanted.label} of {localised_money(view.amount)}"
             details = Details(reason, after={"state": str(operation.state)})

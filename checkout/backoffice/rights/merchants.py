@@ -1,8 +1,8 @@
 """The merchants whose data a user sees: one rule for lists, pages, filters, counts and searches.
 
-A superuser sees all merchants. Other users see the merchants that are named for them, or all if that is
-ticked. Without either they see none, so that a forgotten tick shows nothing to anybody. Users who see only
-some merchants do not see tables whose rows belong to no single merchant, such as messages and blocked values.
+A superuser sees all merchants. Other users see the merchants that are assigned to them, or all if that box is
+ticked. By default they see none. Users who see only some merchants do not see tables whose rows belong to no
+single merchant, such as messages and blocked values.
 """
 
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ from checkout.payments.models import Payment
 
 M = TypeVar("M", bound=Model)
 
-# The column with a payment's reference, in tables of services that know a payment only by it.
+# The column with a payment's reference, in tables of services that refer to a payment by it only.
 _BY_REFERENCE: Mapping[str, str] = {
     "receipts.Receipt": "payment_reference",
     "risk.RiskAssessment": "payment_reference",
@@ -57,20 +57,23 @@ def visible(rows: QuerySet[M], user: Any) -> QuerySet[M]:
 
 
 def is_shared_out(model: type[Model]) -> bool:
-    """Return True if each row of the table belongs to a merchant, and the database can say to which."""
+    """Return True if rows of the table belong to merchants and can be filtered by them in its database."""
     if model._meta.label in _BY_REFERENCE:
         return database_of(model._meta.app_label) == DEFAULT_DB_ALIAS
     return model._meta.label in MERCHANT
 
 
 class LimitedToMerchants:
-    """A backend of Django's that refuses permissions on tables which a user does not see."""
+    """An authentication backend of Django that denies permissions on tables that a user does not see."""
 
     def authenticate(self, request: Any, **credentials: Any) -> None:
-        """Leave it to the others."""
+        """Return None, because this backend logs nobody in. Django then asks the next backend."""
 
     def has_perm(self, user: Any, permission: str, obj: Any = None) -> bool:
-        """Raise PermissionDenied, which ends Django's search, or leave the answer to the others."""
+        """Raise PermissionDenied if the user does not see the table.
+
+        Return False otherwise: other backends decide.
+        """
         model = _models().get(permission)
         if (
             model is not None
@@ -84,7 +87,7 @@ class LimitedToMerchants:
 
 @cache
 def _models() -> Mapping[str, type[Model]]:
-    """Return the table of each permission of ours, as ``application.codename``."""
+    """Return the model of each permission of our apps, by ``application.codename``."""
     return {
         f"{model._meta.app_label}.{codename}": model
         for model in apps.get_models()

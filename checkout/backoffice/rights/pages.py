@@ -1,4 +1,4 @@
-"""The pages of a table within the merchants that a user sees."""
+"""The pages of a table, limited to the merchants that a user sees."""
 
 from typing import Any
 
@@ -12,10 +12,10 @@ from checkout.backoffice.rights.merchants import merchants_of, visible
 
 
 class WithinMerchants:
-    """A mixin for the pages of a table: only the rows and choices that a user sees."""
+    """A mixin for the pages of a table, which shows only the rows and choices that a user sees."""
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        """See ModelAdmin. Lists, pages, counts, filters, exports and autocompletion begin with this."""
+        """See ModelAdmin. Lists, pages, counts, filters, exports and autocompletion all use this query."""
         return visible(super().get_queryset(request), request.user)  # type: ignore[misc]
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
@@ -31,7 +31,7 @@ class WithinMerchants:
 
 
 class _OfUser:
-    """A mixin for forms that narrows choices of merchants by their codes."""
+    """A mixin for forms that limits choices of merchants, by their codes, to those that the user sees."""
 
     user: Any
     fields: dict[str, Any]

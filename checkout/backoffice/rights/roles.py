@@ -1,7 +1,7 @@
 """The roles of staff: groups of permissions for the jobs that people have.
 
-Each ``manage.py migrate`` sets their permissions to those of this table, so that those of a new release are
-among them. Whoever needs another set makes a group of another name.
+Each ``manage.py migrate`` sets their permissions to those of this table, so that they include those of a new
+release. For other permissions, make a group with another name.
 """
 
 from collections.abc import Iterable, Mapping
@@ -16,7 +16,7 @@ from django.db.models.signals import post_migrate
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """A job, in words, and its permissions as ``application.codename``."""
+    """A role: its description, and its permissions as ``application.codename``."""
 
     words: str
     permissions: frozenset[str]
@@ -131,7 +131,7 @@ ROLES: Mapping[str, Role] = {
 
 @transaction.atomic
 def make_roles() -> None:
-    """Create the groups that are missing, and give all of them their permissions."""
+    """Create the groups that are missing, and set the permissions of all roles."""
     for name, role in ROLES.items():
         group, _ = Group.objects.get_or_create(name=name)
         group.permissions.set(_permissions(role.permissions))

@@ -1,1 +1,1 @@
-"""The pages on which staff settle unknown outcomes: evidence, a form and a confirmation."""
+"""The pages on which staff settle unknown outcomes: the evidence, a form and a confirmation."""

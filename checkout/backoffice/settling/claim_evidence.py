@@ -1,4 +1,4 @@
-"""The facts that staff need to determine whether a notification's claim is true."""
+"""The evidence that staff need to determine if a notification's claim is true."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -59,7 +59,7 @@ def _claim(saga: Saga, question: AskingData) -> Iterator[tuple[str, object]]:
 
 
 def our_sums(payment: Payment, operations: Sequence[Operation]) -> Iterator[tuple[str, object]]:
-    """Yield the sums of these operations of a payment."""
+    """Yield our sums of these operations of a payment."""
     sums, currency = added_up(payment, operations), payment.currency
     yield "Amount of the payment", money_text(payment.amount)
     yield "Captured", money_text(Money(sums.captured, currency))

@@ -1,4 +1,4 @@
-"""The form in which staff state whether a notification's claim is true."""
+"""The form in which staff state if a notification's claim is true."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ from checkout.payments.sagas.settlement.claim import TRUE, UNTRUE, left_to_book
 
 
 class ClaimForm(DecisionForm):
-    """A decision about one claim.
+    """A form for a decision about one claim.
 
     For a charge-back or its reversal the form has an amount, whose initial value is that of the notification.
     """
@@ -42,7 +42,7 @@ class ClaimForm(DecisionForm):
         return self.cleaned_data.get("amount") if self.is_true else None
 
     def found_of(self, saga: int) -> ClaimFound:
-        """Return what staff state about the claim of this saga."""
+        """Return the statement of staff about the claim that this saga verifies."""
         if self.amount is None:
             return ClaimFound(saga=saga, is_true=self.is_true)
         minor, currency = self.amount.minor, self.amount.currency
@@ -50,16 +50,16 @@ class ClaimForm(DecisionForm):
 
     @property
     def decision(self) -> str:
-        """The decision, with the amount if one is booked."""
+        """The decision in words, with the amount if one is booked."""
         return f"{self.in_words} ({localised_money(self.amount)})" if self.amount else self.in_words
 
     @property
     def decisive_field(self) -> str:
-        """The amount, if one is to be booked."""
+        """The form's field for the amount if one is to be booked, otherwise that for the decision."""
         return "amount" if self.amount else "said"
 
     def clean(self) -> dict[str, Any]:
-        """Ignore the amount if nothing is booked: then it need not be valid."""
+        """Ignore errors of the amount if nothing is booked."""
         cleaned = super().clean()
         if cleaned.get("said") == UNTRUE:
             self.errors.pop("amount", None)

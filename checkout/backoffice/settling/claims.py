@@ -1,4 +1,4 @@
-"""Settle the claim of a notification: it is so, or it is not."""
+"""Settle the claim of a notification: staff state that it is true or false."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -26,7 +26,7 @@ from checkout.payments.sagas.settlement.matter import seen_of_saga
 
 
 def claim_tools(among: QuerySet[Saga], user: Any) -> list[Tool]:
-    """Return links to the pages on which ``user`` may settle the claims of the sagas ``among`` these."""
+    """Return links to the pages on which ``user`` may settle claims of the sagas in ``among``."""
     if not (user.has_perm(PERMISSION) and user.has_perm("payments.view_saga")):
         return []
     questions = [(each, question_of(each)) for each in among.filter(CLAIM_TO_BE_SETTLED).order_by("pk")]
@@ -51,7 +51,7 @@ def _consequence(saga: Saga, question: AskingData) -> str:
 
 
 class ClaimSubject(Subject[ClaimForm]):
-    """The claim of the notification that a saga verifies."""
+    """The claim of a notification, which a saga verifies."""
 
     question = "settle_claim.html"
     confirmation = "confirm_claim.html"

@@ -1,4 +1,4 @@
-"""The form in which staff state what they have found out."""
+"""The form in which staff state their findings."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,7 +10,7 @@ from checkout.backoffice.row_actions import ReasonForm
 
 
 class DecisionForm(ReasonForm):
-    """A decision of staff, based on what is known in ``seen``.
+    """A form for a decision of staff, based on the state that ``seen`` describes.
 
     The field ``said`` asks the ``question``. Its choices are the keys of ``words``.
     """
@@ -31,21 +31,21 @@ class DecisionForm(ReasonForm):
 
     @property
     def decision(self) -> str:
-        """The decision and everything that is recorded with it."""
+        """The decision in words, with everything that is recorded with it."""
         return self.in_words
 
     @property
     def decisive_field(self) -> str | None:
-        """The field to change if the decision is not possible; None if changing any field may help."""
+        """The field to change if the decision is not possible; None if the error is not in one field."""
         return "said"
 
     @property
     def other_fields(self) -> list[forms.BoundField]:
-        """The fields that follow the decision itself."""
+        """The visible fields after the decision itself."""
         return [field for field in self.visible_fields() if field.name != "said"]
 
     def clean(self) -> dict[str, Any]:
-        """Refuse a decision that was made before the latest change."""
+        """Refuse a decision if the state has changed since the form was opened."""
         cleaned: dict[str, Any] = super().clean() or {}
         if any(field.name not in cleaned for field in self.hidden_fields()):
             raise ValidationError("This form is not complete. Open it again.")

@@ -13,7 +13,7 @@ from checkout.money import Money
 from checkout.payments.models import Fact, Operation, ProviderCall, Saga
 from checkout.payments.models.payment import NOTIFIED, OPERATION_SETTLED
 
-# The provider is queried about an operation for days, and the latest answers are enough.
+# The provider is queried about an operation for days. The latest answers are sufficient.
 LATEST = 15
 
 
@@ -38,7 +38,7 @@ def evidence_of(operation: Operation, saga: Saga) -> dict[str, Any]:
 
 
 def _is_about(operation: Operation) -> Q:
-    """Match the queries about the operation, the answers to them, and decisions of staff about it."""
+    """Match queries about the operation, the answers to them, and decisions of staff about it."""
     kinds = Q(kind__startswith=f"inquire_{operation.kind}_") | Q(kind__startswith=f"{operation.kind}_")
     return Q(data__reference=operation.reference) & (kinds | Q(kind__startswith=OPERATION_SETTLED))
 
@@ -61,7 +61,7 @@ def _request(operation: Operation, facts: Sequence[Fact]) -> Iterator[tuple[str,
         if not is_included:
             yield "Sent", "Never"
         return
-    # Each request that was answered, or that timed out, is a fact; the latest one may be neither.
+    # Each request with an answer or a timeout has a fact. The latest request may still lack one.
     answered = [fact for fact in facts if fact.kind.startswith(f"{operation.kind}_") and _was_sent(fact)]
     times = len(answered) + (call.finished_at is None)
     name = "Sent again" if is_included else "Sent"
@@ -97,7 +97,7 @@ def _others(operation: Operation, others: Sequence[Operation]) -> Iterator[tuple
 
 
 def standing(saga: Saga) -> Iterator[tuple[str, object]]:
-    """Yield the latest sums of the order that the provider reported, and why the saga is parked."""
+    """Yield the sums of the order that the provider reported last, and the reason why the saga is parked."""
     facts = Fact.objects.filter(attempt_id=saga.attempt_id).order_by("-pk")
     yield told_last(facts)
     if saga.status == Saga.Status.PARKED:
@@ -107,7 +107,7 @@ def standing(saga: Saga) -> Iterator[tuple[str, object]]:
 
 
 def told_last(facts: QuerySet[Fact]) -> tuple[str, object]:
-    """Return the sums that the provider reported last, from these facts in descending order."""
+    """Return the sums that the provider reported last, from ``facts`` in descending order."""
     told = facts.filter(data__has_key="position").first()
     return (
         "Sums that the provider told last",
@@ -144,7 +144,7 @@ def table_of_answers(rows: Sequence[Sequence[object]]) -> Table:
 
 
 def table_of_notifications(facts: QuerySet[Fact], reference: str) -> Table:
-    """Return the table of the latest of these facts, marking those about the operation ``reference``."""
+    """Return the table of the latest of ``facts``, marking those about the operation ``reference``."""
     return Table(
         "What the provider told us unasked about this order",
         ("Time", "What", "Provider's word", "Amount", "Names", "Not applied because"),

@@ -1,4 +1,4 @@
-"""Settle a payment by figures: those of the provider's books about one of its attempts."""
+"""Settle a payment by figures, which staff copy from the provider's books about one attempt."""
 
 from typing import Any
 from urllib.parse import urlencode
@@ -28,7 +28,7 @@ TITLE = f"{LABEL} by figures"
 
 
 class FiguresSubject(Subject[FiguresForm]):
-    """The figures that the provider's books have for one attempt."""
+    """The figures of the provider's books for one attempt."""
 
     question = "settle_payment.html"
     confirmation = "confirm_payment.html"
@@ -59,7 +59,10 @@ class FiguresSubject(Subject[FiguresForm]):
         return form.theirs.found_for(self._attempt.order_code)
 
     def context(self, form: FiguresForm) -> dict[str, Any]:
-        """See ``Subject``. The facts lack amount and state: other sums are entered beside them."""
+        """See ``Subject``.
+
+        The facts omit the amount and the state, because staff enter figures beside them.
+        """
         return {
             "order_code": self._attempt.order_code,
             "facts": list(order_facts(self._attempt.payment)),
@@ -78,7 +81,7 @@ class PaymentSettlingAdmin(SettlingAdmin):
     """An admin of payments, which staff may settle by figures."""
 
     def subject_of(self, request: HttpRequest, row: Payment) -> FiguresSubject:
-        """See ``SettlingAdmin``. The address may name one of several attempts."""
+        """See ``SettlingAdmin``. The address may name an attempt of the payment."""
         attempt = _attempt(row, request.GET.get("attempt", ""))
         why = obstacle(attempt) if attempt else NOTHING_TO_SETTLE
         if attempt is None or why:
@@ -86,7 +89,7 @@ class PaymentSettlingAdmin(SettlingAdmin):
         return FiguresSubject(attempt)
 
     def to_payment(self, request: HttpRequest, row: Payment, level: int, message: str) -> HttpResponse:
-        """Redirect to the payment, which is the row itself."""
+        """Redirect to the payment, which is ``row`` itself."""
         return self.back(request, row, level, message)
 
     def tools(self, request: HttpRequest, row: Payment) -> list[Tool]:

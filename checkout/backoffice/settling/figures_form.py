@@ -26,10 +26,10 @@ UNDOABLE = (Operation.Kind.CAPTURE, Operation.Kind.REFUND)
 
 
 class FiguresForm(DecisionForm):
-    """The provider's books of one attempt, as staff found them. The initial values are our own sums.
+    """A form for the figures of the provider's books for one attempt. Initially they are our own sums.
 
     If nothing about the payment is open (``is_healthy``), its order number has to be typed as well, so that
-    nobody changes its books by mistake.
+    nobody changes the payment's books by mistake.
     """
 
     def __init__(
@@ -77,11 +77,11 @@ class FiguresForm(DecisionForm):
 
     @property
     def remarks(self) -> list[forms.BoundField]:
-        """The fields at the end of the form."""
+        """The fields at the end of the form: the reason and, if asked for, the order number."""
         return [self[name] for name in ("reason", ORDER_NUMBER) if name in self.fields]
 
     def clean_order_number(self) -> str:
-        """Refuse another order number than the payment's."""
+        """Refuse any order number except that of the payment."""
         typed: str = self.cleaned_data[ORDER_NUMBER]
         if typed != self.order_reference:
             raise ValidationError("This is not the order number of this payment.")
@@ -89,16 +89,16 @@ class FiguresForm(DecisionForm):
 
     @property
     def in_words(self) -> str:
-        """The provider's books in words."""
+        """The figures of the provider's books in words."""
         return self.theirs.in_words
 
     @property
     def decisive_field(self) -> None:
-        """None: any of the figures may be wrong."""
+        """None, because any of the figures may be wrong."""
 
     @property
     def theirs(self) -> TheirBooks:
-        """The provider's books as filled in."""
+        """The provider's books with the submitted figures."""
         return TheirBooks(
             **{name: self.cleaned_data[name] for name in AMOUNTS},
             is_held=self.cleaned_data["said"] == "held",

@@ -8,9 +8,10 @@ from checkout.payments.checkout_messages import Fate
 
 
 class OperationForm(DecisionForm):
-    """A decision about one operation. A refund that is in doubt has other choices.
+    """A form for a decision about one operation.
 
-    While its flow is at work, an operation can only be withdrawn.
+    The choices differ if a notification reports a refund as failed. While the operation's flow runs, the only
+    choice is to withdraw it.
     """
 
     field_order = ("seen", "said", "reason")
@@ -29,10 +30,10 @@ class OperationForm(DecisionForm):
 
     @property
     def arrived(self) -> bool:
-        """Return True if staff state that it arrived."""
+        """True if staff state that the request arrived."""
         return self.fate == Fate.ARRIVED
 
     @property
     def gives_up(self) -> bool:
-        """Return True if staff withdraw it."""
+        """True if staff withdraw the operation."""
         return self.fate == Fate.GIVEN_UP

@@ -1,4 +1,4 @@
-"""Settle a capture, void or refund: have it counted as done, sent again, or withdrawn."""
+"""Settle a capture, void or refund: it counts as done, is sent again, or is withdrawn."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -31,7 +31,7 @@ WITHDRAW = "Withdraw"
 
 
 def settling_tools(among: QuerySet[Operation], user: Any) -> list[Tool]:
-    """Return links to the pages on which ``user`` may settle or withdraw operations ``among`` these."""
+    """Return links to the pages on which ``user`` may settle or withdraw operations of ``among``."""
     if not (user.has_perm(PERMISSION) and user.has_perm("payments.view_operation")):
         return []
     return [
@@ -44,7 +44,7 @@ def settling_tools(among: QuerySet[Operation], user: Any) -> list[Tool]:
 
 
 def _to_be_decided(among: QuerySet[Operation]) -> QuerySet[Any]:
-    """Return the operations that staff may settle, or withdraw while the flow ``is_at_work``."""
+    """Return the operations that staff may settle or, while their flow ``is_at_work``, withdraw."""
     is_at_work = ExpressionWrapper(TO_BE_WITHDRAWN, BooleanField())
     return among.filter(TO_BE_SETTLED | TO_BE_WITHDRAWN).annotate(is_at_work=is_at_work)
 
@@ -58,7 +58,7 @@ def _address(operation: Operation) -> str:
 
 
 class OperationSubject(Subject[OperationForm]):
-    """One operation, which can only be withdrawn while its flow is at work."""
+    """One operation. While its flow runs, staff can only withdraw it."""
 
     question = "settle.html"
     confirmation = "confirm_settlement.html"
@@ -125,13 +125,13 @@ def _title(label: str, operation: Operation) -> str:
 
 
 def _label(operation: Operation) -> str:
-    """Return what staff may do with the operation now; empty if nothing."""
+    """Return the name of the action that staff may take on the operation now; empty if there is none."""
     found = _to_be_decided(Operation.objects.filter(pk=operation.pk)).first()
     return _label_of(is_at_work=found.is_at_work) if found else ""
 
 
 def _warnings(operation: Operation) -> dict[str, Any]:
-    """Return the consequences of a wrong answer, and how the provider would treat a copy of the request."""
+    """Return the consequences of wrong answers, and if the provider would recognise a repeated request."""
     call = ProviderCall.objects.filter(key=operation.reference).first()
     return {
         "warning": IF_IT_DID_ARRIVE[operation.kind],

@@ -1,6 +1,6 @@
-"""The page on which staff settle what is open: the facts, a form, and its confirmation.
+"""The page on which staff settle an open question: the evidence, a form, and its confirmation.
 
-There are three kinds of subjects: an operation, a notification's claim, and the figures of an attempt.
+A question has one of three subjects: an operation, a notification's claim, and the figures of an attempt.
 """
 
 from abc import ABC, abstractmethod
@@ -30,10 +30,10 @@ Form = TypeVar("Form", bound=DecisionForm)
 
 
 class Subject(ABC, Generic[Form]):
-    """One thing that staff may settle.
+    """The subject of an open question, which staff may settle.
 
-    ``question`` and ``confirmation`` are the templates of its two pages. ``label`` says what is done, and
-    ``title`` also to what.
+    ``question`` and ``confirmation`` are the templates of the two pages. ``label`` names the action, and
+    ``title`` the action and the subject.
     """
 
     question: ClassVar[str]
@@ -43,31 +43,31 @@ class Subject(ABC, Generic[Form]):
 
     @abstractmethod
     def form(self, posted: Any) -> Form:
-        """Return the form, with what was ``posted`` if anything was."""
+        """Return the form, with the ``posted`` values if there are any."""
 
     @abstractmethod
     def obstacle_to(self, form: Form) -> str:
-        """Return why it cannot be settled as the complete ``form`` says; empty if it can."""
+        """Return the reason why the complete ``form`` cannot be carried out; empty if it can."""
 
     @abstractmethod
     def found(self, form: Form) -> Found:
-        """Return what staff have found out, as the complete ``form`` says."""
+        """Return the findings of staff in the complete ``form``."""
 
     @abstractmethod
     def context(self, form: Form) -> dict[str, Any]:
-        """Return what the templates of both pages need."""
+        """Return the context that the templates of both pages need."""
 
     @abstractmethod
     def evidence(self, form: Form) -> dict[str, Any]:
-        """Return what the page of the form needs more."""
+        """Return the further context of the page with the form."""
 
     def consequences(self, form: Form) -> dict[str, Any]:
-        """Return what the page of the confirmation needs more."""
+        """Return the further context of the page with the confirmation."""
         return {}
 
 
 def impossible(title: str, why: str) -> OperationRejected:
-    """Return the error that this cannot be done now."""
+    """Return the error that the action ``title`` is not possible now, because of ``why``."""
     return OperationRejected(f"{title}: Nothing was changed. {why}")
 
 
@@ -93,9 +93,9 @@ class SettlingAdmin(ReadOnlyAdminWithActions):
     """An admin that adds the settling page to the page of a row."""
 
     def subject_of(self, request: HttpRequest, row: Any) -> Subject[Any]:
-        """Return what is settled on the page of ``row``.
+        """Return the subject that can be settled on the page of ``row``.
 
-        Raises ``OperationRejected`` with the title and the reason, if nothing can be settled now.
+        Raises ``OperationRejected`` with the title and the reason if nothing can be settled now.
         """
         raise NotImplementedError
 
@@ -103,7 +103,10 @@ class SettlingAdmin(ReadOnlyAdminWithActions):
         return [self.page("settle", self.settle_view), *super().get_urls()]
 
     def settle_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """Show the evidence and the form, then the page to confirm it; settle when its button is pressed."""
+        """Show the evidence and the form, then the page to confirm it.
+
+        If its button was pressed, settle the subject.
+        """
         row = self.row_for(request, object_id, request.user.has_perm(PERMISSION))
         if row is None:
             return self.missing(request, object_id)

@@ -1,4 +1,4 @@
-"""The filters with which templates of the back office write amounts and times as their reader does."""
+"""The template filters of the back office that write amounts and times in the reader's formats."""
 
 from django import template
 

@@ -26,7 +26,7 @@ RESEND = Verb(
 
 
 class WaitsFilter(admin.SimpleListFilter):
-    """A filter for deliveries that wait until staff have acted."""
+    """A filter for deliveries that wait for an action of staff."""
 
     title = "waits for staff"
     parameter_name = "waits"

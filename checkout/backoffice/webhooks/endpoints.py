@@ -1,4 +1,4 @@
-"""Webhook endpoints, which staff may add and change for a merchant."""
+"""Webhook endpoints, which staff may add and change on behalf of a merchant."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -32,7 +32,7 @@ MOST_COUNTED = 1000
 
 
 def is_paused(endpoint: WebhookEndpoint) -> bool:
-    """Return True if the endpoint is paused, because it has failed or has asked for a pause."""
+    """Return True if deliveries to the endpoint are paused, because it has failed or has asked for that."""
     return endpoint.paused_until is not None and endpoint.paused_until > timezone.now()
 
 
@@ -117,12 +117,12 @@ ADDED_ONCE = (
     "not seen the secret, use “Make a new secret”."
 )
 
-# The new secrets of requests that are not answered yet.
+# The new secrets of requests that have no response yet.
 _made: WeakKeyDictionary[HttpRequest, actions.NewSecret] = WeakKeyDictionary()
 
 
 class HealthFilter(admin.SimpleListFilter):
-    """A filter for endpoints that have failed for long, or that the gateway has disabled."""
+    """A filter for endpoints that have failed for a long time, or that the gateway has disabled."""
 
     title = "health"
     parameter_name = "health"
@@ -175,7 +175,7 @@ class WebhookEndpointAdmin(AdminWithActions, ConfigurationAdmin):
         yield "Pending deliveries", f"more than {MOST_COUNTED}" if pending > MOST_COUNTED else str(pending)
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """See ModelAdmin. A deleted endpoint is only shown for its log."""
+        """See ModelAdmin. Return False for a deleted endpoint, which is shown for its log only."""
         is_deleted = obj is not None and obj.state == WebhookEndpoint.State.DELETED
         return not is_deleted and super().has_change_permission(request, obj)
 
@@ -186,7 +186,7 @@ class WebhookEndpointAdmin(AdminWithActions, ConfigurationAdmin):
     def save_model(
         self, request: HttpRequest, obj: WebhookEndpoint, form: EndpointForm, change: bool
     ) -> None:
-        """Create the endpoint as the API would, or change the edited fields only.
+        """Create the endpoint in the same way as the API, or change only the edited fields.
 
         The merchant's program may have changed other fields since the page was opened.
         """
@@ -203,13 +203,13 @@ class WebhookEndpointAdmin(AdminWithActions, ConfigurationAdmin):
     def add_view(
         self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """Add an endpoint. A form that is sent twice, by a double click or a reload, adds it once."""
+        """Add an endpoint. A form that is submitted twice, by a double click or a reload, adds it once."""
         if repeated := self._added_before(request):
             return repeated
         try:
             return super().add_view(request, form_url, extra_context)
         except IntegrityError:
-            # Another request with the same form was under way when this one began.
+            # Another request with the same form was not finished when this one began.
             if repeated := self._added_before(request):
                 return repeated
             raise
@@ -227,11 +227,11 @@ class WebhookEndpointAdmin(AdminWithActions, ConfigurationAdmin):
     def response_add(
         self, request: HttpRequest, obj: WebhookEndpoint, post_url_continue: str | None = None
     ) -> HttpResponse:
-        """Show the secret in the response itself, because it must not be stored."""
+        """Show the secret in this response, because the secret must not be kept for a later page."""
         return self._shown(request, obj, _made[request])
 
     def verb_view(self, verb: Verb, request: HttpRequest, object_id: str) -> HttpResponse:
-        """See AdminWithActions. A rotation is answered with the page with the new secret."""
+        """See AdminWithActions. After a rotation, show the page with the new secret."""
         if verb is not ROTATE:
             return super().verb_view(verb, request, object_id)
         row = self.row_for(request, object_id, self.may(request, verb))

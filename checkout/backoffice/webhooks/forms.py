@@ -13,9 +13,9 @@ from checkout.webhooks.models import WebhookEndpoint
 
 
 class EndpointForm(ConfigurationForm):
-    """An endpoint. Its fields are checked like those that a merchant's program sends.
+    """A form for an endpoint. It checks the fields in the same way as the API.
 
-    ``form_key`` is created with the form, so that a form that is sent twice adds one endpoint.
+    ``form_key`` is created with the form, so that a form that is submitted twice adds one endpoint.
     """
 
     merchant = forms.ChoiceField(choices=merchant_choices)
@@ -53,17 +53,17 @@ class EndpointForm(ConfigurationForm):
 
     @staticmethod
     def values(cleaned: dict[str, Any]) -> dict[str, Any]:
-        """Return the fields that can be changed later."""
+        """Return the submitted fields that can also be changed later."""
         return {name: value for name, value in cleaned.items() if name not in ("merchant", "form_key")}
 
 
 def reference_of(form_key: UUID) -> str:
-    """Return the reference of the endpoint that the form with this key adds."""
+    """Return the reference of the endpoint that is added by the form with this key."""
     return f"whk_{form_key.hex}"
 
 
 class SureForm(forms.Form):
-    """A form that asks for a confirmation of a second rotation within the overlap."""
+    """A form that asks for confirmation if the secret is replaced again during the overlap."""
 
     is_sure = forms.BooleanField(
         label="Replace it again",

@@ -1,4 +1,4 @@
-"""``manage.py broker_users``: the broker's users and what each may do, for RabbitMQ to import."""
+"""``manage.py broker_users``: prints the broker's users and their rights, for RabbitMQ to import."""
 
 import json
 import os
@@ -20,7 +20,7 @@ from messaging.access.participants import Participant, Participants
 from messaging.broker import vhost_of
 from messaging.topology import Topology
 
-# Merchants need not exist yet, and there need not be a database.
+# A merchant's code is checked by its form only, because there may be no database yet.
 SLUG = re.compile(r"[A-Za-z0-9_-]+\Z")
 
 
@@ -34,7 +34,7 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Take where passwords are kept, the virtual host, and programs that only listen to events."""
+        """Declare the arguments: the file of passwords, the virtual host, and programs that only listen."""
         parser.add_argument(
             "--passwords",
             type=Path,
@@ -77,7 +77,7 @@ class Command(BaseCommand):
 
 
 def _must_know_own_apps() -> None:
-    """Refuse to print definitions that would take the rights of your services and steps away."""
+    """Raise CommandError if the apps of this installation cannot be loaded: their rights would be missing."""
     try:
         own_steps()
         own_services()
@@ -99,14 +99,14 @@ def _with_listeners(listeners: Iterable[str]) -> Participants:
 
 
 def _completed(file: Path, users: Iterable[str]) -> dict[str, str]:
-    """Return the passwords in the file, which only its owner can read, after adding those that it lacks."""
+    """Return the passwords in a file that only its owner may read, after adding those of new users."""
     known: Any = json.loads(file.read_text()) if file.exists() else {}
     if not isinstance(known, dict) or not all(isinstance(password, str) for password in known.values()):
         raise ValueError("it is no JSON object of users and passwords.")
     missing = [user for user in users if not known.get(user)]
     if missing:
         known |= {user: secrets.token_urlsafe(24) for user in missing}
-        # A process that dies meanwhile, or a full disk, must not cost the passwords that are there already.
+        # The file is replaced as a whole, so that a crash or a full disk does not destroy existing passwords.
         descriptor, beside = tempfile.mkstemp(dir=file.resolve().parent, prefix=f"{file.name}.")
         try:
             with os.fdopen(descriptor, "w") as output:

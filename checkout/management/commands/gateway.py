@@ -40,26 +40,26 @@ MODULES = {
     "new-keys": new_keys,
     "audit-verify": audit_verify,
 }
-# `doctor` says itself what is missing, `topology` asks the broker only, `listen` and `advance` the API.
+# `doctor` reports a missing database itself, `topology` uses the broker only, `listen` and `advance` the API.
 WITHOUT_DATABASE = ("doctor", "topology", "listen", "advance")
 
 
 class Command(BaseCommand):
-    """Examine and repair an installation, by the subcommands of ``management.gateway``."""
+    """Examine and repair an installation, by the sub-commands in ``management.gateway``."""
 
-    requires_system_checks: list[str] = []  # `doctor` reports them, and the others work in spite of them
+    requires_system_checks: list[str] = []  # `doctor` reports them; the other commands work in spite of them
     help = f"Looks after a gateway: {', '.join(MODULES)}."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Take the name of a sub-command, and its arguments."""
+        """Declare each sub-command with its arguments."""
         commands = parser.add_subparsers(dest="sub_command", required=True, metavar="COMMAND")
         for name, module in MODULES.items():
             module.add_arguments(commands.add_parser(name, help=module.HELP, description=module.HELP))
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Exit with the code of the sub-command, or with 130 after Ctrl-C.
+        """Run the sub-command, and exit with its code, or with 130 after Ctrl-C.
 
-        Raises CommandError if a database is away, or has not the tables of this release.
+        Raises CommandError if a database is unavailable, or lacks the tables of this release.
         """
         require_utf8(options)
         if not options.get("reason", "given").strip():
@@ -80,7 +80,7 @@ class Command(BaseCommand):
 
 
 def _require_files() -> None:
-    """Refuse a database of SQLite that does not exist. Connecting would make an empty one."""
+    """Refuse an SQLite database that does not exist, because connecting would create an empty one."""
     for database in databases():
         if file := missing_file(database):
             raise CommandError(

@@ -1,6 +1,6 @@
-"""``manage.py load_example``: a merchant with things to sell, and its account with the sandbox provider.
+"""``manage.py load_example``: an example merchant with stock, and its account with the sandbox provider.
 
-May be run again: rows that exist stay, and the account follows the settings.
+If it is run again, existing rows stay, and the account is updated from the settings.
 """
 
 from typing import Any
@@ -17,7 +17,7 @@ from checkout.orders.models import StockItem
 from checkout.payments.models import Merchant, ProviderAccount
 
 ADMIN = "admin"
-# The origin of examples/shop beside a try-out.
+# The origin of the shop in examples/shop, which runs beside a try-out.
 EXAMPLE_SHOP = "http://localhost:4243"
 
 # sku, name, price in minor units, currency
@@ -39,8 +39,8 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Create what is missing.
 
-        The user comes first, because a missing password ends the command, and the stock may be in a database
-        that this transaction does not include.
+        The user comes first, because the command fails without a password. The stock may be in another
+        database, in which this transaction would not undo it.
         """
         load_admin()
         origins = [conf.public_url, *([EXAMPLE_SHOP] if conf.is_try_out else [])]
@@ -60,7 +60,7 @@ class Command(BaseCommand):
 
 
 def load_account(merchant: Merchant) -> ProviderAccount:
-    """Create the account with the sandbox, or point it to where the sandbox is now."""
+    """Create the account with the sandbox, or update its addresses."""
     worldpay = f"{conf.sandbox_url}/worldpay"
     account, _ = ProviderAccount.objects.update_or_create(
         code="sandbox",
@@ -75,7 +75,7 @@ def load_account(merchant: Merchant) -> ProviderAccount:
                 "idempotency_keys": "uuid",
                 "device_data_url": f"{worldpay}/shopper/3ds/ddc.html",
                 "challenge_url": f"{worldpay}/shopper/3ds/challenge.html",
-                # The sandbox's script comes with its public key set.
+                # The sandbox's script already contains its public key.
                 "encryption_script_url": f"{worldpay}/cse/worldpay-cse.js",
             },
         },
@@ -84,7 +84,10 @@ def load_account(merchant: Merchant) -> ProviderAccount:
 
 
 def load_key(merchant: Merchant) -> str:
-    """Make an API key if the merchant has none, and return its secret. In a try-out it is a published one."""
+    """Make an API key, and return its secret; "" if the merchant has a key.
+
+    In a try-out the secret is published.
+    """
     if ApiKey.objects.filter(merchant=merchant.code).exists():
         return ""
     published = TRY_OUT_API_KEY if conf.is_try_out else ""
@@ -92,7 +95,7 @@ def load_key(merchant: Merchant) -> str:
 
 
 def load_admin() -> None:
-    """Create the superuser; an existing one keeps its password."""
+    """Create the superuser. An existing superuser keeps the password."""
     users = get_user_model().objects
     if users.filter(username=ADMIN).exists():
         return

@@ -1,4 +1,4 @@
-"""``manage.py migrate`` for an installation with several databases: without ``--database``, all of them."""
+"""``manage.py migrate`` for an installation with several databases. By default, it migrates all of them."""
 
 from functools import partial
 from typing import Any
@@ -27,15 +27,15 @@ NOT_UTF8 = (
 
 
 class Command(migrate.Command):
-    """See the module. Each database gets the tables that the router assigns to it."""
+    """Migrate all databases. Each gets the tables that the router assigns to it."""
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Take Django's arguments, with another default."""
+        """Declare Django's arguments. Without ``--database``, all databases are migrated."""
         super().add_arguments(parser)
         parser.set_defaults(database=None)
 
     def get_check_kwargs(self, options: dict[str, Any]) -> Any:
-        """Check the databases that are migrated."""
+        """See BaseCommand. Check the databases that are migrated."""
         return super().get_check_kwargs(options) | {"databases": _chosen(options)}
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -67,14 +67,14 @@ def _require_reached(database: str) -> None:
 
 
 def _require_utf8(database: str) -> None:
-    """Refuse a new database in another encoding. One that has tables stays: ``doctor`` names it."""
+    """Refuse an empty database in another encoding. For a database with tables, ``doctor`` reports it."""
     connection = connections[database]
     if (encoding := wrong_encoding(connection)) and not MigrationRecorder(connection).applied_migrations():
         raise CommandError(NOT_UTF8.format(database=database, encoding=encoding))
 
 
 def _require_tables(database: str) -> None:
-    """Refuse a database that lacks one of its tables. Django also records migrations without effect."""
+    """Refuse a database without one of its tables. Django may have recorded its migration nevertheless."""
     for app, tables in missing_tables(database).items():
         told = {"tables": ", ".join(tables), "app": app, "variable": variable_of(app)}
         raise CommandError(MISSING.format(database=database, **told))

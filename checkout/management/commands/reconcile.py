@@ -1,4 +1,4 @@
-"""``manage.py reconcile``: compares our books with the providers' and prints every difference."""
+"""``manage.py reconcile``: compares our books with the providers', and prints every difference."""
 
 import json
 from datetime import datetime
@@ -25,7 +25,8 @@ Found = list[Difference]
 class Command(BaseCommand):
     """Compare our books with those of the providers."""
 
-    # A setting that is wrong is no difference, which the exit code would say. `check` and `doctor` report it.
+    # A wrong setting would look like a difference to programs that read the exit code. `check` and `doctor`
+    # report it.
     requires_system_checks: list[str] = []
     help = (
         "Compares our sums with the providers', to the minor unit. Exits with 0 if there is no difference,"
@@ -33,7 +34,10 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Without arguments: what changed since the last run, and what differed then."""
+        """Declare the arguments.
+
+        By default, compare recent changes and earlier differences of all accounts.
+        """
         parser.add_argument("--account", help="the code of one provider account (default: all)")
         parser.add_argument(
             "--since", help="compare what changed since then, ISO 8601 (without a zone, UTC), once more"
@@ -41,7 +45,7 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="print one JSON object")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Exit with 0 if the books agree."""
+        """Compare the books. Exit with 0 if there is no difference."""
         require_utf8(options, NOT_POSSIBLE)
         since = None if options["since"] is None else _moment(options["since"])
         try:
@@ -76,7 +80,7 @@ class Command(BaseCommand):
 
 
 def _run(account: ProviderAccount, since: datetime | None) -> tuple[ProviderAccount, Reconciliation, Found]:
-    """Compare an account. Return all its open differences, also of orders that could not be compared now."""
+    """Compare an account. Return all its open differences, even of orders that this run could not compare."""
     run, _ = reconcile_account(account, since)
     is_unanswered = Q(kind=Difference.Kind.UNANSWERED)
     found = Difference.objects.filter(OPEN_DIFFERENCE, ~is_unanswered, account=account)
@@ -96,7 +100,7 @@ def _accounts(code: str | None) -> QuerySet[ProviderAccount]:
 def _moment(text: str) -> datetime:
     moment = moment_of(text, NOT_POSSIBLE)
     if moment.year < FIRST_YEAR:
-        # The provider would be asked to list the orders of each day since then.
+        # The provider would have to list the orders of every day since then.
         raise CommandError(f"{text!r} is before {FIRST_YEAR}.", returncode=NOT_POSSIBLE)
     if moment > timezone.now():
         raise CommandError(f"{text!r} is in the future: nothing would be compared.", returncode=NOT_POSSIBLE)

@@ -1,4 +1,4 @@
-"""``manage.py run_demo``: everything on this machine with nothing installed, and one purchase to look at."""
+"""``manage.py run_demo``: runs a whole gateway without installing servers, and makes one purchase."""
 
 from pathlib import Path
 from typing import Any
@@ -15,13 +15,13 @@ PORT = 8000
 
 
 class Command(BaseCommand):
-    """Buy once, print every hop, and serve the try-out."""
+    """Make one purchase, print every hop, and keep the try-out running."""
 
     help = "Try it out: one purchase through 3-D Secure with its timeline, then serve until Ctrl-C."
-    requires_system_checks: list[str] = []  # its children have settings of their own, and check those
+    requires_system_checks: list[str] = []  # its child processes have their own settings, and check them
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Take ports and folder, which have defaults that suit a laptop."""
+        """Declare the arguments: ports and a folder. The defaults suit a laptop."""
         parser.add_argument("--once", action="store_true", help="stop after the purchase, with its exit code")
         parser.add_argument(
             "--mess", action="store_true", help="leave one of everything that staff have to settle"
@@ -42,9 +42,9 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Exit with the purchase's code, 1 when something does not run, 130 when stopped before the end."""
+        """Exit with the purchase's code, 1 if a program does not run, or 130 if stopped before the end."""
         port = options["port"]
-        # A second one beside the first keeps its own.
+        # Another try-out at the same time, on another port, has a folder of its own.
         folder = options["folder"] or conf.base_dir / ".local" / ("demo" if port == PORT else f"demo-{port}")
         demo = Demo(
             folder=folder.resolve(),

@@ -1,4 +1,7 @@
-"""``manage.py run_relay``: outbox, timers, dead letters. May run in any number of copies."""
+"""``manage.py run_relay``: publishes the outbox, runs timers, keeps dead letters.
+
+May run in several copies.
+"""
 
 from typing import Any
 
@@ -12,7 +15,7 @@ from checkout.running.relay import run_relay
 
 
 class Command(BaseCommand):
-    """Publish what is due, run the timers and keep dead letters, until the process is stopped."""
+    """Publish messages that are due, run the timers and store dead letters, until the process is stopped."""
 
     requires_system_checks: list[str] = []  # see run_service
     help = "Publishes outbox rows that are due, lets time pass and keeps dead letters, until stopped."

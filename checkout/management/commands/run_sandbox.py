@@ -1,4 +1,4 @@
-"""`manage.py run_sandbox`: the provider and issuer to develop against."""
+"""`manage.py run_sandbox`: the sandbox provider and issuer for development."""
 
 import os
 from typing import Any
@@ -16,7 +16,7 @@ from sandbox.storage import UnusableBooks
 
 class Command(BaseCommand):
     help = "Serve the sandbox provider and issuer (development only; configured by SANDBOX_* variables)."
-    requires_system_checks: list[str] = []  # it uses nothing of the gateway, so it starts without one
+    requires_system_checks: list[str] = []  # it uses no part of the gateway, and starts without one
 
     def handle(self, *args: Any, **options: Any) -> None:
         del args, options
@@ -31,7 +31,7 @@ class Command(BaseCommand):
             raise CommandError(f"SANDBOX_BOOKS: {error}") from error
 
     def _configuration(self) -> Configuration:
-        """Return the settings. Warn of unknown names, which are probably misspelt."""
+        """Return the settings of the sandbox. Warn about unknown names, which are probably misspelt."""
         for name in sorted(unknown_names(os.environ)):
             self.stderr.write(f"{name} is not a setting of the sandbox, see docs/sandbox.md#settings")
         try:

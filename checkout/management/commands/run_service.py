@@ -1,4 +1,4 @@
-"""``manage.py run_service NAME…``: runs services until told to stop. May run in any number of copies."""
+"""``manage.py run_service NAME…``: runs services until it is stopped. May run in any number of copies."""
 
 import asyncio
 from collections.abc import Sequence
@@ -24,17 +24,18 @@ log = structlog.get_logger(__name__)
 class Command(BaseCommand):
     """Run services until the process is stopped."""
 
-    # They load the pages and the back office, which a service has no use for. A deployment makes them once.
+    # The checks load the pages and the back office, which a service does not need. They are run once for each
+    # deployment.
     requires_system_checks: list[str] = []
     help = f"Runs services, on one event loop: {', '.join(SERVICES)}."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Take the services' names."""
+        """Declare the arguments: the services' names."""
         parser.add_argument("names", nargs="*", metavar="NAME", help="a service to run")
         parser.add_argument("--all", action="store_true", help="run all of them")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Run until SIGTERM or SIGINT, then finish what has begun."""
+        """Run until SIGTERM or SIGINT, then finish the messages that are being handled."""
         names = list(SERVICES) if options["all"] else list(dict.fromkeys(options["names"]))
         unknown = [name for name in names if name not in SERVICES]
         if unknown or options["all"]:
@@ -44,7 +45,8 @@ class Command(BaseCommand):
             raise CommandError(f"{problem}. Known: {', '.join(SERVICES)}; or --all.")
         if ORCHESTRATOR in names:
             _must_take_own_steps()
-            # Events contain addresses. Otherwise the first event would wait until all pages are loaded.
+            # Load the URLs now, because events contain addresses. Otherwise the first event would wait for
+            # that.
             reverse("checkout:shop")
         if conf.is_in_memory:
             raise CommandError(
@@ -59,7 +61,7 @@ class Command(BaseCommand):
 
 
 def _must_run_own_services() -> None:
-    """Say why a service of your own is not among the known ones, if one cannot be run."""
+    """Raise CommandError with the reason if a service of this installation cannot be loaded."""
     try:
         own_services()
     except ImproperlyConfigured as error:
@@ -67,7 +69,7 @@ def _must_run_own_services() -> None:
 
 
 def _must_take_own_steps() -> None:
-    """Refuse to start an orchestrator that would skip a step of your own."""
+    """Raise CommandError if a step of this installation cannot be loaded: it would be skipped."""
     try:
         own_steps()
     except ImproperlyConfigured as error:

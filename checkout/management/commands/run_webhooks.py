@@ -1,4 +1,4 @@
-"""``manage.py run_webhooks``: tells merchants of events. May run in any number of copies."""
+"""``manage.py run_webhooks``: sends events to merchants. May run in any number of copies."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ class Command(BaseCommand):
     help = "Sends webhooks to merchants, until stopped."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Run until SIGTERM or SIGINT, then finish what is under way, or give it back."""
+        """Run until SIGTERM or SIGINT, then finish the attempts under way, or give their deliveries back."""
         if conf.is_in_memory:
             raise CommandError(
                 "BROKER_URL is memory://: webhooks are sent by the web process. Set it to amqp://… to send "

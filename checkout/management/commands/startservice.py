@@ -1,4 +1,4 @@
-"""``manage.py startservice NAME``: writes a service of your own, with a step of the purchase and tests."""
+"""``manage.py startservice NAME``: writes a service for one installation, with a purchase step and tests."""
 
 import keyword
 import re
@@ -23,14 +23,14 @@ class Command(BaseCommand):
     help = "Writes the package of a service of your own: messages, service, table, step, tests, README."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Take the name, and the folder that is to contain the package."""
+        """Declare the arguments: the name, and the folder in which to write the package."""
         parser.add_argument("name", metavar="NAME", help="small letters, such as gifts")
         parser.add_argument(
             "--into", type=Path, default=Path(), metavar="FOLDER", help="the folder (default: this one)"
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Write the package, unless there is something of that name."""
+        """Write the package. Raises CommandError if one of that name exists."""
         name, into = options["name"], options["into"].resolve()
         _require_free(name)
         folder = into / name
@@ -52,7 +52,7 @@ def _write(folder: Path, words: Mapping[str, str]) -> None:
 
 
 def _require_free(name: str) -> None:
-    """Raise CommandError if a service cannot have this name."""
+    """Raise CommandError if no service can have this name."""
     if not NAME.fullmatch(name) or keyword.iskeyword(name):
         raise CommandError(f"{name!r} is no name for a service: 2 to 30 small letters, digits, underscores.")
     if any(each.name == name for each in participants()) or find_spec(name) is not None:

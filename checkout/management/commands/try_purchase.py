@@ -1,4 +1,4 @@
-"""``manage.py try_purchase``: buys something through the pages of a running gateway, as a browser would."""
+"""``manage.py try_purchase``: makes a purchase through the pages of a running gateway, as a browser would."""
 
 import json
 import shutil
@@ -24,15 +24,15 @@ NOT_POSSIBLE = 2
 
 
 class Command(BaseCommand):
-    """Buy as a scripted shopper, and print every hop."""
+    """Make a purchase as a scripted shopper, and print every hop."""
 
     help = (
         "Buys something as a browser would, and prints every hop. Exits with 0 only if it ends as expected."
     )
-    requires_system_checks: list[str] = []  # the gateway that is tried may have other settings
+    requires_system_checks: list[str] = []  # the gateway to be tried may have other settings
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Everything has a default."""
+        """Declare the arguments, all of which have a default."""
         parser.add_argument("--scenario", default="challenge", help="what to play (default: challenge)")
         parser.add_argument("--list", action="store_true", help="list the scenarios and do nothing else")
         parser.add_argument(
@@ -44,7 +44,7 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="print one JSON object")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Exit with 0 for the expected end, 1 for another, 2 when it cannot be played at all."""
+        """Exit with 0 for the expected result, 1 for another, or 2 if the purchase cannot be made."""
         if options["list"]:
             for known in SCENARIOS.values():
                 self.stdout.write(f"{known.name:<20} {known.expected:<19} {known.summary}")
@@ -88,7 +88,7 @@ class Command(BaseCommand):
 
 
 def _entries_of(purchase: Purchase) -> list[Entry] | None:
-    """Return the payment's timeline, or None if the gateway's database is not the one configured here."""
+    """Return the payment's timeline; None if this process's database does not have the payment."""
     try:
         payment = Payment.objects.filter(reference=purchase.payment).first()
         return timeline_of(payment) if payment else None

@@ -1,4 +1,4 @@
-"""The sub-commands of ``manage.py gateway``, each with its arguments and its work.
+"""The sub-commands of ``manage.py gateway``, one module for each.
 
-A module has ``HELP``, ``add_arguments`` and ``run``, which returns the exit code.
+A module has ``HELP``, ``add_arguments``, and ``run``, which returns the exit code.
 """

@@ -1,4 +1,4 @@
-"""``manage.py gateway advance``: moves the time of one payment forward, in the gateway and in the sandbox."""
+"""``manage.py gateway advance``: moves the clock of a payment forward, in the gateway and in the sandbox."""
 
 import os
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ HELP = (
 
 
 def add_arguments(parser: CommandParser) -> None:
-    """Take the payment, the time and the addresses."""
+    """Declare the arguments: the payment, the seconds and the addresses."""
     parser.add_argument("payment", metavar="PAYMENT", help="its id, pay_…")
     parser.add_argument("seconds", metavar="SECONDS", type=int, help="for example 86400 for a day")
     parser.add_argument("--url", default=conf.public_url, help=f"the gateway (default: {conf.public_url})")
@@ -29,7 +29,10 @@ def add_arguments(parser: CommandParser) -> None:
 
 
 def run(out: Output, options: Mapping[str, Any]) -> int:
-    """Return 0 when the time is moved. Raises CommandError if it is not, as outside try-outs."""
+    """Move the clock, and return 0.
+
+    Raises CommandError if that is impossible, for example outside a try-out.
+    """
     key = os.environ.get("API_KEY", TRY_OUT_API_KEY)
     url, sandbox_url = options["url"].rstrip("/"), options["sandbox_url"].rstrip("/")
     payment, seconds = options["payment"], options["seconds"]

@@ -1,4 +1,4 @@
-"""``manage.py gateway audit-verify``: examines the chain of the audit log."""
+"""``manage.py gateway audit-verify``: verifies the hash chain of the audit log."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -17,13 +17,16 @@ HELP = (
 
 
 def add_arguments(parser: CommandParser) -> None:
-    """Take the anchor, and the form of the output."""
+    """Declare the arguments: the anchor (an earlier digest), and the form of the output."""
     parser.add_argument("--anchor", metavar="NUMBER:DIGEST", help="what this command printed before")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
 def run(out: Output, options: Mapping[str, Any]) -> int:
-    """Return 0, or 1 if the chain is broken. Raises CommandError for an anchor that cannot be read."""
+    """Verify the chain. Return 0, or 1 if the chain is broken.
+
+    Raises CommandError for an unreadable anchor.
+    """
     found = verify(_anchor(options["anchor"]) if options["anchor"] else None)
     anchor = f"{found.entries}:{found.digest}" if found.entries else ""
     if options["json"]:

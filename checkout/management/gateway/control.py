@@ -1,4 +1,4 @@
-"""Facts that only RabbitMQ's own administration knows: ``rabbitmqctl``, run on the broker's machine."""
+"""Facts about the broker that only ``rabbitmqctl`` knows, which runs on the broker's machine."""
 
 import json
 import shlex
@@ -17,11 +17,11 @@ SECONDS = 30
 
 
 class NotPossible(Exception):
-    """The program did not answer; the text is the reason."""
+    """``rabbitmqctl`` did not answer. The text gives the reason."""
 
 
 def add_argument(parser: CommandParser) -> None:
-    """Take the program that administers the broker."""
+    """Declare the argument ``--control``, the program that administers the broker."""
     parser.add_argument(
         "--control",
         default="",
@@ -34,7 +34,8 @@ def add_argument(parser: CommandParser) -> None:
 class Nodes:
     """The nodes of the broker by name. ``alarms`` has the resource and the node of each alarm.
 
-    ``partitions`` has, by node, those from which it is parted, and with Mnesia stays parted.
+    ``partitions`` has, for each node, the nodes to which its connection was lost. With Mnesia, the cluster
+    does not reunite by itself.
     """
 
     members: frozenset[str]
@@ -46,7 +47,7 @@ class Nodes:
 
 
 def nodes(control: str) -> Nodes:
-    """Return what the nodes say of themselves. Raises ``NotPossible``."""
+    """Return the state of the cluster's nodes. Raises ``NotPossible``."""
     status = _asked(control, "cluster_status")
     return Nodes(
         members=frozenset([*status["disk_nodes"], *status["ram_nodes"]]),
@@ -69,7 +70,7 @@ def copies(control: str) -> dict[str, frozenset[str]]:
 
 
 def there(control: str) -> There:
-    """Return what the virtual host has. Raises ``NotPossible``."""
+    """Return the exchanges, queues and bindings of the virtual host. Raises ``NotPossible``."""
     columns = ("source_name", "routing_key", "destination_name", "destination_kind", "arguments")
     bindings = _table(control, "list_bindings", *columns)
     exchanges = _table(control, "list_exchanges", "name", "type", "durable", "internal", "arguments")
@@ -92,7 +93,7 @@ def there(control: str) -> There:
 
 
 def use_of(control: str, queue: str) -> str:
-    """Return why the queue may not be deleted; empty if it runs, has no message, and nothing reads it."""
+    """Return the reason not to delete the queue; empty if it is running, empty and without readers."""
     try:
         rows = _table(control, "list_queues", "name", "state", "messages", "consumers")
     except NotPossible as error:
@@ -114,13 +115,13 @@ def _arguments(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _unusual(row: dict[str, Any]) -> dict[str, str]:
-    """Return properties that none of ours has, among the arguments."""
+    """Return the properties in which an exchange or queue differs from ours, in the form of arguments."""
     usual = {"durable": True, "auto_delete": False, "internal": False}
     return {name: str(row[name]).lower() for name in usual if row.get(name, usual[name]) != usual[name]}
 
 
 def permissions_of(control: str) -> dict[str, tuple[str, str, str]]:
-    """Return what each user may configure, write and read. Raises ``NotPossible``."""
+    """Return the patterns by which each user may configure, write and read. Raises ``NotPossible``."""
     rows = _table(control, "list_permissions")
     return {row["user"]: (row["configure"], row["write"], row["read"]) for row in rows}
 

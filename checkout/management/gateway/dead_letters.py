@@ -1,4 +1,4 @@
-"""``manage.py gateway dead-letters``: messages that a service gave up on."""
+"""``manage.py gateway dead-letters``: shows, requeues and closes messages that a service gave up."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -36,7 +36,7 @@ FIELDS = (
 
 
 def add_arguments(parser: CommandParser) -> None:
-    """Take what is to be done, and with which letter."""
+    """Declare the arguments: the action, and the number of the letter."""
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     listing = verbs.add_parser("list", help="those that wait for staff, the newest first")
     listing.add_argument("--all", action="store_true", help="also those that were dealt with")
@@ -53,7 +53,7 @@ def add_arguments(parser: CommandParser) -> None:
 
 
 def run(out: Output, options: Mapping[str, Any]) -> int:
-    """Return 0; raise CommandError, with the reason, if it cannot be done."""
+    """Carry out the action, and return 0. Raises CommandError with the reason if it is impossible."""
     match options["verb"]:
         case "list":
             _list(out, options)
@@ -82,7 +82,10 @@ def _deal_with(by: Author, number: int, reason: str) -> None:
 
 @contextmanager
 def _recorded(by: Author, action: str, what: str, number: int, why: str = "") -> Iterator[None]:
-    """Record an action on a dead letter in its transaction. Raises CommandError if it is refused."""
+    """Record the action on a dead letter in the action's transaction.
+
+    Raises CommandError if it is refused.
+    """
     letter = _letter(number)
     try:
         with transaction.atomic():

@@ -32,14 +32,14 @@ HELP = (
 
 
 def add_arguments(parser: CommandParser) -> None:
-    """Take the payment, the member of staff and the reason."""
+    """Declare the arguments: the payment, the member of staff and the reason."""
     parser.add_argument("payment", help="the payment's reference")
     staff.add_argument(parser)
     parser.add_argument("--reason", required=True, help="why it is erased; kept with the payment")
 
 
 def run(out: Output, options: Mapping[str, Any]) -> int:
-    """Return 0; raise CommandError, with the reason, if it cannot be done."""
+    """Erase the data, and return 0. Raises CommandError with the reason if it is impossible."""
     by = staff.require(options["by"], "payments.erase_payment")
     payment = options["payment"]
     _require_visible(by, payment)
@@ -56,12 +56,12 @@ def run(out: Output, options: Mapping[str, Any]) -> int:
             record(by, "erase", "Erased the personal data", about, Details(options["reason"]))
         except OperationRejected as refusal:
             raise CommandError(str(refusal)) from None
-    # After the commit, so that the payment is not locked meanwhile. Answers that are written from now on have
-    # nothing of the shopper.
+    # After the commit, so that the payment is not locked meanwhile. Answers that are stored later have no
+    # personal data.
     operations = Operation.objects.filter(payment__reference=payment).values_list("reference", flat=True)
     links = own_links(Payment.objects.get(reference=payment)).values_list("reference", flat=True)
     erase_answers([payment, *operations, *links])
-    # These may be in databases of their own.
+    # Their tables may be in other databases.
     erase_address(payment)
     RiskAssessment.objects.filter(payment_reference=payment).update(email_hash="", ip_address=None)
     for erase in erasures:
@@ -77,7 +77,7 @@ def run(out: Output, options: Mapping[str, Any]) -> int:
 
 
 def _require_visible(by: Author, payment: str) -> None:
-    """Refuse the payment of a merchant that the user does not see in the back office."""
+    """Refuse a payment that the user may not see in the back office."""
     user = User.objects.get(username=by.name)
     found = Payment.objects.filter(reference=payment)
     if found.exists() and not visible(found, user).exists():

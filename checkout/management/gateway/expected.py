@@ -1,4 +1,4 @@
-"""The queues that should exist on the broker, and the program that reads each."""
+"""The queues that should exist on the broker, and the program that reads each queue."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ from messaging.topology import Queue, Topology
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """A queue, the program that reads it, and the command that starts that. Nothing reads parked messages."""
+    """A queue, and the program that reads it with the command to start it, both empty for parked messages."""
 
     queue: Queue
     program: str
@@ -19,14 +19,15 @@ class Expected:
 
 
 def topology() -> Topology:
-    """Return the names of this installation."""
+    """Return the names of exchanges and queues of this installation."""
     return Topology(conf.prefix, conf.quorum_group_size)
 
 
 def expected_queues() -> list[Expected]:
     """Return every durable queue of this installation.
 
-    The queues of processes, and those of other programs that listen to events, come and go with their owners.
+    Queues of single processes and of other listening programs are left out, because they exist only while
+    their owners do.
     """
     names = topology()
     queues = []

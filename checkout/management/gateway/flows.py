@@ -1,4 +1,4 @@
-"""``manage.py gateway flows``: flows that have not ended, and another try for those that have stopped."""
+"""``manage.py gateway flows``: lists flows that have not ended, and resumes those that are parked."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -26,13 +26,13 @@ HELP = (
 )
 MOST = 50
 PARKED = Saga.Status.PARKED
-# The beginning of the outcome of a step that a service has answered with an error.
+# The beginning of a step's outcome if a service answered the step's command with an error.
 ERROR = "error"
 
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """A flow that has not ended. ``tries`` and the last ``error`` are those of its step."""
+    """A flow that has not ended. ``tries`` and the last ``error`` are those of its present step."""
 
     number: int
     kind: str
@@ -49,7 +49,7 @@ class Flow:
 
 
 def add_arguments(parser: CommandParser) -> None:
-    """Take the filters, and what is to be done with the flows found."""
+    """Declare the arguments: the filters, and the action on the flows found."""
     parser.add_argument("--kind", help="of this kind, such as purchase or capture")
     parser.add_argument("--step", help="at this step")
     parser.add_argument("--status", choices=[str(each) for each in UNFINISHED], help="running or parked")
@@ -68,7 +68,7 @@ def add_arguments(parser: CommandParser) -> None:
 
 
 def run(out: Output, options: Mapping[str, Any]) -> int:
-    """Return 0, or 1 if a flow could not be tried again."""
+    """List or resume flows. Return 0, or 1 if a flow could not be resumed."""
     if options["try_again"]:
         return _try_again(out, options)
     rows = _chosen(options)
@@ -96,7 +96,7 @@ def _chosen(options: Mapping[str, Any]) -> QuerySet[Saga]:
 
 
 def _flows(rows: QuerySet[Saga]) -> list[Flow]:
-    """Return the flows with what their steps and facts say, in three statements."""
+    """Return the flows with data of their steps and facts, in three statements."""
     of_step = SagaStep.objects.filter(saga=OuterRef("pk"), name=OuterRef("step")).order_by()
     tries = of_step.values("saga").annotate(number=Count("pk")).values("number")
     failed = of_step.filter(outcome__startswith=ERROR).order_by("-sent_at", "-pk")
@@ -154,7 +154,7 @@ def _write(out: Output, found: Sequence[Flow]) -> None:
 
 
 def _try_again(out: Output, options: Mapping[str, Any]) -> int:
-    """Have the chosen flows that have stopped tried again, after a question."""
+    """Resume the chosen flows that are parked, after asking for confirmation."""
     if not options["by"]:
         raise CommandError("Say who does it: --by USER.")
     by = staff.require(options["by"], "payments.resume_saga")

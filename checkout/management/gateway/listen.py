@@ -1,4 +1,4 @@
-"""``manage.py gateway listen``: prints events as they happen, and sends them on to a local program."""
+"""``manage.py gateway listen``: prints events as they happen, and forwards them to a local program."""
 
 import json
 import os
@@ -20,7 +20,7 @@ HELP = (
 
 
 def add_arguments(parser: CommandParser) -> None:
-    """Take the gateway, the receiver and the types of events."""
+    """Declare the arguments: the gateway, the receiver and the types of events."""
     parser.add_argument("--forward-to", metavar="URL", default="", help="the address of the local program")
     parser.add_argument("--url", default=conf.public_url, help=f"the gateway (default: {conf.public_url})")
     parser.add_argument("--types", default="", help="types of events, with commas (default: all)")
@@ -28,7 +28,7 @@ def add_arguments(parser: CommandParser) -> None:
 
 
 def run(out: Output, options: Mapping[str, Any]) -> int:
-    """Run until Ctrl-C. Raises CommandError if the gateway refuses the key."""
+    """Run until Ctrl-C. Raises CommandError if the gateway refuses the API key."""
     key = os.environ.get("API_KEY", TRY_OUT_API_KEY if conf.is_try_out else "")
     if not key:
         raise CommandError("Set API_KEY to a key with the scope events:read.")
@@ -65,7 +65,7 @@ def _write(out: Output, event: Mapping[str, Any], answer: str, *, as_json: bool)
 
 
 def _say(out: Output, text: str, options: Mapping[str, Any]) -> None:
-    """Write a line for people."""
+    """Write a line for people, unless the output is JSON."""
     if not options["json"]:
         out.write(text)
         out.flush()

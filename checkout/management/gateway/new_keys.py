@@ -1,4 +1,4 @@
-"""``manage.py gateway new-keys``: has the installation agree on other keys than before."""
+"""``manage.py gateway new-keys``: replaces the record of the keys that all processes must have."""
 
 from collections.abc import Mapping
 from typing import Any

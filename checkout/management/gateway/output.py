@@ -1,4 +1,4 @@
-"""Output of the sub-commands: tidy at 80 columns, or one JSON object."""
+"""The output of sub-commands: at most 80 columns wide, or one JSON object."""
 
 import json
 import textwrap
@@ -19,7 +19,7 @@ class Output(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One fact about the installation. ``advice`` says what to do; it is empty if all is well."""
+    """One fact about the installation. ``advice`` is the action to take, and is empty if none is needed."""
 
     area: str
     text: str
@@ -27,12 +27,12 @@ class Finding:
 
     @property
     def is_ok(self) -> bool:
-        """Return True if nothing need be done."""
+        """True if no action is needed."""
         return not self.advice
 
 
 def write_findings(out: Output, findings: Sequence[Finding], *, as_json: bool) -> int:
-    """Write the findings. Return the exit code: 0 if all is well, otherwise 1."""
+    """Write the findings. Return the exit code: 0 if none needs an action, otherwise 1."""
     wrong = [finding for finding in findings if not finding.is_ok]
     if as_json:
         rows = [{**asdict(finding), "ok": finding.is_ok} for finding in findings]
@@ -48,7 +48,7 @@ def write_findings(out: Output, findings: Sequence[Finding], *, as_json: bool) -
 
 
 def write_wrapped(out: Output, head: str, text: str) -> None:
-    """Write a text after a head, and indent its further lines to its beginning. Never break a word."""
+    """Write a text after a head. Indent further lines to the beginning of the text, and break no word."""
     lines = textwrap.wrap(
         " ".join(text.split()),
         WIDTH,
@@ -67,7 +67,7 @@ def write_json(out: Output, value: Any) -> None:
 
 
 def write_table(out: Output, head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Write columns as wide as their longest cell. The last one is cut, so that a line fits."""
+    """Write columns as wide as their longest cell. The last column is cut, so that each line fits."""
     every = [tuple(head), *(tuple(row) for row in rows)]
     widths = [max(len(row[column]) for row in every) for column in range(len(head) - 1)]
     for row in every:

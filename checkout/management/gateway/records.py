@@ -1,7 +1,7 @@
-"""New rows of all tables that tell about payments, in the order of their times.
+"""New rows of all tables with records of payments, in the order of their times.
 
-A row may be committed after one with a higher primary key. So each look goes back by ``WINDOW`` rows, and
-skips those that were seen before.
+A row may be committed after one with a higher primary key. So each read goes back by ``WINDOW`` rows, and
+skips those that were read before.
 """
 
 from collections.abc import Callable, Iterator
@@ -28,7 +28,7 @@ WINDOW = 500
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One thing that has happened. ``payment`` is a reference, empty if it is about none."""
+    """One row in the form for output. ``payment`` is a reference, or empty if the row is about no payment."""
 
     at: datetime
     payment: str
@@ -37,13 +37,13 @@ class Record:
     detail: str
 
     def as_dict(self) -> dict[str, Any]:
-        """Return it as JSON takes it."""
+        """Return the record with values that JSON can represent."""
         return {**asdict(self), "at": self.at.isoformat()}
 
 
 @dataclass(slots=True)
 class Source:
-    """A table in one database, and the rows of it that were seen."""
+    """A table in one database, and its rows that were read already."""
 
     rows: QuerySet[Any]
     record: Callable[[Any], Record | None]
@@ -52,16 +52,16 @@ class Source:
     seen: set[int] = field(default_factory=set)
 
     def begin(self) -> None:
-        """Skip the rows that exist already, unless that was done before."""
+        """Mark the existing rows as read, unless this was done before."""
         if not self.has_begun:
             high = self.rows.aggregate(high=Max("pk"))["high"] or 0
             self.seen = set(self.rows.filter(pk__gt=high - WINDOW).values_list("pk", flat=True))
             self.high, self.has_begun = high, True
 
     def new(self) -> list[Record]:
-        """Return the new records. A row that cannot be shown yet (None) is looked at again.
+        """Return the new records. A row for which ``record`` returns None is read again later.
 
-        If the database goes away meanwhile, nothing counts as seen.
+        If the database becomes unavailable meanwhile, no row counts as read.
         """
         rows = list(self.rows.filter(pk__gt=self.high - WINDOW).order_by("pk"))
         told = {row.pk: record for row in rows if row.pk not in self.seen and (record := self.record(row))}
@@ -71,9 +71,10 @@ class Source:
 
 
 class Sources:
-    """All tables: those of one payment from its beginning, or those of all payments from now on.
+    """All tables with records: all records of one payment, or new records of all payments.
 
-    Raises ``DatabaseError`` or ``InterfaceError`` if the default database is away. Another one may be away.
+    Raises ``DatabaseError`` or ``InterfaceError`` if the default database is unavailable. Other databases may
+    be unavailable.
     """
 
     def __init__(self, payment: str = "") -> None:
@@ -89,10 +90,10 @@ class Sources:
                 away.add(each.rows.db)
 
     def new(self) -> tuple[list[Record], dict[str, str]]:
-        """Return what has been recorded since the last call, the oldest first.
+        """Return the records since the last call, the oldest first.
 
-        Also return the databases that cannot be read, each with the reason. Their records are returned when
-        they are back; the other databases are read meanwhile.
+        Also return the databases that cannot be read, each with the reason. Later calls return their records,
+        once they can be read.
         """
         found: list[Record] = []
         away: dict[str, str] = {}

@@ -21,14 +21,14 @@ HELP = (
 
 
 def add_arguments(parser: CommandParser) -> None:
-    """Take the message, the member of staff and the reason."""
+    """Declare the arguments: the message, the member of staff and the reason."""
     parser.add_argument("message", help="the message's id, as tail and the back office show it")
     staff.add_argument(parser)
     parser.add_argument("--reason", required=True, help="why it is sent again; kept with the payment")
 
 
 def run(out: Output, options: Mapping[str, Any]) -> int:
-    """Return 0; raise CommandError, with the reason, if it must not be sent."""
+    """Send the message, and return 0. Raises CommandError with the reason if it must not be sent."""
     by = staff.require(options["by"], "payments.requeue_deadletter")
     letter = DeadLetter.objects.filter(message_id=options["message"], requeued_at=None).first()
     if letter is not None and letter.dealt_with_at is None:

@@ -1,4 +1,4 @@
-"""The member of staff in whose name a command acts: the same rights as in the back office."""
+"""The member of staff in whose name a command acts, with the same rights as in the back office."""
 
 from django.contrib.auth import get_user_model
 from django.core.management.base import CommandError, CommandParser
@@ -9,12 +9,12 @@ from checkout.backoffice.rights.merchants import M, visible
 
 
 def add_argument(parser: CommandParser, *, required: bool = True) -> None:
-    """Take the user's name."""
+    """Declare the argument ``--by``, the user's name."""
     parser.add_argument("--by", required=required, metavar="USER", help="the member of staff who does it")
 
 
 def require(name: str, permission: str) -> Author:
-    """Return the user, if this user may do it in the back office. Raises CommandError."""
+    """Return the active member of staff called ``name`` who has ``permission``. Raises CommandError."""
     user = get_user_model()._default_manager.filter(username=name).first()
     if user is None or not user.is_active or not user.is_staff:
         raise CommandError(f"There is no active member of staff called {name!r}.")
@@ -24,5 +24,5 @@ def require(name: str, permission: str) -> Author:
 
 
 def visible_to(author: Author, rows: QuerySet[M]) -> QuerySet[M]:
-    """Filter rows to those of the merchants whose data the user sees."""
+    """Filter ``rows`` to those of merchants whose data the user sees."""
     return visible(rows, get_user_model()._default_manager.get(username=author.name))

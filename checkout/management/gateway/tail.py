@@ -23,22 +23,22 @@ log = structlog.get_logger(__name__)
 
 
 def add_arguments(parser: CommandParser) -> None:
-    """Take the payment, the form of the output, and an end."""
+    """Declare the arguments: the payment, the form of the output, and a time limit."""
     parser.add_argument("--payment", default="", metavar="REF", help="only this one, with all of its history")
     parser.add_argument("--json", action="store_true", help="print one JSON object for each line, uncut")
     parser.add_argument("--seconds", type=seconds, default=None, help="end by itself after so many seconds")
 
 
 def seconds(text: str) -> float:
-    """Return a number of seconds. Its name is a part of the error's text. Raises ``ValueError``."""
+    """Return a number of seconds. argparse shows this function's name in errors. Raises ``ValueError``."""
     number = float(text)
-    if math.isnan(number):  # with it the command would never end
+    if math.isnan(number):  # with NaN the command would never end
         raise ValueError
     return number
 
 
 def run(out: Output, options: Mapping[str, Any]) -> int:
-    """Return 0 at the end of the time, or after Ctrl-C."""
+    """Write records until the time is over or Ctrl-C is pressed. Return 0."""
     reference = options["payment"]
     try:
         if reference and not Payment.objects.filter(reference=reference).exists():
@@ -47,7 +47,7 @@ def run(out: Output, options: Mapping[str, Any]) -> int:
     except (DatabaseError, InterfaceError) as error:
         raise CommandError(f"The database cannot be read: {error}") from error
     deadline = None if options["seconds"] is None else time.monotonic() + options["seconds"]
-    # The history of a payment may go back for years.
+    # A payment's history may be years long.
     day = None if reference else timezone.now().date()
     try:
         for records in _looks(sources, deadline):
@@ -59,14 +59,14 @@ def run(out: Output, options: Mapping[str, Any]) -> int:
                     day = record.at.date()
                     out.write(f"{day}")
                 out.write(_line(record))
-            out.flush()  # a pipe or a file gets each line when it happens, too
+            out.flush()  # flush, so that a pipe or a file gets each line at once
     except KeyboardInterrupt:
         pass  # the ordinary end
     return 0
 
 
 def _looks(sources: Sources, deadline: float | None) -> Iterator[list[Record]]:
-    """Yield what is new at each look. A database that goes away, or comes back, is logged once."""
+    """Yield the new records of each read. Log once if a database becomes unavailable or available."""
     away_before: dict[str, str] = {}
     while True:
         records, away = sources.new()

@@ -1,6 +1,6 @@
-"""``manage.py gateway topology``: exchanges, queues and bindings, as they are and as they should be.
+"""``manage.py gateway topology``: compares exchanges, queues and bindings with those that should exist.
 
-With ``--repair`` it shows how the differences are mended, and with ``--yes`` it mends them.
+``--repair`` shows how to mend the differences. ``--repair --yes`` mends them.
 """
 
 from collections.abc import Mapping
@@ -33,7 +33,7 @@ OUT_OF_SIGHT = (
 
 
 def add_arguments(parser: CommandParser) -> None:
-    """Take the form of the output, and the program that knows the bindings."""
+    """Declare the arguments: the form of the output, and the program that knows the bindings."""
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--repair", action="store_true", help="show how each difference is mended")
     parser.add_argument("--yes", action="store_true", help="with --repair: do it")
@@ -41,7 +41,10 @@ def add_arguments(parser: CommandParser) -> None:
 
 
 def run(out: Output, options: Mapping[str, Any]) -> int:
-    """Return 0 if everything exists as it should, otherwise 1, also if ``--control`` does not answer."""
+    """Write the comparison. Return 0 if everything is as it should be, otherwise 1.
+
+    Also return 1 if ``--control`` does not answer.
+    """
     queues = [each.queue for each in expected_queues()]
     if options["yes"] and not options["repair"]:
         raise CommandError("--yes needs --repair.")
@@ -65,7 +68,7 @@ def run(out: Output, options: Mapping[str, Any]) -> int:
 
 
 def _repair(out: Output, queues: list[Queue], program: str, *, is_meant: bool) -> int:
-    """Return 0 if nothing is left to be mended, otherwise 1."""
+    """Mend the differences if ``is_meant``. Return 0 if none remains, otherwise 1."""
     if conf.is_in_memory or not program:
         raise CommandError("--repair needs RabbitMQ and --control, because AMQP does not tell what there is.")
     try:
@@ -75,7 +78,7 @@ def _repair(out: Output, queues: list[Queue], program: str, *, is_meant: bool) -
     if not found:
         out.write("Everything is as it should be.")
         return 0
-    # If the repair is interrupted, this is the only record of what was bound to a deleted exchange.
+    # If the repair is interrupted, this output is the only record of the bindings of a deleted exchange.
     _write_differences(out, found)
     if not is_meant:
         out.write(MENDS_NOTHING)
@@ -105,7 +108,7 @@ def _write_differences(out: Output, found: list[Difference]) -> None:
 
 
 def looked_at(queues: list[Queue], program: str) -> tuple[BrokerFacts, There | None, str]:
-    """Return what is known about the broker: all of its contents if possible, and a remark if it is not."""
+    """Return the broker's facts, its contents if they can be read, and otherwise the reason in words."""
     facts = inspect_broker(queues)
     if is_out_of_sight(facts):
         return facts, None, OUT_OF_SIGHT
@@ -122,7 +125,7 @@ def looked_at(queues: list[Queue], program: str) -> tuple[BrokerFacts, There | N
 
 
 def is_out_of_sight(facts: BrokerFacts) -> bool:
-    """Return True if the broker is in the memory of another process."""
+    """Return True if the broker is in the memory of another process, so that its queues cannot be seen."""
     return conf.is_in_memory and not any(fact.exists for fact in facts.queues)
 
 
@@ -169,7 +172,7 @@ def _write(out: Output, facts: BrokerFacts, queues: list[Queue], remark: str) ->
 
 
 def _by_arguments(queues: list[Queue]) -> dict[str, list[str]]:
-    """Return the names of the queues by their arguments, which most of them share."""
+    """Return the names of the queues by their arguments. Most queues have the same arguments."""
     names: dict[str, list[str]] = {}
     for queue in queues:
         arguments = ", ".join(f"{key}={value}" for key, value in queue.arguments.items())

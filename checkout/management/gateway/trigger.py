@@ -1,4 +1,4 @@
-"""``manage.py gateway trigger``: makes events really happen in a try-out."""
+"""``manage.py gateway trigger``: causes real events in a try-out."""
 
 import json
 from collections.abc import Mapping
@@ -15,16 +15,16 @@ HELP = "Makes events happen in a try-out: a scripted shopper pays at the sandbox
 
 
 def add_arguments(parser: CommandParser) -> None:
-    """Take the events, and the address of the gateway."""
+    """Declare the arguments: the events, and the address of the gateway."""
     parser.add_argument("events", nargs="*", default=[], metavar="EVENT", help="see the list")
     parser.add_argument("--url", default=conf.public_url, help=f"the gateway (default: {conf.public_url})")
     parser.add_argument("--json", action="store_true", help="print one JSON object for each payment")
 
 
 def run(out: Output, options: Mapping[str, Any]) -> int:
-    """Return 0 when the events have happened; raise CommandError if one cannot.
+    """Cause the events, and return 0. Raises CommandError if an event cannot be caused.
 
-    Events of the same story happen to one payment.
+    Events that belong to one story are caused on the same payment.
     """
     wanted = list(dict.fromkeys(options["events"]))
     if not wanted:

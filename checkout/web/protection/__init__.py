@@ -1,1 +1,1 @@
-"""Defences of the web application against strangers."""
+"""Defences of the web application against abuse by strangers."""

@@ -1,6 +1,6 @@
-"""The CAPTCHA before the card form: the interface for implementations, and the pass for solving it.
+"""The CAPTCHA before the card form: the interface for implementations, and the cookie for a solved one.
 
-``CHECKOUT_CAPTCHA`` names a class by its dotted path. See docs/card-testing.md, which has an example.
+``CHECKOUT_CAPTCHA`` names a class by its dotted path. docs/card-testing.md has an example.
 """
 
 import asyncio
@@ -25,17 +25,17 @@ CHECK_SECONDS = 5.0
 # The most answers per minute from one address, for each web process. Checking one may cost money.
 MOST_ANSWERS = 30
 _SALT = "checkout.web.protection.captcha"
-# Long enough for a shopper to find the card.
+# This is long enough to find a card and to type its data.
 _LIFETIME_SECONDS = 1800
 
 answers = RateLimit("captcha_answers_per_address")
 
 
 class Captcha(Protocol):
-    """A question that people answer more easily than programs. One object serves a whole process."""
+    """A task that people solve more easily than programs do. One object serves a whole process."""
 
     def render(self, request: HttpRequest) -> str:
-        """Return safe HTML for the inside of a form that has its own button below it.
+        """Return safe HTML to be placed in a form. The form has a button below it.
 
         A script needs ``content_security(request).nonce``. A frame or another host needs
         ``content_security(request).allow(...)``. Both are in ``payments_gateway.serving.security.headers``.
@@ -43,7 +43,7 @@ class Captcha(Protocol):
         ...
 
     async def check(self, request: HttpRequest) -> bool:
-        """Return True if the posted data (``request.POST``) has the right answer, which is valid once.
+        """Return True if the posted data (``request.POST``) has the right answer. An answer is valid once.
 
         The call runs on the event loop and must not block. It is cancelled after ``CHECK_SECONDS``.
         """
@@ -51,7 +51,7 @@ class Captcha(Protocol):
 
 
 class NoCaptcha:
-    """A CAPTCHA without a question, the default. The checkout then has no page for it."""
+    """The default: no CAPTCHA. The checkout then has no page for one."""
 
     def render(self, request: HttpRequest) -> str:
         """See ``Captcha``."""
@@ -76,7 +76,7 @@ def captcha_error() -> str:
     """Return the reason for which the CAPTCHA of the settings cannot be used; empty if it can."""
     try:
         captcha = get_captcha()
-    except Exception as error:  # the class is not ours
+    except Exception as error:  # the class comes from the installation, and may raise anything
         return f"CHECKOUT_CAPTCHA cannot be loaded: {error}"
     missing = next((name for name in ("render", "check") if not callable(getattr(captcha, name, None))), "")
     if missing:
@@ -99,14 +99,14 @@ async def is_solved(request: HttpRequest) -> bool:
         async with asyncio.timeout(CHECK_SECONDS):
             return await get_captcha().check(request) is True
     except Exception:
-        # The implementation is foreign code, which may use the network. If its failure counted as solved, an
-        # attacker would only have to make it fail.
+        # The implementation comes from the installation, and may use the network. If a failure counted as
+        # solved, an attacker would only have to make it fail.
         log.exception("CAPTCHA could not be checked", captcha=conf.captcha)
         return False
 
 
 def give_pass(response: HttpResponse, reference: str, attempt_number: int) -> None:
-    """Allow the browser that gets this response one try with a card, in one attempt at one payment."""
+    """Set the cookie that allows this browser one try with a card, in one attempt at one payment."""
     response.set_signed_cookie(
         COOKIE,
         f"{reference}:{attempt_number}",

@@ -81,12 +81,12 @@ def _respond(request: HttpRequest, problem: Problem) -> HttpResponseBase:
     if is_return(request):
         allow_frames(request)
         problem = with_retry(problem)
-    # The page links back to the payment.
+    # The page of the problem links back to the payment.
     return problems.respond(request, problem, back=payment_page_of(request))
 
 
 def _refused(request: HttpRequest) -> Problem | None:
-    """Return the problem for which the server or a layer outside Django refused the request, or None."""
+    """Return the problem with which the server or an outer ASGI layer refuses the request, or None."""
     return cast(Problem | None, getattr(request, "scope", {}).get(REFUSED))
 
 
@@ -123,7 +123,10 @@ def _read(escape: re.Match[str]) -> str:
 
 
 def exempt_from_card_guard(view: V) -> V:
-    """Exempt a view that removes card numbers itself, and that must not lose requests."""
+    """Mark a view that removes card numbers itself and must not lose requests.
+
+    The guard lets its requests pass.
+    """
     view.is_exempt_from_card_guard = True  # type: ignore[attr-defined]
     return view
 

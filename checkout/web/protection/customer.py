@@ -1,4 +1,4 @@
-"""The cookie of a browser whose shopper a customer session has identified as the customer of one payment."""
+"""The cookie of a browser in which a customer session was opened, so that saved cards may be shown."""
 
 from datetime import timedelta
 
@@ -13,7 +13,7 @@ _LIFETIME = timedelta(minutes=30)
 
 
 def remember_customer(response: HttpResponse, reference: str) -> None:
-    """Let the browser that gets this response see the saved cards of the payment's customer for a while."""
+    """Set the cookie that lets this browser see the saved cards of the payment's customer for a while."""
     response.set_signed_cookie(
         COOKIE,
         reference,
@@ -27,6 +27,6 @@ def remember_customer(response: HttpResponse, reference: str) -> None:
 
 
 def is_customer(request: HttpRequest, reference: str) -> bool:
-    """Return True if the browser has opened a customer session of this payment, not long ago."""
+    """Return True if the browser has lately opened a customer session of this payment."""
     known = request.get_signed_cookie(COOKIE, default="", salt=_SALT, max_age=_LIFETIME)
     return known == reference

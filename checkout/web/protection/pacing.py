@@ -1,7 +1,7 @@
-"""The pacing of attack mode: cards from an address that is new here are tried one after another.
+"""The pacing of attack mode: cards from an address from which nobody has paid lately are tried slowly.
 
 A try waits on the event loop, before any read or write, so it holds no thread and no database connection.
-Each web process counts turns separately.
+Each web process has turns of its own.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ turns = Turns()
 
 
 async def wait_for_turn(address: str) -> None:
-    """Wait until it is the address's turn. Return at once if this process is about to end.
+    """Wait for the turn of a try from ``address``. Return at once if this process is about to end.
 
     Raises ``TooManyAttempts`` if too many tries from the address are waiting already.
     """

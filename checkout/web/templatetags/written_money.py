@@ -1,4 +1,4 @@
-"""The filter with which templates write money as people do."""
+"""The filter with which templates write amounts in the reader's format."""
 
 from django import template
 

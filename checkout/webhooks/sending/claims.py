@@ -22,12 +22,12 @@ from checkout.webhooks.sending.client import Answer
 from checkout.webhooks.signing import Keys
 from messaging.outbox.clock import server_time, server_time_now
 
-# Longer than an attempt and its recording take.
+# This is longer than an attempt and its recording take.
 LEASE_SECONDS = 60.0
 # Problems with signing that last until staff have acted.
 CANNOT_SIGN = (SECRET_UNREADABLE, NO_SECRET) = ("secret_unreadable", "no_secret")
 NO_SUCH_EVENT = "no_such_event"
-# Results that come from the gateway's own problems, and say nothing about the endpoint.
+# Results that come from the gateway's own problems, and not from the endpoint.
 RESULTS_OF_OURS = [Answer(error=each).summary for each in (*CANNOT_SIGN, NO_SUCH_EVENT, "look_up_not_begun")]
 
 
@@ -35,7 +35,7 @@ RESULTS_OF_OURS = [Answer(error=each).summary for each in (*CANNOT_SIGN, NO_SUCH
 class Job:
     """A delivery to be sent now. ``at`` is the time by the database's clock.
 
-    If the delivery cannot be sent, ``problem`` is the error to record. ``age_seconds`` is the time from the
+    If the delivery cannot be sent, ``problem`` names the error to record. ``age_seconds`` counts from the
     event to ``at``.
     """
 
@@ -70,7 +70,7 @@ def claim(
     lease = secrets.token_hex(16)
     claimed: list[tuple[WebhookEndpoint, Delivery]] = []
     busy = Counter(of_merchants)
-    # Outside the transaction, because there are usually none.
+    # Outside the transaction, which is needed only if there are due deliveries. Usually there are none.
     endpoints = list(_with_due_deliveries(now))
     if not endpoints:
         return []
@@ -95,14 +95,17 @@ def claim(
 
 
 def not_signed() -> Q:
-    """Match deliveries that wait until staff make their endpoint's secret readable or replace it."""
+    """Return a condition for deliveries that wait until staff repair or replace their endpoint's secret."""
     results = [Answer(error=problem).summary for problem in CANNOT_SIGN]
     is_wanted = Q(next_try_at__isnull=False, endpoint__state=WebhookEndpoint.State.ENABLED)
     return is_wanted & Q(state=Delivery.State.PENDING, last_result__in=results)
 
 
 def give_back(jobs: Sequence[Job]) -> None:
-    """Make leased deliveries that were not sent due again, unless another process has leased them since."""
+    """Make leased deliveries that were not sent due again.
+
+    Skip those that another process has leased since.
+    """
     for job in jobs:
         Delivery.objects.filter(pk=job.delivery, lease=job.lease, state=Delivery.State.PENDING).update(
             next_try_at=server_time(), lease=""

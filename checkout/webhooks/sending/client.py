@@ -130,7 +130,7 @@ class Client:
                 size += len(chunk)
                 kept += chunk[: KEPT_BYTES - len(kept)]
                 if size > MAX_RESPONSE_BYTES:
-                    # The status is known, and the rest is not needed.
+                    # The status is known, and the rest of the body is not needed.
                     response.close()
                     break
             return Answer(
@@ -142,19 +142,19 @@ class Client:
 
 @cache
 def _of_the_system() -> ssl.SSLContext:
-    """Return the TLS context with the system's authorities. Reading them takes 10 ms."""
+    """Return a TLS context with the system's certificate authorities. Reading them takes 10 ms."""
     return ssl.create_default_context()
 
 
 def _require_allowed(url: str) -> None:
-    """Check a URL without a look-up. If its host is an IP address, aiohttp does not call the resolver."""
+    """Check a URL without a look-up. For a host that is an IP address, aiohttp does not call the resolver."""
     if fault := url_error(url):
         raise AddressRefused(f"The address {fault}")
 
 
 def _meaning(error: BaseException) -> Answer:
-    """Return the kind of error, from the list in ``docs/webhooks.md``."""
-    # If an answer is not HTTP, aiohttp invents the status 400, which is not the endpoint's.
+    """Return the kind of error, as ``docs/webhooks.md`` lists them."""
+    # If an answer is not HTTP, aiohttp's error has the status 400, which the endpoint did not send.
     text = error.message if isinstance(error, aiohttp.ClientResponseError) else str(error)
     detail = (text or type(error).__name__)[:200]
     causes = list(_chain(error))
@@ -176,7 +176,7 @@ def _meaning(error: BaseException) -> Answer:
 
 
 def _chain(error: BaseException | None) -> list[BaseException]:
-    """Return the error and its causes, including the errors of each address that was tried."""
+    """Return the error, its causes, and the errors of all addresses that were tried."""
     chain: list[BaseException] = []
     waiting = [error]
     while waiting:
@@ -191,7 +191,10 @@ def _chain(error: BaseException | None) -> list[BaseException]:
 
 
 def _seconds_of(text: str) -> float | None:
-    """Return the seconds of a ``Retry-After``, which is a number or a date (RFC 9110, 10.2.3), or None."""
+    """Return the seconds in a ``Retry-After``: a number or a date (RFC 9110, 10.2.3).
+
+    None if it is neither.
+    """
     text = text.strip()
     if text.isascii() and text.isdigit():
         return float(text[:9])

@@ -1,7 +1,8 @@
 """Connections to endpoints: only to checked addresses, and with answers of limited length.
 
 aiohttp limits the length and number of headers. It does not limit interim responses (RFC 9110, 15.2) and
-chunk extensions, which no reader of the body sees: an endpoint could keep the process busy with them.
+chunk extensions, which a reader of the body does not see. With these, an endpoint could keep the process
+busy.
 """
 
 import asyncio
@@ -20,18 +21,18 @@ from checkout.webhooks.url_policy import peer_error
 
 # Node closes an idle connection after 5 s. A request that is sent at that moment would fail.
 IDLE_SECONDS = 4.0
-# A proxy in front of an endpoint sends far fewer before its answer.
+# Proxies in front of endpoints send far fewer interim responses before the answer.
 MOST_INTERIM_RESPONSES = 16
 # The most bytes of one answer. A body of 64 kB needs fewer even if each of its bytes is a chunk.
 MOST_BYTES = 1_000_000
 
 
 class AnswerTooLong(aiohttp.ClientError):
-    """An answer was aborted because it is too long."""
+    """The connection was closed because the answer is too long."""
 
 
 class BoundedHandler(ResponseHandler):
-    """aiohttp's protocol of a connection, which closes the connection if an answer is too long."""
+    """aiohttp's handler of one connection. It closes the connection if an answer is too long."""
 
     _interim = _received = 0
 
@@ -49,7 +50,7 @@ class BoundedHandler(ResponseHandler):
             super().data_received(data)
 
     def feed_data(self, data: Any, size: int = 0) -> None:
-        """Count the head of a response. One piece of data may contain several."""
+        """Process the head of a response. Close the connection after too many interim responses in a row."""
         self._interim = self._interim + 1 if 100 <= data[0].code < 200 else 0
         if self._interim > MOST_INTERIM_RESPONSES:
             self._give_up()
@@ -71,7 +72,7 @@ class Connector(aiohttp.TCPConnector):
             socket_factory=partial(checked_socket, scheme),
             ssl=authorities,
             use_dns_cache=False,
-            # The sender limits the attempts itself.
+            # The sender limits the number of attempts itself.
             limit=0,
             keepalive_timeout=IDLE_SECONDS,
         )

@@ -1,6 +1,6 @@
 """Record the results of attempts: the log, the delivery's next attempt, and the endpoint's health.
 
-Times for which senders wait are those of the database's clock, because any sender may wait for them.
+The times of next attempts follow the database's clock, because any sender may make the attempt.
 """
 
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ GONE_REASON = "it answered 410 Gone"
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """An attempt that has ended."""
+    """The result of an attempt that has ended."""
 
     job: Job
     answer: Answer
@@ -37,7 +37,7 @@ def record(outcomes: Sequence[Outcome]) -> None:
         locked = Delivery.objects.select_for_update(of=("self",)).select_related("endpoint")
         rows = locked.filter(pk__in=[each.job.delivery for each in outcomes])
         deliveries = rows.order_by("pk").in_bulk()
-        # The delivery of an endpoint that was deleted in the meantime may not exist any longer.
+        # The delivery may be missing, because its endpoint was deleted in the meantime.
         outcomes = [each for each in outcomes if each.job.delivery in deliveries]
         DeliveryAttempt.objects.bulk_create(
             [_logged(each) for each in outcomes if not _is_known(deliveries[each.job.delivery], each)]
@@ -51,7 +51,7 @@ def record(outcomes: Sequence[Outcome]) -> None:
 
 
 def _is_known(delivery: Delivery, outcome: Outcome) -> bool:
-    """Return True if the outcome is a lasting problem of the gateway that was logged at the last attempt."""
+    """Return True for a lasting problem of the gateway that the last attempt has logged already."""
     return outcome.answer.is_ours and delivery.last_result == outcome.answer.summary
 
 
@@ -77,7 +77,7 @@ def _storable(text: bytes) -> str:
 def _conclude(delivery: Delivery, outcome: Outcome, now: datetime) -> None:
     """Update the delivery. If another process has leased or failed it since, only a success is applied.
 
-    A pending delivery without a lease was made due again since, and nothing is applied.
+    A pending delivery without a lease has been made due again, so nothing is applied.
     """
     job, answer = outcome.job, outcome.answer
     is_ours = delivery.lease == job.lease and delivery.state == State.PENDING
@@ -91,7 +91,7 @@ def _conclude(delivery: Delivery, outcome: Outcome, now: datetime) -> None:
         delivery.next_try_at = now + timedelta(seconds=own_pause(age.total_seconds()))
         return
     if not answer.is_success and job.url != delivery.endpoint.url:
-        # The merchant has changed the address in the meantime, and the new address was not tried.
+        # The merchant has changed the address since, so the new address has not been tried yet.
         delivery.next_try_at = now
         return
     delivery.tries += 1
@@ -112,7 +112,7 @@ def _end(delivery: Delivery, state: str, now: datetime) -> None:
 
 def _record_health(outcomes: Sequence[Outcome], now: datetime) -> None:
     """Update the health of the endpoints that have failed now or before."""
-    # A problem of the gateway says nothing about the endpoint.
+    # A problem of the gateway is no failure of the endpoint.
     about = [each for each in outcomes if not each.answer.is_ours]
     failed = {each.job.endpoint for each in about if not each.answer.is_success}
     seen = {each.job.endpoint for each in about}
@@ -151,9 +151,9 @@ def _note(endpoint: WebhookEndpoint, outcome: Outcome, now: datetime) -> None:
             endpoint.owed_notice = Notice.NONE
         return
     if outcome.job.url != endpoint.url or not endpoint.is_enabled:
-        return  # the endpoint has another address now
+        return  # the outcome is about an earlier address, or the endpoint is disabled
     is_paused = endpoint.paused_until is not None and endpoint.paused_until > now
-    # An attempt that was under way when a failure began the pause adds nothing.
+    # An attempt that was under way when a pause began does not count as another failure.
     if not (is_paused and endpoint.failures):
         endpoint.failures += 1
     endpoint.failing_since = endpoint.failing_since or outcome.at

@@ -1,4 +1,4 @@
-"""Look up names, and check every address of a name before a connection to any of them is made.
+"""Look up names, and check every address of a name before connecting to one of them.
 
 A thread that looks up a name cannot be interrupted. Look-ups of the same name therefore share one thread: a
 name whose servers do not answer occupies a single thread, however many deliveries wait for it. The names of
@@ -22,7 +22,8 @@ LOOK_UPS_PER_MERCHANT = 4
 # The time that a look-up may wait for a thread. It is much shorter than the time of an attempt.
 QUEUE_SECONDS = 5.0
 
-# The merchant for whom names are looked up, which aiohttp's interface of a resolver cannot pass on.
+# The merchant for whom a name is looked up, because aiohttp's interface of a resolver has no parameter for
+# it.
 for_merchant: ContextVar[str] = ContextVar("for_merchant", default="")
 
 # A function that returns the IP addresses of a name, in the order in which to try them. Raises ``OSError``.
@@ -34,7 +35,7 @@ class AddressRefused(OSError):
 
 
 class LookUpNotBegun(OSError):
-    """No thread was free for the look-up in time, which says nothing about the name."""
+    """No thread became free for the look-up in time. The name itself was not looked up."""
 
 
 class SystemLookUp:
@@ -51,7 +52,7 @@ class SystemLookUp:
         found = self._running.get(host)
         if found is None:
             found = await self._begin(host)
-        # A delivery whose time is over must not cancel the look-up, which others share.
+        # The look-up is not cancelled with a delivery whose time is over, because other deliveries share it.
         return await asyncio.shield(found)
 
     async def _begin(self, host: str) -> asyncio.Future[Sequence[str]]:
@@ -67,7 +68,7 @@ class SystemLookUp:
             own.release()
 
         if (found := self._running.get(host)) is not None:
-            # Another delivery has begun the look-up in the meantime.
+            # Another delivery may have begun the look-up in the meantime.
             self._places.release()
             own.release()
             return found
@@ -89,7 +90,7 @@ class SystemLookUp:
             raise LookUpNotBegun("Too many name look-ups are under way.") from None
 
     def close(self) -> None:
-        """Let the threads end, without waiting for them."""
+        """Discard waiting look-ups. Threads that are busy end later."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
 
@@ -118,7 +119,7 @@ class CheckedResolver(AbstractResolver):
         return [_result(host, address, port) for address in addresses]
 
     async def close(self) -> None:
-        """See AbstractResolver. The look-up belongs to the client."""
+        """See AbstractResolver. Nothing is closed here, because the client owns the look-up."""
 
 
 def _result(host: str, address: str, port: int) -> ResolveResult:

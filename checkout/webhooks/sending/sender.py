@@ -26,7 +26,7 @@ from messaging.concurrency.database import in_thread, warn_unless_away
 log = structlog.get_logger(__name__)
 
 POLL_SECONDS = 1.0
-# Outcomes that come within this time are recorded together.
+# Outcomes within this time are recorded together.
 GATHERING_SECONDS = 0.02
 DATABASE_PAUSE_SECONDS = 1.0
 # The time in which attempts under way may end when the process stops.
@@ -53,7 +53,7 @@ class Sender:
         self._poll_seconds = poll_seconds
         self._finish_seconds = finish_seconds
         self._tasks: dict[asyncio.Task[None], Job] = {}
-        # Attempts of each endpoint and merchant that are under way, or not recorded yet.
+        # The number of attempts of each endpoint and merchant that are under way or not recorded yet.
         self._in_flight: Counter[int] = Counter()
         self._of_merchants: Counter[str] = Counter()
         self._outcomes: list[Outcome] = []
@@ -62,7 +62,7 @@ class Sender:
         self._is_ending = False
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Send until ``stop`` is set. Then finish what is under way, or give it back."""
+        """Send until ``stop`` is set. Then finish the attempts under way, or give their deliveries back."""
         stopping = asyncio.create_task(stop.wait())
         recording = asyncio.create_task(self._record_always())
         try:
@@ -110,7 +110,8 @@ class Sender:
                 dict(self._of_merchants),
             )
         except Error as error:
-            # Deliveries that were leased already are due again after the lease.
+            # If an error interrupts the leasing, deliveries that were leased already become due after their
+            # lease.
             warn_unless_away("webhooks cannot be read", error)
             return 0
         except Exception:
@@ -128,8 +129,8 @@ class Sender:
         if job.problem:
             answer = Answer(error=job.problem, is_ours=True)
         else:
-            # The receiver compares this time with its own clock. It is the database's time, because with a
-            # wrong clock of this process all webhooks would be refused, and endpoints disabled.
+            # The database's time, because receivers compare it with their own clocks. If this process had a
+            # wrong clock, all receivers would refuse its webhooks.
             signed = signing.headers(job.message_id, int(job.at.timestamp()), job.body, job.keys)
             with traces.entry(
                 "send webhook", "client", {"merchant": job.merchant}, about=job.payment, headers={}
@@ -158,7 +159,10 @@ class Sender:
                 await asyncio.sleep(DATABASE_PAUSE_SECONDS)
 
     async def _record_all(self) -> bool:
-        """Record the outcomes so far. Return False if the database is away; they are kept for later."""
+        """Record the outcomes so far.
+
+        If the database is unavailable, keep them for later and return False.
+        """
         self._has_outcomes.clear()
         batch = self._outcomes[:]
         if not batch:
@@ -175,7 +179,7 @@ class Sender:
         del self._outcomes[: len(batch)]
         for outcome in batch:
             self._count(outcome.job, -1)
-        # Other deliveries can be leased now.
+        # There is room to lease other deliveries.
         self._woken.set()
         return True
 
@@ -188,7 +192,7 @@ class Sender:
                 log.exception("webhook not recorded", message_id=outcome.job.message_id)
 
     async def _finish(self) -> None:
-        """Wait for the attempts under way for a limited time, and give back the rest."""
+        """Wait for the attempts under way for a limited time, and give back the other deliveries."""
         if not self._tasks:
             return
         _, left = await asyncio.wait(self._tasks, timeout=self._finish_seconds)
@@ -196,7 +200,7 @@ class Sender:
         for task in left:
             task.cancel()
         await asyncio.gather(*left, return_exceptions=True)
-        # If the database is away, they are due again after their lease.
+        # If the database is unavailable, the deliveries become due after their lease.
         with contextlib.suppress(Error):
             await in_thread(give_back, jobs)
 
@@ -210,5 +214,5 @@ def _note(job: Job, answer: Answer) -> None:
 
 
 def _outcome_of(answer: Answer) -> str:
-    """Return the outcome in a word: delivered, refused with a class of statuses, or the kind of error."""
+    """Return a label for metrics: delivered, a class of statuses, or the kind of error."""
     return answer.error or ("delivered" if answer.is_success else f"status_{(answer.status or 0) // 100}xx")

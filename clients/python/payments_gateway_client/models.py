@@ -53,7 +53,7 @@ class AttemptObject(TypedDict):
 
 
 class Cancel(TypedDict):
-    """The end of an unpaid payment."""
+    """The cancellation of an unpaid payment."""
 
 
 class Capture(TypedDict):
@@ -151,7 +151,7 @@ class CreatePayment(TypedDict):
 
 
 class CreatePaymentLink(TypedDict):
-    """A link, and the payments that shoppers make with it."""
+    """A payment link, and the payments that shoppers make with it."""
 
     order_reference: str
     amount: int
@@ -350,7 +350,7 @@ class EvidenceObject(TypedDict):
 
 
 class Failing(TypedDict):
-    """The failed attempts at an endpoint since the last success. Attempts that ended in a pause do not
+    """The failed attempts at an endpoint since the last success. Attempts that ended during a pause do not
     count."""
 
     failures: int
@@ -704,7 +704,7 @@ class ResendSince(TypedDict):
 
 
 class ResentObject(TypedDict):
-    """The events that are sent again."""
+    """The answer to a request to send events again."""
 
     object: Literal["resent"]
     endpoint: str
@@ -737,7 +737,7 @@ class ThreeDSecureObject(TypedDict):
 
 
 class Void(TypedDict):
-    """The release of an authorisation."""
+    """The release of the authorised money."""
 
     reason: NotRequired[str]
     metadata: NotRequired[dict[str, str]]

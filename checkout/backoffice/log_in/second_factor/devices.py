@@ -1,4 +1,4 @@
-"""The authenticator app and the recovery codes of a user, whose use django-otp limits."""
+"""The authenticator app and the recovery codes of a user. django-otp limits wrong codes."""
 
 import secrets
 from typing import Any
@@ -24,7 +24,7 @@ from checkout.privacy.stored_secrets import is_sealed_with_newest_key
 NUMBER_OF_CODES = 10
 # RFC 4226 recommends 160 bits for the secret of an app.
 SECRET_BYTES = 20
-# With 112 bits or more, a plain hash would do to keep a code (OWASP ASVS 5.0, 6.5.2).
+# A code of 112 or more random bits may be kept as a plain hash (OWASP ASVS 5.0, 6.5.2).
 CODE_BYTES = 15
 
 log = structlog.get_logger(__name__)
@@ -36,13 +36,13 @@ def has_factor(user: Any) -> bool:
 
 
 def factor_of(user_key: object) -> int:
-    """Return the number of the user's authenticator app; zero without one. A new app has a new number."""
+    """Return the number of the user's authenticator app; zero without one. A new app has another number."""
     found: int | None = AuthenticatorApp.objects.filter(user=user_key).values_list("pk", flat=True).first()
     return found or 0
 
 
 def new_secret() -> bytes:
-    """Return a secret for an app."""
+    """Return a random secret for an authenticator app."""
     return secrets.token_bytes(SECRET_BYTES)
 
 
@@ -55,14 +55,17 @@ def qr_code(user: Any, secret: bytes) -> SafeString:
 
 
 def in_groups(secret: bytes) -> str:
-    """Return the secret for an app without a camera, in groups of four."""
+    """Return the secret in groups of four characters, to be typed into an app that has no camera."""
     text = spelled(secret)
     return " ".join(text[start : start + 4] for start in range(0, len(text), 4))
 
 
 @transaction.atomic
 def finish(user: Any, secret: bytes, code: str) -> AuthenticatorApp | None:
-    """Set up the app with ``secret`` if it shows ``code`` now, in place of an earlier app; otherwise None."""
+    """Replace the user's app by one with ``secret``, if that app shows ``code`` now.
+
+    Otherwise return None, and change nothing.
+    """
     period = matching_period(secret, code, -1)
     if period is None:
         return None
@@ -74,7 +77,7 @@ def finish(user: Any, secret: bytes, code: str) -> AuthenticatorApp | None:
 
 @transaction.atomic
 def new_codes(user: Any) -> list[str]:
-    """Make recovery codes in place of earlier ones. Each counts once."""
+    """Make recovery codes in place of earlier ones. Each can be used once."""
     RecoveryCodes.objects.filter(user=user).delete()
     codes = [spelled(secrets.token_bytes(CODE_BYTES)).lower() for _ in range(NUMBER_OF_CODES)]
     RecoveryCodes.of(user, codes).save()
@@ -82,16 +85,16 @@ def new_codes(user: Any) -> list[str]:
 
 
 def codes_left(user: Any) -> int:
-    """Return the number of recovery codes that are not used."""
+    """Return the number of recovery codes that were not used yet."""
     kept = RecoveryCodes.objects.filter(user=user).first()
     return len(kept.hashes) if kept else 0
 
 
 @transaction.atomic
 def match(user: Any, code: str) -> AuthenticatorApp | RecoveryCodes | None:
-    """Return the device that accepts ``code``; None if it is wrong, or came too soon after a wrong one.
+    """Return the device that accepts ``code``; None if it is wrong, or too soon after a wrong code.
 
-    The device is locked, so that a code that is sent twice at once counts once.
+    The device's row is locked, so that two simultaneous requests cannot use the same code.
     """
     typed = "".join(code.split()).lower()
     kind = AuthenticatorApp if len(typed) == DIGITS else RecoveryCodes
@@ -101,13 +104,16 @@ def match(user: Any, code: str) -> AuthenticatorApp | RecoveryCodes | None:
 
 @transaction.atomic
 def reset(user: Any) -> None:
-    """Remove the app and the recovery codes, so that the user sets them up anew at the next log-in."""
+    """Remove the app and the recovery codes. The user sets up new ones at the next log-in."""
     AuthenticatorApp.objects.filter(user=user).delete()
     RecoveryCodes.objects.filter(user=user).delete()
 
 
 def seal_secrets_again() -> int:
-    """Seal the secrets that need an earlier secret key with the newest one. Return how many."""
+    """Encrypt again, with the newest secret key, the secrets that need an earlier key.
+
+    Return the number of these secrets.
+    """
     count = 0
     for app in AuthenticatorApp.objects.all():
         if is_sealed_with_newest_key(app.sealed_secret):

@@ -1,6 +1,7 @@
-"""The gate before each page of the back office: the second factor, and a recent confirmation.
+"""The checks before each page of the back office: the second factor, and a recent confirmation.
 
-A confirmation is a code of the second factor, or the password of a user who has none. A log-in is one, too.
+A confirmation is a code of the second factor or, for a user who has none, the password. A log-in counts as a
+confirmation.
 """
 
 import time
@@ -16,7 +17,7 @@ from checkout.conf import conf
 
 CONFIRMED = "checkout.confirmed"
 ASK, SET_UP, RECOVERY = "second_factor", "second_factor_set_up", "second_factor_codes"
-# Pages of the gate itself, and those that every user needs.
+# The pages of these checks, and other pages that every user needs.
 _OPEN = frozenset({ASK, SET_UP, RECOVERY, "logout", "jsi18n", "session"})
 # The pages that move money or make keys, by the names of their addresses.
 MONEY_AND_KEYS = frozenset(
@@ -42,7 +43,7 @@ def is_required() -> bool:
 
 
 def missing(request: HttpRequest) -> str:
-    """Return the address of the page on which the user has to confirm first; empty if nothing is missing."""
+    """Return the address of the page on which the user has to confirm first; empty if no check fails."""
     name = _page_of(request)
     user: Any = request.user
     if name in _OPEN - {RECOVERY}:
@@ -58,7 +59,7 @@ def missing(request: HttpRequest) -> str:
 
 
 def _page_of(request: HttpRequest) -> str:
-    """Return the name of the requested address. An action of a list counts as that of a row's page."""
+    """Return the name of the requested address. For an action of a list, return the name of a row's page."""
     name = (request.resolver_match.url_name if request.resolver_match else None) or ""
     action = request.POST.get("action", "") if name.endswith("_changelist") else ""
     return name.replace("_changelist", f"_{action.removesuffix('_selected')}") if action else name
@@ -67,7 +68,7 @@ def _page_of(request: HttpRequest) -> str:
 def is_confirmed(request: HttpRequest) -> bool:
     """Return True if there is a recent confirmation.
 
-    A form that was opened with a recent confirmation may be sent for as long again.
+    For submitted forms the time is doubled, because they were opened after the confirmation.
     """
     confirmed = request.session.get(CONFIRMED)
     if not isinstance(confirmed, float):
@@ -77,12 +78,12 @@ def is_confirmed(request: HttpRequest) -> bool:
 
 
 def confirm(request: HttpRequest) -> None:
-    """Remember that the user has just confirmed who it is."""
+    """Store the present time as that of the user's confirmation."""
     request.session[CONFIRMED] = time.time()
 
 
 def keep_confirmations() -> None:
-    """Set up the signal handler for which a log-in is a confirmation."""
+    """Set up the signal handler that counts a log-in as a confirmation."""
     user_logged_in.connect(_begin, dispatch_uid="checkout.confirmed")
 
 
@@ -91,5 +92,5 @@ def _begin(request: HttpRequest, **_signal: object) -> None:
 
 
 def page_address(page: str, request: HttpRequest) -> str:
-    """Return the address of a page of the gate that leads back to the requested one."""
+    """Return the address of a page of these checks that leads back to the requested page."""
     return f"{reverse(f'admin:{page}')}?{urlencode({'next': request.get_full_path()})}"

@@ -1,4 +1,4 @@
-"""The tables of second factors. A copy of the database alone does not reveal their content."""
+"""The tables of second factors. Their secrets are encrypted or hashed with keys outside the database."""
 
 import time
 from base64 import b32encode
@@ -21,9 +21,10 @@ log = structlog.get_logger(__name__)
 
 
 def matching_period(secret: bytes, code: str, after: int) -> int | None:
-    """Return the period of 30 seconds in which an app with ``secret`` shows ``code``, by RFC 6238.
+    """Return the number of the 30-second period in which an app shows ``code`` (RFC 6238); None if wrong.
 
-    That is the present period, or one of its neighbours for clocks that differ, and later than ``after``.
+    The present period and, because clocks differ, its two neighbours are tried. Periods up to ``after`` are
+    skipped.
     """
     totp = TOTP(secret, PERIOD_SECONDS, digits=DIGITS)
     totp.time = time.time()
@@ -34,7 +35,7 @@ def matching_period(secret: bytes, code: str, after: int) -> int | None:
 
 
 class AuthenticatorApp(ThrottlingMixin, Device):  # type: ignore[misc]
-    """The authenticator app of a user. Its secret is sealed like other secrets (``privacy.stored_secrets``).
+    """The authenticator app of a user. The secret is encrypted (``privacy.stored_secrets``).
 
     ``last_period`` is the period of the last accepted code. Only codes of later periods are accepted.
     """
@@ -47,7 +48,7 @@ class AuthenticatorApp(ThrottlingMixin, Device):  # type: ignore[misc]
 
     @classmethod
     def of(cls, user: Any, secret: bytes, period: int) -> "AuthenticatorApp":
-        """Return a new app of ``user``, not saved yet, of which the code of ``period`` was used."""
+        """Return a new, unsaved app of ``user``. The code of ``period`` counts as used."""
         sealed = seal_secret(secret.hex(), cls._owner(user.pk))
         return cls(user=user, name="authenticator app", sealed_secret=sealed, last_period=period)
 
@@ -56,7 +57,7 @@ class AuthenticatorApp(ThrottlingMixin, Device):  # type: ignore[misc]
         return bytes.fromhex(open_secret(self.sealed_secret, self._owner(self.user_id)))
 
     def seal_again(self) -> None:
-        """Seal the secret with the newest secret key. Raises ``StoredSecretUnreadable``."""
+        """Encrypt the secret with the newest secret key. Raises ``StoredSecretUnreadable``."""
         sealed = seal_secret(self.secret().hex(), self._owner(self.user_id))
         unchanged = AuthenticatorApp.objects.filter(pk=self.pk, sealed_secret=self.sealed_secret)
         unchanged.update(sealed_secret=sealed)
@@ -66,7 +67,7 @@ class AuthenticatorApp(ThrottlingMixin, Device):  # type: ignore[misc]
         return 1
 
     def verify_token(self, token: str) -> bool:
-        """Return True if ``token`` is right. Lock the row before, and call it in a transaction."""
+        """Return True if ``token`` is right. The row must be locked."""
         if not self.verify_is_allowed()[0]:
             return False
         try:
@@ -88,9 +89,9 @@ class AuthenticatorApp(ThrottlingMixin, Device):  # type: ignore[misc]
 
 
 class RecoveryCodes(ThrottlingMixin, Device):  # type: ignore[misc]
-    """The recovery codes of a user that are left, as keyed hashes. Each counts once.
+    """The unused recovery codes of a user, as keyed hashes. Each can be used once.
 
-    A code has 120 random bits, and the key is the ``SECRET_KEY``.
+    A code has 120 random bits. The key of the hashes is the ``SECRET_KEY``.
     """
 
     hashes = models.JSONField(default=list)

@@ -1,4 +1,4 @@
-"""The pages on which users set up their second factor, and confirm who they are."""
+"""The pages on which users set up their second factor, and confirm their identity."""
 
 from collections.abc import Callable
 from typing import Any
@@ -29,7 +29,7 @@ from checkout.backoffice.log_in.sessions import keep_factor
 from checkout.errors import StoredSecretUnreadable
 from checkout.privacy.stored_secrets import open_secret, seal_secret
 
-# The key in the session of the secret of an app that is being set up.
+# The session's key for the secret of an app that is being set up.
 NEW_APP = "checkout.new_factor"
 WRONG_CODE = (
     "This code is not right, or came too soon after a wrong one. Wait for the next code and try again."
@@ -37,7 +37,7 @@ WRONG_CODE = (
 
 
 class CodeForm(forms.Form):
-    """A code of the authenticator app, or a recovery code."""
+    """A form for a code of the authenticator app, or a recovery code."""
 
     code = forms.CharField(
         max_length=40,
@@ -49,7 +49,7 @@ class CodeForm(forms.Form):
 
 
 class DeviceForm(CodeForm):
-    """The first code of a new device and, in place of an earlier one, a code of that."""
+    """A form for the first code of a new device and, if it replaces another, a code of the old device."""
 
     def __init__(self, *args: Any, replaces: bool, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -73,7 +73,7 @@ class PasswordForm(forms.Form):
 
 
 def addresses(site: AdminSite) -> list[URLPattern]:
-    """Return the addresses of the pages."""
+    """Return the URL patterns of these pages."""
 
     def page(address: str, view: Callable[..., HttpResponse], name: str) -> URLPattern:
         return path(address, site.admin_view(lambda request: view(site, request)), name=name)
@@ -86,7 +86,7 @@ def addresses(site: AdminSite) -> list[URLPattern]:
 
 
 def ask(site: AdminSite, request: HttpRequest) -> HttpResponse:
-    """Ask for a code, or for the password of a user without a second factor."""
+    """Ask for a code or, if the user has no second factor, for the password."""
     has_factor = devices.has_factor(request.user)
     posted = request.POST if request.method == "POST" else None
     form: forms.Form = CodeForm(posted) if has_factor else PasswordForm(posted)
@@ -94,7 +94,7 @@ def ask(site: AdminSite, request: HttpRequest) -> HttpResponse:
         is_right = _check_code(request, form) if has_factor else _check_password(request, form)
         if is_right:
             confirm(request)
-            # A cookie that was stolen before the confirmation is worth nothing after it.
+            # The session gets a new key, so that a cookie that was stolen before the confirmation is useless.
             request.session.cycle_key()
             return HttpResponseRedirect(_next(request))
         if getattr(request, "axes_locked_out", False):
@@ -106,8 +106,8 @@ def ask(site: AdminSite, request: HttpRequest) -> HttpResponse:
 def set_up(site: AdminSite, request: HttpRequest) -> HttpResponse:
     """Show a secret for the app, and take its first code. Then show the recovery codes once.
 
-    The secret is kept in the session until then, and each look at the page makes a new one. Nobody who has
-    looked at the page before, in this browser or another, knows it.
+    Until the code is accepted, the session keeps the secret. Each display of the page makes a new one, so
+    that nobody who saw an earlier display knows it.
     """
     replaces = devices.has_factor(request.user)
     if (replaces and not _is_verified(request)) or not is_confirmed(request):
@@ -145,7 +145,10 @@ def recovery_codes(site: AdminSite, request: HttpRequest) -> HttpResponse:
 
 
 def _secret_shown(request: HttpRequest) -> bytes:
-    """Return the secret that the sent form has shown, or a new one if the page is only looked at."""
+    """Return the secret that the submitted form has shown.
+
+    If the page is only displayed, return a new one.
+    """
     owner = f"{NEW_APP} {request.user.pk}"
     kept = request.session.get(NEW_APP, "") if request.method == "POST" else ""
     try:
@@ -158,7 +161,7 @@ def _secret_shown(request: HttpRequest) -> bytes:
 
 @transaction.atomic
 def _finish(request: HttpRequest, secret: bytes, code: str) -> list[str]:
-    """Set the second factor up, and return the recovery codes; none if ``code`` is wrong."""
+    """Set up the second factor, and return the recovery codes; none if ``code`` is wrong."""
     device = devices.finish(request.user, secret, code)
     if device is None:
         return []
@@ -199,7 +202,7 @@ def _is_verified(request: HttpRequest) -> bool:
 
 
 def _next(request: HttpRequest) -> str:
-    """Return the page to which the user wanted to go, if it is one of ours."""
+    """Return the address to which the user wanted to go; the start page if it is not one of ours."""
     wanted = request.GET.get("next", "")
     is_ours = url_has_allowed_host_and_scheme(wanted, {request.get_host()}, require_https=request.is_secure())
     return wanted if is_ours else reverse("admin:index")

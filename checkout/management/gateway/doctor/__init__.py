@@ -1,1 +1,1 @@
-"""``manage.py gateway doctor``: looks at everything that a gateway needs, and tells what to do."""
+"""``manage.py gateway doctor``: examines everything that a gateway needs, and says how to mend it."""

@@ -1,6 +1,7 @@
-"""Bindings of programs that listen to events, if they can never match an event's routing key.
+"""Find bindings of listening programs that can never match the routing key of an event.
 
-The key of an event is its type and the merchant's code: three words, such as ``payment.captured.shop``.
+The routing key of an event consists of its type and the merchant's code: three words, such as
+``payment.captured.shop``.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,12 +14,12 @@ from messaging.inspection.differences import Bound
 
 AREA = "broker"
 _FAMILIES = {type.partition(".")[0] for type in EVENT_TYPES}
-# Stands for the code of any merchant, which has one word.
+# A placeholder for the code of any merchant, which is one word.
 _MERCHANT = "<merchant>"
 
 
 def findings(every: Iterable[Bound]) -> Iterator[Finding]:
-    """Yield the findings about all bindings. Keys of families that are not ours are left alone."""
+    """Yield the findings about all bindings to the exchange of events. Only types of our own are judged."""
     exchange = topology().events
     found = sorted({(bound.target, bound.key) for bound in every if bound.exchange == exchange})
     futile = [(queue, key) for queue, key in found if is_futile(key)]
@@ -32,7 +33,7 @@ def findings(every: Iterable[Bound]) -> Iterator[Finding]:
 
 
 def is_futile(key: str) -> bool:
-    """Return True if a key of our events' families matches none of them, whatever the merchant."""
+    """Return True if the binding key begins like our events' types, but cannot match any of them."""
     words = key.split(".")
     return words[0] in _FAMILIES and not any(
         _matches(words, [*type.split("."), _MERCHANT]) for type in EVENT_TYPES
@@ -40,14 +41,14 @@ def is_futile(key: str) -> bool:
 
 
 def instead_of(key: str) -> str:
-    """Return the key that was probably meant."""
+    """Return the binding key that was probably meant."""
     family = f"{key.partition('.')[0]}.#"
     meant = f"{key[:-1]}#" if key.endswith(".*") else f"{key}.*"
     return family if is_futile(meant) else meant
 
 
 def _matches(pattern: Sequence[str], words: Sequence[str]) -> bool:
-    """Return True if a topic exchange routes a key of these words by the pattern."""
+    """Return True if a topic exchange would route the key of ``words`` by the binding key ``pattern``."""
     if not pattern:
         return not words
     first, rest = pattern[0], pattern[1:]

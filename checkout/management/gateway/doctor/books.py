@@ -1,4 +1,4 @@
-"""Check that our books are compared with the providers', and that the providers answer."""
+"""Check that reconciliation is up to date, and that providers answer for all orders."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -68,7 +68,7 @@ def _has_old_attempts(account: ProviderAccount, late: datetime) -> bool:
 def _marks(late: datetime) -> Finding:
     """Return the finding about accounts whose runs do not finish.
 
-    A run that finishes leaves no mark that is ``late``.
+    The marks of finished runs are newer than ``late``.
     """
     names, compared_late, listed_late = [], late - time_to_compare(), late - time_to_list()
     for account in ProviderAccount.objects.order_by("code"):
@@ -81,7 +81,7 @@ def _marks(late: datetime) -> Finding:
             names.append(f"{account.code} payments never")
         elif runs["compared"] < compared_late:
             names.append(f"{account.code} payments until {_time(runs['compared'])}")
-        # There is no mark if the provider does not list its orders.
+        # A provider that does not list its orders has no mark here.
         if runs["listed"] is not None and runs["listed"] < listed_late:
             names.append(f"{account.code} orders until {_time(runs['listed'])}")
     if names:
@@ -90,7 +90,7 @@ def _marks(late: datetime) -> Finding:
 
 
 def _unanswered(late: datetime) -> Finding:
-    """Return the finding about orders that several runs have asked about in vain."""
+    """Return the finding about orders for which the provider has not answered several runs."""
     rows = Difference.objects.filter(OPEN_DIFFERENCE, kind=Difference.Kind.UNANSWERED, found_at__lt=late)
     first = rows.order_by("found_at").first()
     if first is None:
@@ -102,7 +102,7 @@ def _unanswered(late: datetime) -> Finding:
 
 
 def _locked(late: datetime) -> Finding:
-    """Return the finding about payments that were restored, and compared in vain since."""
+    """Return the finding about payments that a restore has locked, and that no later run could unlock."""
     locked = PostponedComparison.objects.filter(is_lock=True, postponed_at__lt=late)
     count = locked.order_by().values("payment").distinct().count()
     if not count:

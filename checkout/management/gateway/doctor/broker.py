@@ -1,4 +1,4 @@
-"""The broker: reached, recent enough, with every exchange and queue, their readers, and users' rights."""
+"""Examine the broker: its version, the exchanges and queues, the readers of queues, and the users' rights."""
 
 import shlex
 from collections.abc import Iterator
@@ -39,7 +39,10 @@ REMEDIES = {
 
 
 def findings(program: str) -> Iterator[Finding]:
-    """Yield the findings. ``program`` is ``rabbitmqctl`` or empty; only it knows bindings and rights."""
+    """Yield the findings.
+
+    If ``program`` is empty instead of ``rabbitmqctl``, bindings and rights are not known.
+    """
     expected = expected_queues()
     queues = [each.queue for each in expected]
     facts, there, remark = looked_at(queues, program)
@@ -108,7 +111,7 @@ def _queue(expected: Expected, fact: QueueFacts, *, is_running: bool) -> Finding
 
 
 def _strangers(queues: list[Queue], there: There) -> Iterator[Finding]:
-    """Report what others have put within our names. What is missing or different is reported above."""
+    """Report bindings, queues and exchanges under our names that we do not use."""
     found = differences(topology(), queues, there)
     strange = [each for each in found if isinstance(each.remedy, Unbind | DeleteQueue | DeleteExchange)]
     for each in strange:
@@ -118,7 +121,7 @@ def _strangers(queues: list[Queue], there: There) -> Iterator[Finding]:
 
 
 def _parked(fact: QueueFacts) -> Finding:
-    """Report parked messages, which ended every connection that was to read them. No process needs them."""
+    """Report parked messages, which broke every connection that was to read them. They can be deleted."""
     if not fact.messages:
         return Finding(AREA, f"queue {fact.name}: empty")
     vhost = shlex.quote(vhost_of(conf.broker_url))

@@ -11,18 +11,18 @@ from checkout.management.gateway.output import Finding
 from checkout.participants import participants
 
 AREA = "database"
-# docs/deployment.md runs two web processes, and one of each other program.
+# docs/deployment.md recommends two web processes, and one process of each other program.
 WEBS = 2
-# The services whose tables may be in a database of their own, with the app that owns these.
+# The services whose tables may be in a database of their own, with the app that owns the tables.
 OWN = {"orders": "orders", "risk": "risk", "ledger": "ledger", "notifications": "receipts"}
 # Programs that read and write every database.
 EVERYWHERE = ("web", "relay")
-# Programs that have one more connection to each of their databases, to listen.
+# Programs that need one more connection to each of their databases, to listen for notifications.
 LISTENERS = ("relay", "webhooks")
-# The share of the connections in use at which little is left for a person with psql.
+# From this share of connections in use on, little is left for a person with psql.
 NEARLY_ALL = 0.9
-# The superuser's connections are kept back from everybody else, and so are those of `reserved_connections`,
-# which PostgreSQL has since release 16. The role and the database may have limits of their own.
+# PostgreSQL reserves some connections for superusers and, since release 16, `reserved_connections` for
+# others. The role and the database may have limits of their own.
 _LIMITS = """
 SELECT current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int
        - coalesce(current_setting('reserved_connections', true), '0')::int,
@@ -33,7 +33,7 @@ SELECT current_setting('max_connections')::int - current_setting('superuser_rese
 
 
 def findings() -> Iterator[Finding]:
-    """Yield a finding about each PostgreSQL server. One that is not reached is reported elsewhere."""
+    """Yield a finding about each PostgreSQL server. Other findings report servers that are not reached."""
     servers: dict[tuple[str, str], list[str]] = defaultdict(list)
     for alias in databases():
         settings = connections[alias].settings_dict
@@ -53,7 +53,7 @@ def _finding(aliases: Sequence[str]) -> Finding:
         with connections[alias].cursor() as cursor:
             cursor.execute(_LIMITS)
             server, role, database, used = cursor.fetchone()
-        # The role and the database only have to suffice for the connections to this one database.
+        # The limits of the role and the database apply to the connections to this database only.
         others = needed - _needed(alias)
         allowed += [server, *(limit + others for limit in (role, database) if limit >= 0)]
     least, name = min(allowed), ", ".join(aliases)
@@ -73,7 +73,7 @@ def _finding(aliases: Sequence[str]) -> Finding:
 
 
 def _needed(alias: str) -> int:
-    """Return the number of connections that the usual processes may have to a database together."""
+    """Return the number of connections that all usual processes together may have to a database."""
     pool = connections[alias].settings_dict["OPTIONS"].get("pool") or {}
     size = int(pool.get("max_size", 1)) if isinstance(pool, dict) else 1
     users = [each.name for each in participants() if _uses(each.name, alias)]

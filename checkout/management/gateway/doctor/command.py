@@ -1,4 +1,4 @@
-"""The command: its arguments, and the order in which things are looked at."""
+"""The command's arguments, and the order of its checks."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -26,7 +26,7 @@ HELP = (
 
 
 def add_arguments(parser: CommandParser) -> None:
-    """Take the form of the output, and permission to call providers."""
+    """Declare the arguments: the form of the output, and permission to query providers."""
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument(
         "--call",
@@ -37,7 +37,7 @@ def add_arguments(parser: CommandParser) -> None:
 
 
 def run(out: Output, options: Mapping[str, Any]) -> int:
-    """Return 0 if all is well, otherwise 1."""
+    """Run all checks, and write the findings. Return 0 if none needs an action, otherwise 1."""
     findings = [*settings.findings(), *databases.findings(), *capacity.findings()]
     findings += broker.findings(options["control"])
     if databases.is_usable():

@@ -1,4 +1,4 @@
-"""Databases: reached, migrated, with their tables, in UTF-8, and with a clock like ours."""
+"""Examine databases: connection, migrations, tables, encoding and clock."""
 
 import os
 import re
@@ -21,7 +21,7 @@ NOT_LET_IN = (
     "The server runs, and refuses this log-in: correct user, password and database in {}, or let the user in "
     "(pg_hba.conf)."
 )
-# PostgreSQL's answers to a log-in. Their texts may be translated, except for the names.
+# PostgreSQL's error messages for a refused log-in. They may be translated, except for the names in them.
 _REFUSED = re.compile(
     r'authentication failed|pg_hba\.conf|(role|database) "[^"]*" (does not exist|is not)'
     r"|permission denied for database"
@@ -68,7 +68,7 @@ def _findings_about(alias: str) -> Iterator[Finding]:
 
 
 def _tables(alias: str, migrations: list[str], migrate: str) -> Iterator[Finding]:
-    """Yield the findings about migrations and tables. Tables of missing migrations are not named."""
+    """Yield the findings about migrations and tables. Tables of missing migrations are not reported again."""
     if migrations:
         names = ", ".join(migrations[:4]) + (
             f" and {len(migrations) - 4} more" if len(migrations) > 4 else ""
@@ -91,7 +91,7 @@ def _tables(alias: str, migrations: list[str], migrate: str) -> Iterator[Finding
 
 
 def _is_by_default(alias: str) -> bool:
-    """Return True for the file that is used if no database is configured."""
+    """Return True if the database is the SQLite file that is used if none is configured."""
     is_set = any(os.environ.get(name) for name in ("DATABASE_URL", "DATABASE_URL_FILE"))
     return alias == DEFAULT_DB_ALIAS and file_of(alias) is not None and not is_set
 
@@ -117,13 +117,13 @@ def _encoding(alias: str) -> Iterator[Finding]:
 
 def _clock(alias: str) -> Iterator[Finding]:
     if connections[alias].vendor != "postgresql":
-        return  # SQLite has no clock but ours
+        return  # SQLite uses this process's clock
     before = timezone.now()
     with connections[alias].cursor() as cursor:
         cursor.execute("SELECT clock_timestamp()")
         [theirs] = cursor.fetchone()
     after = timezone.now()
-    # The clock was read at some moment in between, so that this is the least difference.
+    # The database's clock was read at some moment in between, so this is the smallest possible difference.
     apart = max(before - theirs, theirs - after, timedelta(0)).total_seconds()
     if apart <= MOST_SECONDS_APART:
         yield Finding(AREA, f"{alias}: its clock agrees with ours")

@@ -1,4 +1,4 @@
-"""The nodes of the broker: all there and together, without an alarm, and each queue with its copies."""
+"""Examine the nodes of the broker: connected, without alarms, and with enough copies of each queue."""
 
 from collections.abc import Iterator, Mapping
 
@@ -8,9 +8,9 @@ from checkout.management.gateway import control
 from checkout.management.gateway.output import Finding
 
 AREA = "broker"
-# The copies that RabbitMQ gives a queue unless it is told otherwise.
+# The number of copies that RabbitMQ makes of a queue by default.
 USUAL_COPIES = 3
-# Advice on the alarms that block every publisher (https://www.rabbitmq.com/docs/alarms).
+# Advice for alarms, which block every publisher (https://www.rabbitmq.com/docs/alarms).
 ALARMS = {
     "disk": "Make room on that node's disk, or stop the node. Until then nothing can be published.",
     "memory": "Find the queue that nobody reads, or give the node more memory. Until then nothing can be "
@@ -21,7 +21,7 @@ KHEPRI = "rabbitmqctl enable_feature_flag --experimental khepri_db (docs/databas
 
 
 def findings(program: str, queues: list[str]) -> Iterator[Finding]:
-    """Yield the findings about the nodes and the copies of these queues, of which ``program`` tells."""
+    """Yield the findings about the nodes and the copies of these queues. ``program`` is ``rabbitmqctl``."""
     try:
         nodes = control.nodes(program)
         copies = control.copies(program)
@@ -63,7 +63,7 @@ def _alarms(nodes: control.Nodes) -> Iterator[Finding]:
 
 
 def _copies(nodes: control.Nodes, copies: Mapping[str, frozenset[str]]) -> Iterator[Finding]:
-    """Report queues of which the nodes could keep more copies."""
+    """Report queues that have too few copies although other nodes could keep some."""
     wanted = min(conf.quorum_group_size or USUAL_COPIES, len(nodes.members))
     for queue, members in copies.items():
         lacking = sorted(nodes.members - members)

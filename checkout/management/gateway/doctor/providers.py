@@ -1,4 +1,4 @@
-"""Provider accounts: credentials, address rules, proof of notifications, and, if permitted, an inquiry."""
+"""Examine provider accounts: credentials, addresses, proof of notifications and, if permitted, an inquiry."""
 
 import secrets
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ AREA = "provider"
 
 
 def findings(*, calls: bool) -> Iterator[Finding]:
-    """Yield the findings about each account. A provider is asked only if ``calls`` is true."""
+    """Yield the findings about each account. A provider is queried only if ``calls`` is true."""
     accounts = list(ProviderAccount.objects.order_by("code"))
     if not accounts:
         yield Finding(
@@ -54,7 +54,7 @@ def _validate_account(account: ProviderAccount) -> Iterator[Finding]:
 
 
 def _asked(account: ProviderAccount) -> Finding:
-    """Ask about an order that does not exist, which changes nothing at the provider."""
+    """Inquire about an order that does not exist, which changes nothing at the provider."""
     order_code = f"doctor-{secrets.token_hex(8)}"
     advice = "Compare address and credentials with those of the provider, and try from this machine."
     try:

@@ -14,7 +14,7 @@ AREA = "settings"
 
 
 def keys() -> Iterator[Finding]:
-    """Yield the keys of this environment that differ from those of the gateway's processes."""
+    """Yield the keys of this process that differ from those of the gateway's processes."""
     try:
         require_keys()
     except CardKeysMisconfigured:
@@ -26,9 +26,9 @@ def keys() -> Iterator[Finding]:
 
 
 def findings() -> Iterator[Finding]:
-    """Yield everything that ``manage.py check --deploy`` reports; in a try-out, what ``check`` reports.
+    """Yield the messages of ``manage.py check --deploy`` or, in a try-out, of ``manage.py check``.
 
-    The services that work in place are named as well, since nothing else shows them.
+    Also name the services whose work the checkout service does, because no other command shows them.
     """
     if conf.in_place:
         named = ", ".join(conf.in_place)

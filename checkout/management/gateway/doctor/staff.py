@@ -1,4 +1,4 @@
-"""The work that waits for a person, by the conditions of the back office's page *what needs attention*."""
+"""The work that waits for staff, by the conditions of the back office's page *what needs attention*."""
 
 from collections.abc import Iterator
 
@@ -9,14 +9,14 @@ from checkout.payments.models import Difference, Payment, ProviderNotification
 
 AREA = "staff"
 PAGE = "/admin/payments/payment/attention/"
-# Operations and sagas belong to payments, which are counted. Dead letters and deliveries have lines of their
-# own; attack mode goes by itself, and endpoints that fail are for their merchants.
+# Operations and sagas are counted by their payments. Other findings report dead letters and deliveries.
+# Attack mode ends by itself, and merchants look after their failing endpoints.
 COUNTED = (Payment, ProviderNotification, Difference)
 SAID_ELSEWHERE = "attention=dead_letter"
 
 
 def findings() -> Iterator[Finding]:
-    """Yield one finding, with a count for each concern that has rows."""
+    """Yield one finding, with a count for each reason that has rows."""
     counts = [
         f"{concern.model._meta.verbose_name_plural}: {concern.label} ({count})"
         for concern in concerns()

@@ -1,4 +1,4 @@
-"""Work that should not wait: messages in the outbox, timers, and dead letters."""
+"""Work that is late: messages in the outbox, timers, and dead letters."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -91,7 +91,7 @@ def _timer(what: str, late: QuerySet[Any], due: str) -> Finding:
 
 
 def _steps_not_configured() -> Iterator[Finding]:
-    """Yield a finding about purchases at steps of your own that are not configured any more."""
+    """Yield a finding about purchases at steps of the installation that are no longer configured."""
     try:
         known = Purchase().steps
     except ImproperlyConfigured:
@@ -110,7 +110,7 @@ def _steps_not_configured() -> Iterator[Finding]:
 
 
 def _webhooks() -> Finding:
-    """Return the finding about webhooks that are due, and wait for nothing but the sender."""
+    """Return the finding about late webhooks that only the sender delays."""
     if not (said := _late(late_deliveries(timezone.now() - LATE), "next_try_at")):
         return Finding("webhooks", "none is late")
     return Finding("webhooks", said, START_WEBHOOKS)
@@ -134,7 +134,7 @@ def _dead_letters() -> Finding:
 
 
 def _late(rows: QuerySet[Any], due: str) -> str:
-    """Return how many rows are late, and since when the first is; empty if there is none."""
+    """Return in words the number of late rows and the time of the first; empty if none is late."""
     first = rows.order_by(due).values_list(due, flat=True).first()
     if first is None:
         return ""

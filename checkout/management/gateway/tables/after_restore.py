@@ -1,4 +1,4 @@
-"""``manage.py gateway after-restore``: prepares a database that was restored to an earlier moment."""
+"""``manage.py gateway after-restore``: prepares a database that was restored to an earlier time."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -21,13 +21,13 @@ HELP = (
     "repeated until the others are started: later, it would have staff look at requests of which nothing is "
     "in doubt."
 )
-# Times of commands come from several clocks, and a command may have waited in a queue.
+# Several clocks date commands, and a command may have waited in a queue.
 MARGIN = timedelta(hours=1)
 FIRST_YEAR = 2000
 
 
 def add_arguments(parser: CommandParser) -> None:
-    """Take the moment, or that the payments are to be unlocked."""
+    """Declare the arguments: the time of the restored data, or that the payments are to be unlocked."""
     which = parser.add_mutually_exclusive_group(required=True)
     which.add_argument(
         "--moment", help="that to which the database was restored, ISO 8601 with its offset from UTC"
@@ -46,7 +46,10 @@ def add_arguments(parser: CommandParser) -> None:
 
 
 def run(out: Output, options: Mapping[str, Any]) -> int:
-    """Return 0; raise CommandError if the moment cannot be read, or has not come yet."""
+    """Prepare the database, or unlock payments.
+
+    Raises CommandError if the time is unreadable or in the future.
+    """
     if options["unlock"]:
         out.write(f"{quantity_text(unlock_payments(), 'payment')} unlocked.")
         return 0
@@ -69,8 +72,8 @@ def run(out: Output, options: Mapping[str, Any]) -> int:
 def _moment(text: str) -> datetime:
     moment = moment_of(text)
     if datetime.fromisoformat(text).tzinfo is None:
-        # PostgreSQL's recovery_target_time is in the server's zone then. If that is ahead of UTC, commands of
-        # the hours between would not be sent again.
+        # PostgreSQL would take recovery_target_time in the server's zone. If UTC is assumed here, and the
+        # zone is ahead of it, the commands of some hours would not be sent again.
         raise CommandError(
             f"{text} has no offset from UTC. Write it as for recovery_target_time, such as +00:00."
         )

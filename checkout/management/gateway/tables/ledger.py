@@ -1,4 +1,4 @@
-"""``manage.py gateway ledger``: what the ledger has posted in a time, to check the provider's pay-outs.
+"""``manage.py gateway ledger``: the ledger's postings in a period, to check the provider's pay-outs.
 
 Only postings that move money at the provider are shown: captures, refunds, charge-backs, and their returns.
 """
@@ -31,7 +31,7 @@ HELP = (
     "with --csv each posting with its payment. Exits with 1 if a posting does not add up to zero."
 )
 BATCH = 1_000
-# A posting is seen once it is committed, and is of the moment just before.
+# A posting becomes visible when it is committed, a little after its time.
 SEEN_LATE = timedelta(minutes=1)
 NOT_OVER = "This time is not over: more may be posted."
 UNKNOWN = "(unknown)"
@@ -39,7 +39,10 @@ UNKNOWN = "(unknown)"
 
 @dataclass(frozen=True, slots=True)
 class PostingLine:
-    """One posting, and what it is about. ``minor`` is what it adds to the claim on the provider."""
+    """One posting, with its payment and operation.
+
+    ``minor`` is the change of what the provider owes, in minor units.
+    """
 
     posted_at: datetime
     merchant: str
@@ -55,7 +58,7 @@ class PostingLine:
 
 
 class Key(NamedTuple):
-    """The postings that are added up, in the order in which they are listed."""
+    """The fields by which postings are added up, in the order of the list."""
 
     merchant: str
     mode: str
@@ -65,7 +68,7 @@ class Key(NamedTuple):
 
 
 def add_arguments(parser: CommandParser) -> None:
-    """Take the time, and the form of the output."""
+    """Declare the arguments: the period, and the form of the output."""
     parser.add_argument("--since", required=True, help="the first moment, ISO 8601; without a zone, UTC")
     parser.add_argument("--until", help="the first moment after the time (default: now)")
     form = parser.add_mutually_exclusive_group()
@@ -74,7 +77,10 @@ def add_arguments(parser: CommandParser) -> None:
 
 
 def run(out: Output, options: Mapping[str, Any]) -> int:
-    """Return 0, or 1 if a posting does not add up; raise CommandError for a time that cannot be read."""
+    """Write the postings. Return 0, or 1 if one does not balance.
+
+    Raises CommandError for an unreadable time.
+    """
     since = moment_of(options["since"])
     now = server_time_now(database_of("ledger"))
     until = now if options["until"] is None else moment_of(options["until"])
@@ -97,7 +103,7 @@ def run(out: Output, options: Mapping[str, Any]) -> int:
 
 
 def _patient_database() -> AbstractContextManager[None]:
-    """Let the ledger's database take as long as it needs: its entries have no index on their times."""
+    """Remove the time limit on statements of the ledger's database, whose entries have no index on time."""
     connection = connections[database_of("ledger")]
     return without_time_limit(connection) if connection.vendor == "postgresql" else nullcontext()
 
@@ -138,7 +144,7 @@ def _line(posted: Movement, operation: Operation | None) -> PostingLine:
 def _write_csv(out: Output, lines: Iterable[PostingLine]) -> None:
     names = [name for name in PostingLine.__slots__ if name != "minor"]
     writer = csv.writer(_Lines(out), lineterminator="")
-    # A spreadsheet with a decimal comma may take 12.50 for a date: hence the minor units as well.
+    # A spreadsheet with a decimal comma may read 12.50 as a date, so minor units are written as well.
     writer.writerow([*names, "amount", "minor"])
     for line in lines:
         row = asdict(line) | {"posted_at": f"{line.posted_at:%Y-%m-%dT%H:%M:%SZ}"}
@@ -148,7 +154,7 @@ def _write_csv(out: Output, lines: Iterable[PostingLine]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Lines:
-    """A file for the writer of CSV, which has each line ended by the output."""
+    """A file-like object for the CSV writer. The command's output adds the line ends."""
 
     out: Output
 
