@@ -164,7 +164,7 @@ def _kept(provider: Provider, body: bytes, *, is_whole: bool) -> str:
 
 @transaction.atomic
 def _is_news_of_known(row: ProviderNotification) -> bool:
-    """Count another copy of a stored body. Return True if this copy is to be applied nevertheless.
+    """Count another copy of a stored body. Return True if this copy is to be applied as well.
 
     A proven copy is applied if the stored notification was not proven, or was not applied. The stored row is
     then reset.
