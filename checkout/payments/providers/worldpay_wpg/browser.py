@@ -1,4 +1,4 @@
-"""Data that the shopper's browser carries to Worldpay: signed tokens, their forms, and the sealing key.
+"""Data that the shopper's browser carries to Worldpay: signed tokens and their forms.
 
 The claims are those of developer.worldpay.com/docs/wpg/authentication/splitauth/ . Worldpay answers 400 to a
 token with any other claim.
