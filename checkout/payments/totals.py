@@ -154,7 +154,7 @@ def operations_of_payment(payment: Payment) -> list[Operation]:
 
 
 def sums_of(payment: Payment) -> Sums:
-    """Return the sums of a payment's operations, without those that do not count."""
+    """Return the sums of a payment's operations, of those in ``operations_that_count``."""
     return added_up(payment, operations_that_count(payment))
 
 

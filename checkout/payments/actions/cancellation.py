@@ -26,8 +26,9 @@ def cancel_payment(reference: str, *, by: str, merchant: Merchant | None = None)
 
     If an attempt is under way, its purchase is told to call it off: it asks the provider if need be, releases
     what is held by then, and cancels the payment. If the money is taken first, the payment is paid. A
-    repeated call changes nothing. ``merchant`` is the merchant whose program calls. Without it, staff do.
-    Raises ``PaymentNotFound``, and ``IllegalTransition`` for a payment that is paid or has ended.
+    repeated call changes nothing. ``merchant`` is the merchant whose program calls. Without it, a member of
+    staff calls. Raises ``PaymentNotFound``, and ``IllegalTransition`` for a payment that is paid or has
+    ended.
     """
     payment = get_payment_for_update(reference, merchant)
     actor = Actor.STAFF if merchant is None else Actor.MERCHANT

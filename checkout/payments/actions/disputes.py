@@ -105,7 +105,7 @@ def record_dispute(
 ) -> DisputeRecord:
     """Record the reason and the time limit of a payment's dispute, in place of what was recorded before.
 
-    Raises ``PaymentNotFound``, and ``OperationRejected`` for a code of another form.
+    Raises ``PaymentNotFound``, and ``OperationRejected`` for a reason code in another form.
     """
     payment = get_payment_for_update(reference)
     code = reason_code.strip().upper()

@@ -205,7 +205,8 @@ def _is_applied_anew(known: ProviderNotification, copy: ProviderNotification) ->
 
 def _is_expected(account: ProviderAccount, sender: str) -> bool:
     """Return True if the account takes notifications from this address. Raises ``ProviderMisconfigured``."""
-    # If the list has an error, all addresses are refused. The provider repeats refused notifications.
+    # If the list of networks has an error, all addresses are refused. The provider repeats refused
+    # notifications.
     networks = read_networks(account.options)
     if networks is None:
         return True

@@ -131,7 +131,7 @@ def open_operation(payment: Payment, operation: Operation) -> None:
 
 
 def open_operation_once(payment: Payment, operation: Operation, *, order_code: str = "") -> None:
-    """Insert a new operation, unless its reference is known. The caller may know the ``order_code``."""
+    """Insert a new operation, unless its reference is known. ``order_code`` is its attempt's, if known."""
     operation.metadata = {**payment.metadata, **operation.metadata}
     if insert_unless_known(operation):
         invalidate_rows(payment)

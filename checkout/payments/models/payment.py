@@ -121,7 +121,7 @@ class Payment(models.Model):
     State = PaymentState
 
     class AnswerTier(models.TextChoices):
-        """The way in which a result reaches the shopper: docs/architecture.md."""
+        """The way in which a result reaches the shopper (see docs/architecture.md)."""
 
         HELD = "held"
         PUSHED = "pushed"
@@ -466,7 +466,7 @@ OTHER_EVENT = models.Q(kind=f"{NOTIFIED}{EventKind.OTHER}")
 
 
 class Fact(models.Model):
-    """A record of something received or decided, which no event tells; ``text`` is scrubbed.
+    """A record of something received or decided that has no event; ``text`` is scrubbed.
 
     Facts are append-only, except that erasing a payment's personal data erases their texts.
     """

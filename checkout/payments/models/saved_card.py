@@ -223,7 +223,7 @@ class SavedCard(models.Model):
     def has_expired(self) -> bool:
         """Return True if the last day of the card or of its token is over in all time zones.
 
-        The day is that of the issuer, whose time zone is not known. Until then the provider decides.
+        The day ends in the issuer's time zone, which is not known. Until then the provider decides.
         """
         today = timezone.now().astimezone(LATEST_ZONE).date()
         month, _, year = self.expiry.partition("/")

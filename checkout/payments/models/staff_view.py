@@ -1,4 +1,4 @@
-"""The table of views that staff have saved of lists in the back office, and of their columns."""
+"""The table of the views of back-office lists, and of their columns, that staff have saved."""
 
 from typing import ClassVar
 

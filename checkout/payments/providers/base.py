@@ -235,7 +235,7 @@ class Position:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WholePosition(Position):
-    """A position whose only sum that may be None is ``charged_back``."""
+    """A position with all sums; only ``charged_back`` may be None."""
 
     authorised: Money
     captured: Money

@@ -1,8 +1,9 @@
 """Proof that a notification was sent by its account's provider.
 
-Providers do not sign notifications, so the proof is knowledge of the address or of its password. An account's
-credentials contain an unguessable last part of the path, ``notification_secret``, or a user and password for
-HTTP Basic (RFC 7617), ``notification_user`` and ``notification_password``. One of the two is enough.
+Providers do not sign notifications, so the proof is knowledge of a secret address or of a password. An
+account's credentials contain an unguessable last part of the path, ``notification_secret``, or a user and
+password for HTTP Basic (RFC 7617), ``notification_user`` and ``notification_password``. One of the two is
+enough.
 
 An account may also have the option ``notification_networks``. A notification from any other address is a hint
 if it has this proof, and is refused if it has none.

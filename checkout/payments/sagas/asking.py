@@ -35,8 +35,8 @@ from checkout.payments.sagas.table import Go, Repeated, Step, TableSaga
 from checkout.states import PaymentEvent
 from messaging.envelope import Reply
 
-# The payment event that follows a confirmed claim. Without a row here it is "conflicted", for example for a
-# capture that is not ours.
+# The payment event that follows a confirmed claim. Any other claim, such as a capture that is not ours, has
+# "conflicted".
 EVENTS: Mapping[str, PaymentEvent] = {EventKind.EXPIRED: "authorisation_expired"}
 
 # The signal to the purchase that follows an event of its payment.
@@ -136,7 +136,7 @@ class Asking(TableSaga[AskingData]):
         return _ended(data, answer.outcome)
 
     def denied(self, data: AskingData, answer: ClaimChecked) -> AskingDecision:
-        """End the saga if the answer would have to show the event; ask again about a proven event until then.
+        """End the saga once the answer must show a true event. Until then, ask again about a proven one.
 
         The saga ends at once for a hint, because other hints wait until its question is answered. If the
         provider has confirmed the claim before, a later event of the order does not deny it.

@@ -116,7 +116,7 @@ class SagaDefinition(Protocol[DataT]):
         ...
 
     def on_signal(self, step: str, data: DataT, signal: Heard) -> Decision[DataT] | None:
-        """Handle an event that is not the reply to a command. Return None if this step ignores it."""
+        """Handle a signal. Return None if this step ignores it."""
         ...
 
     def on_deadline(self, step: str, data: DataT) -> Decision[DataT]:

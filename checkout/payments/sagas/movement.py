@@ -62,7 +62,7 @@ def move_payment_if_allowed(
     """Apply ``event`` to the locked payment and announce it.
 
     A payment whose money is held goes on to the state of its operations' sums in the same move. If the event
-    comes too late, it is only recorded, and False is returned, unless it has happened before.
+    comes too late, a fact records it, and False is returned. If it has happened already, True is returned.
     """
     if not payment_machine.allows(payment.state, event, actor) or _is_refuted(payment, event):
         has_happened = payment_machine.has_happened(payment.state, event)
@@ -116,7 +116,7 @@ def follow_sums(payment: Payment, message: Message) -> None:
             changes.move_payment(payment, event, Actor.SAGA)
             push_state(payment, message)
     elif event is None:
-        # Money moved after the payment had reached another end, or while it waits for staff.
+        # Money moved although the payment had ended in another way, or waits for staff.
         _record_not_applied(payment, target, Actor.SAGA)
     else:
         move_payment_if_allowed(payment, event, Actor.SAGA, message)

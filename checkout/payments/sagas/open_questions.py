@@ -2,7 +2,8 @@
 
 The broker's permissions decide which programs may send a command at all. The password of such a program must
 not be enough to move money, or to book or cancel anything: the sender must also know the question's
-correlation id, which is random, and send exactly that question. Both are compared with the database.
+correlation id, which is random, and send exactly that question. Id and question are compared with the
+database.
 """
 
 from hashlib import sha256

@@ -52,5 +52,5 @@ def provider_wait() -> timedelta:
 
 
 def notification_wait() -> timedelta:
-    """Return the time within which the provider notifies an operation that it has accepted."""
+    """Return the time within which the provider notifies us of the outcome of an accepted operation."""
     return conf.notification_wait

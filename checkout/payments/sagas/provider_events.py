@@ -89,7 +89,7 @@ def _ask(
         return False
     question = with_changes(_question(command, claim, message), waits_seconds=waits_seconds)
     key = f"{claim}:{message.envelope.message_id}"
-    # The order of an authorisation that has expired is cancelled by its purchase.
+    # If an authorisation has expired, its purchase cancels the order.
     purchases = (saga for saga in sagas if claim == "expired" and saga.kind == Purchase.kind)
     purchase = next(purchases, None)
     orchestrator.start(Asking.kind, key, attempt, question, message, parent=purchase, payment=payment)

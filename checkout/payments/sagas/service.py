@@ -181,7 +181,7 @@ def pass_deadline(command: PassDeadline, message: Message) -> None:
 
 @service.handles(ResumeSaga)
 def resume_saga(command: ResumeSaga, message: Message) -> None:
-    """Resume a parked saga, as staff want. If its money was given back or taken, signal that instead."""
+    """Resume a parked saga, as staff want, or signal it that its money was given back or taken."""
     saga = numbered_saga(command.saga)
     if saga is None or saga.version != command.version or saga.status != Saga.Status.PARKED:
         return

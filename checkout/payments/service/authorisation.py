@@ -138,7 +138,7 @@ def _opened(attempt: Attempt, card: SavedCard) -> StoredCard | None:
 
 
 def _stopped(attempt: Attempt) -> ProviderResult | None:
-    """Return a refusal if an earlier attempt has meanwhile turned out to hold money, perhaps."""
+    """Return a refusal if it became known during this attempt that an earlier one may hold money."""
     if attempt.payment.state == PaymentState.CONFLICTED:
         return not_sent(RefusalReason.PROVIDER_ERROR, code="payment_conflicted")
     if attempt.number > 1 and may_hold_money_after_all(attempt.payment):

@@ -192,7 +192,7 @@ def _apply(attempt: Attempt, operation: Operation, result: ProviderResult) -> Pr
 
 
 def _sentence(result: ProviderResult) -> str:
-    """Return the reason, in the provider's words, why the operation was not carried out, or not sent."""
+    """Return why the operation was not carried out, or not sent, in the provider's words."""
     if result.refusal is not None and result.refusal.description:
         return scrub_text(result.refusal.description)
     return "The provider has no such order." if result.outcome == Outcome.NOT_FOUND else result.event

@@ -117,7 +117,7 @@ def propose(proposal: Proposal, by: Member) -> tuple[ApprovalRequest, bool]:
 def approve(
     key: int, by: Member, carry_out: Callable[[ApprovalRequest], str] | None = None
 ) -> ApprovalRequest:
-    """Approve the request with this primary key, carry it out if that is possible at once, and return it.
+    """Approve the request with this primary key, carry it out if ``carry_out`` is given, and return it.
 
     Both happen or neither does. Raises ``OperationRejected`` if the request is decided or expired, or if
     ``by`` has made it, and the errors of ``carry_out``, for example after a change of the state.
@@ -193,5 +193,5 @@ def _decide(request: ApprovalRequest, state: ApprovalRequest.State, by: Member, 
                 update_fields=["state", "decided_by", "decided_by_user", "decided_at", "decision_reason"]
             )
     except IntegrityError:
-        # The time has passed since the request was read.
+        # The request has expired since it was read.
         raise OperationRejected(LATE) from None

@@ -96,8 +96,9 @@ def _require_that_it_may_be_repeated(letter: DeadLetter) -> None:
 def _sendable(letter: DeadLetter) -> OutboxMessage | None:
     """Return the message's row in an outbox, if the gateway sent it and the row still exists.
 
-    The row of a command that web published has no correlation id. The message's id belongs to a request to
-    web, which has ended. Raises ``OperationRejected`` if another message was sent with this id.
+    The row of a command that web published has no correlation id. The correlation id of the published message
+    belonged to a request that waited in web, and that has ended. Raises ``OperationRejected`` if another
+    message was sent with this id.
     """
     rows = list(rows_with_id(OutboxMessage, letter.message_id))
     for row in rows:

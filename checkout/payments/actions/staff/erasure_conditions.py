@@ -93,7 +93,7 @@ def _unhandled(payment: Payment) -> str:
         created_at__gt=timezone.now() - conf.retention,
     ).exclude(type=PostEntries.to)
     open_ = {row[:2]: row[2] for row in sent.values_list("routing_key", "message_id", "type")}
-    # The outbox is read before the inboxes, so that the inboxes have every command of it that was handled.
+    # The outbox is read before the inboxes: a command that is handled in between is then in an inbox.
     for database in databases():
         handled = InboxMessage.objects.using(database).filter(subject=payment.reference)
         for known in handled.values_list("consumer", "message_id"):

@@ -1,4 +1,4 @@
-"""Conversion between our minor units and Worldpay's. An account's exponents are agreed, and always sent."""
+"""Conversion between our minor units and Worldpay's. Each amount is sent with the account's exponent."""
 
 import re
 from collections.abc import Mapping

@@ -50,7 +50,7 @@ class Signer:
 
 
 def device_data_form(action: str, signer: Signer) -> BrowserForm:
-    """Return the hidden form before the payment. The page adds the first digits of the card as ``Bin``."""
+    """Return the hidden form that collects device data. The page adds the card's first digits as ``Bin``."""
     return BrowserForm(action=action, fields={"JWT": signer.device_data_token()})
 
 

@@ -30,8 +30,8 @@ class OperationData(Body, frozen=True, forbid_unknown_fields=False):
     those of these requests that the provider has answered, and ``undecided`` the answers that do not show
     whether the request arrived. ``is_booked`` means that the ledger has got the outcome, ``is_included`` that
     the capture was requested with the authorisation, ``is_doubted`` that a notification contradicts the
-    operation and that the provider has not confirmed either. ``returns`` counts how often the outcome was
-    booked back.
+    operation, and the provider has confirmed neither yet. ``returns`` counts how often the outcome was booked
+    back.
     """
 
     payment: str

@@ -142,7 +142,7 @@ class OperationSaga(TableSaga[OperationData]):
     def answered(
         follows: Callable[[OperationData], OperationDecision],
     ) -> Callable[[OperationData, ProviderAnswered], OperationDecision]:
-        """Return a decision that does not look into the answer: only the answer's outcome matters."""
+        """Return a function that also takes the answer, and ignores it: only the answer's outcome matters."""
         return lambda data, answer: follows(data)
 
     def unless_accepted(
@@ -204,7 +204,7 @@ class OperationSaga(TableSaga[OperationData]):
         return self.done(with_changes(data, is_doubted=False))
 
     def resend(self, data: OperationData) -> OperationDecision | None:
-        """Send the request again: staff found that it never arrived. Ignore this for a refund in doubt."""
+        """Send the request again: staff found that it never arrived. A refund in doubt did; ignore this."""
         return None if data.is_doubted else self.request(self.afresh(data))
 
     def withdrawn(self, data: OperationData) -> OperationDecision:

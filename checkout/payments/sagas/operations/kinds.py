@@ -74,10 +74,11 @@ class Refund(OperationSaga):
 
 
 class IssuerMovement(TableSaga[OperationData]):
-    """A charge-back or its reversal. It has happened already, so it is only posted, and the sums follow.
+    """A charge-back or its reversal. It has happened already, so it is only posted.
 
     We do not request it from the provider, so there is no refusal and nothing to wait for: the operation was
-    recorded when the provider confirmed it (``payments/books/compare_events.py``).
+    recorded when the provider confirmed it (``payments/books/compare_events.py``). The payment follows its
+    sums.
     """
 
     data_type = OperationData

@@ -62,8 +62,8 @@ def is_contradicted(data: Body, attempt: int, payment: Payment) -> bool:
 def operation_of_child(child: Start, parent: Saga, payment: Payment) -> Operation | None:
     """Return the operation of a saga that is about to start; None if that saga carries out none.
 
-    The operation is inserted, unless it was recorded before: an included capture is, and a notification may
-    have settled it already.
+    The operation is inserted, except for an included capture, which was recorded before and may be settled
+    already.
     """
     data = child.data
     if not isinstance(data, OperationData):

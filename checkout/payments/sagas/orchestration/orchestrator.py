@@ -118,7 +118,7 @@ def _go_on(saga: Saga, decision: Decision[Any], message: Message, payment: Payme
 
 
 def _tell_what_overtook(saga: Saga, message: Message, payment: Payment) -> None:
-    """Signal its operation's present outcome to a saga that the provider's answer has ended.
+    """Signal the present outcome of the operation to its saga, which the provider's answer has ended.
 
     The answer may be outdated: a notification that a failed refund was made after all may have come first. If
     the answer and the operation agree, the saga ignores the signal.

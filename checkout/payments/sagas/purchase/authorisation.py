@@ -130,7 +130,7 @@ def time_for_challenge() -> timedelta:
 
 
 def returned(data: PurchaseData) -> PurchaseDecision:
-    """Send the second message of the challenge. The shopper is back, so it is no longer late."""
+    """Send the second message. The shopper is back, so the challenge is no longer late."""
     back = with_changes(data, tries=0, is_back=True, is_expiring=False)
     return Go(step=At.COMPLETE_CHALLENGE, data=back)
 
@@ -196,10 +196,9 @@ def inquire(data: PurchaseData) -> PurchaseDecision:
 
 
 def inquire_at_once(data: PurchaseData) -> PurchaseDecision:
-    """Inquire because of a proven notification, which is not an answer, but a reason to inquire.
+    """Inquire because of a proven notification. This does not count as one of the inquiries.
 
-    This does not count as an inquiry. It is only done while the outcome is unknown: otherwise the provider's
-    own reply is on its way.
+    It is done only while the outcome is unknown: otherwise the provider's own reply is on its way.
     """
     return _ask_provider(data)
 

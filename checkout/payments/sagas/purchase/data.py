@@ -40,7 +40,7 @@ STEPS_OF_YOUR_OWN = ("own_", UNDO)
 
 
 def advice_about(step: str) -> str:
-    """Return advice for staff about a saga at an unknown step that may be one of your own; else nothing."""
+    """Return advice for staff if a saga is at an unknown step that may be one of your own; else ""."""
     if not step.startswith(STEPS_OF_YOUR_OWN):
         return ""
     return " Configure this step of your own again, restart the checkout service, then try again."

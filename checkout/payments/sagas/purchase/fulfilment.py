@@ -22,7 +22,7 @@ from messaging.envelope import Reply
 def authorised(data: PurchaseData) -> PurchaseDecision:
     """Move the payment to authorised and confirm the order. Success is not reported before.
 
-    If the result of its capture is known already, it is applied at the same moment.
+    If the result of the capture is known already, it is applied at the same moment.
     """
     return Go(
         step=At.CONFIRM_ORDER,
@@ -183,7 +183,7 @@ def _paid(data: PurchaseData) -> PurchaseData:
 
 
 def _unpaid(data: PurchaseData) -> PurchaseData:
-    """Return the data of an order whose money is not taken. It is unpaid only if we were to capture."""
+    """Return the data of an order whose money is not taken. It is unpaid if we capture automatically."""
     return with_changes(data, is_taken=False, taken_minor=0, is_capture_refused=data.captures)
 
 

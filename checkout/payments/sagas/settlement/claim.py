@@ -121,8 +121,8 @@ class ClaimMatter(Matter):
     """The claim of a notification, and the decision of staff that it is true or untrue.
 
     If staff say that the claim is true, a charge-back or its reversal is booked and posted with the amount
-    that they enter, and so is a refund that failed and was made after all. Any other true claim has the same
-    effect as if the provider had confirmed it.
+    that they enter, and a failed refund that was made after all is done again. Any other true claim has the
+    same effect as if the provider had confirmed it.
     """
 
     saga: Saga

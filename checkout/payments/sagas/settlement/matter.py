@@ -65,7 +65,7 @@ class Matter(ABC):
     @property
     @abstractmethod
     def obstacle(self) -> str:
-        """The reason why staff cannot decide so, and what to do instead; empty if they can."""
+        """The reason why staff cannot make this decision, and what to do instead; empty if they can."""
 
     @abstractmethod
     def carry_out(self, by: str, message: Message, *, is_as_seen: bool) -> None:

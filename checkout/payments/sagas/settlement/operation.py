@@ -57,7 +57,7 @@ TO_BE_SETTLED = Q(reference__in=Saga.objects.filter(status=Saga.Status.PARKED).v
 
 
 def obstacle(operation: Operation, attempt: Attempt, saga: Saga | None, fate: Fate) -> str:
-    """Return why staff cannot settle ``operation`` so, and what to do instead; empty if they can.
+    """Return why staff cannot settle ``operation`` in this way, and what to do instead; empty if they can.
 
     Unless the rows are locked, the answer may be out of date at once.
     """
@@ -180,7 +180,7 @@ class OperationMatter(Matter):
 
     @property
     def holds_later(self) -> bool:
-        """A withdrawal is right whatever the saga has done meanwhile."""
+        """True for a withdrawal, which is right whatever the saga has done meanwhile."""
         return self.fate == Fate.GIVEN_UP
 
     @classmethod
@@ -189,7 +189,7 @@ class OperationMatter(Matter):
 
     @property
     def obstacle(self) -> str:
-        """To send it again, the money that it did not reserve while parked must be available, too."""
+        """The obstacle, including a lack of the money that the operation did not reserve while parked."""
         why = obstacle(self.operation, self.attempt, self.saga, self.fate)
         if why or self.saga is None or self.fate != Fate.NOT_ARRIVED or is_doubted(self.saga):
             return why
@@ -229,7 +229,7 @@ def _move(operation: Operation, saga: Saga, payment: Payment, *, arrived: bool) 
 
 
 def _let_be_sent_again(operation: Operation) -> None:
-    """Allow one more copy: while the provider recognises repetitions, or at the risk of staff."""
+    """Allow one more copy of the request: the provider recognises it, or staff take the risk."""
     calls = ProviderCall.objects.filter(key=operation.reference)
     call = calls.select_related("attempt__provider_account").first()
     if call is not None and not has_had_no_effect(call):

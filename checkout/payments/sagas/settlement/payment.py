@@ -68,7 +68,7 @@ _NOTHING_KEPT = "Staff settled the payment: of this order, nothing is kept."
 
 
 def obstacle(attempt: Attempt, theirs: TheirBooks | None = None) -> str:
-    """Return why staff cannot settle the payment so, and what to do instead; empty if they can.
+    """Return why staff cannot settle the payment in this way, and what to do instead; empty if they can.
 
     Without ``theirs``, only check if the payment can be settled at all now. Unless the rows are locked, the
     answer may be out of date at once.

@@ -1,4 +1,4 @@
-"""Orders that were given up because all of their money had gone back, and of which some came back again."""
+"""Orders that were given up because all of their money went back, before some of it returned to us."""
 
 import structlog
 

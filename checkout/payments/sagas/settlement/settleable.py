@@ -48,7 +48,7 @@ def contradicting_attempt(payment: Payment) -> Attempt:
 
 
 def attempts_to_settle(payment: Payment) -> list[Attempt]:
-    """Return the attempts whose figures staff may enter. They begin with the first one."""
+    """Return the attempts whose figures staff may enter, in the order of entry."""
     first = attempt_to_settle(payment)
     if first is None:
         return []
@@ -65,7 +65,7 @@ def attempt_to_settle(payment: Payment) -> Attempt | None:
 
 
 def untold_attempt(payment: Payment) -> Attempt | None:
-    """Return an attempt whose outcome the provider did not tell, however often it was asked; None if none."""
+    """Return an attempt whose outcome the provider did not tell, however often it was asked; else None."""
     if payment.state not in (PaymentState.CONFIRMING, PaymentState.CONFLICTED):
         return None
     given_up = payment.sagas.filter(kind=Purchase.kind, step=At.INQUIRE, status=Saga.Status.PARKED)

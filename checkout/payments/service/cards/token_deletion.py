@@ -31,8 +31,8 @@ def delete_token(command: DeleteToken, message: Message) -> None:
     """Ask the provider to delete a token, and plan the next request if the provider does not confirm it.
 
     A repeated request is harmless as long as none of our cards has the token, so the deletion is requested
-    again after an unknown outcome. The request is checked and committed as an intent under the lock of its
-    row, which a payment that saves a card with this token takes, too. No lock is held during the call.
+    again after an unknown outcome. The request is checked and committed as an intent under the lock of the
+    card's row, which a payment that saves a card with this token takes, too. No lock is held during the call.
 
     After the last try, the command is rejected and becomes a dead letter, which staff can send again. If the
     provider still does not find the token after days, the token does not exist.

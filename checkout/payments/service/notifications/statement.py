@@ -153,10 +153,10 @@ class _Known:
         return (scrub_text(statement.event_id), scrub_text(result.reason)) in self._contradictions
 
     def may_be_of_portal(self, statement: Notification, operations: Sequence[Operation]) -> bool:
-        """Return True if the movement, which ended no operation of ours, may have been made in the portal.
+        """Return True if the money may have moved in the provider's portal. It ended no operation of ours.
 
-        A movement that names an operation of ours was not. But an earlier movement without a reference may
-        have ended that operation, and so may itself be from the portal.
+        A statement that names one of our operations is about that operation, unless an earlier statement
+        without a reference has ended it: then one of the two is about the portal.
         """
         if statement.kind == EventKind.SETTLED:
             # Each capture is settled by itself. The settlement may be the only sign of a capture in the
