@@ -119,7 +119,7 @@ def create_link(
 def _require_choice(
     reusable: bool, minor: int, max_quantity: int, min_amount: int | None, max_amount: int | None
 ) -> None:
-    """Raise ``RequestInvalid`` if shoppers could not choose as the link says."""
+    """Raise ``RequestInvalid`` if a link cannot offer these choices to shoppers."""
     if max_quantity > 1 and not reusable:
         raise RequestInvalid("max_quantity", "Only a reusable link may have a quantity.")
     if minor * max_quantity > LARGEST_MINOR:

@@ -356,7 +356,7 @@ def _money(payment: Payment, minor: int) -> Money:
 
 
 def view_of(operation: Operation, payment: Payment) -> OperationView:
-    """Return the data of ``operation``, which belongs to ``payment``, that may be shown."""
+    """Return the data of the payment's ``operation`` that may be shown."""
     return OperationView(
         reference=operation.reference,
         payment=payment.reference,

@@ -32,7 +32,7 @@ class Verb(StrEnum):
 
 
 class OrderCodeNotSendable(ValueError):
-    """An order code that only another program can have sent."""
+    """The provider cannot get this order code unchanged. Orders with it come from other programs."""
 
 
 class Outcome(StrEnum):
@@ -400,7 +400,7 @@ class Provider(Protocol):
     def card_encryption(self) -> CardEncryption: ...
 
     def device_data_form(self) -> BrowserForm:
-        """Return the invisible form before the payment. The page adds the card's first digits as ``Bin``."""
+        """Return the hidden form for device data. The page adds the card's first digits as ``Bin``."""
 
     def challenge_form(self, challenge: Challenge, *, return_url: str, merchant_data: str) -> BrowserForm: ...
 

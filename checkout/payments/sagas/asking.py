@@ -136,9 +136,9 @@ class Asking(TableSaga[AskingData]):
         return _ended(data, answer.outcome)
 
     def denied(self, data: AskingData, answer: ClaimChecked) -> AskingDecision:
-        """End the saga once the answer must show a true event. Until then, ask again about a proven one.
+        """End the saga: the provider denies the event. If a proven event may not show yet, ask again.
 
-        The saga ends at once for a hint, because other hints wait until its question is answered. If the
+        A hint is not asked about again, because other hints wait until its question is answered. If the
         provider has confirmed the claim before, a later event of the order does not deny it.
         """
         if data.is_confirmed:

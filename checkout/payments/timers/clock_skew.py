@@ -32,7 +32,7 @@ def correct_clock_skew(database: str = DEFAULT_DB_ALIAS) -> int:
 
 
 def _correct(rows: QuerySet[Any], *, due: str, written: str, looked_at: str = "") -> int:
-    """Correct the rows of a table. If ``looked_at`` names a column, it is set to ``due`` at the latest."""
+    """Correct the rows of a table. The column ``looked_at``, if given, is set to ``due`` or earlier."""
     right = F(due) - (F(written) - Now())
     changes = {due: right, written: Now()}
     if looked_at:

@@ -352,7 +352,7 @@ def record_not_resumed(saga: Saga, why: str) -> None:
 
 
 def _clean(text: str) -> str:
-    """Return a service's text as it may be kept: scrubbed, cut, and without NUL, which PostgreSQL refuses."""
+    """Return a service's text as it is stored: scrubbed, cut, and without NUL, which PostgreSQL refuses."""
     return scrub_text(text.replace("\0", ""))[:500]
 
 

@@ -222,8 +222,8 @@ def _move_of(attempt: Attempt, theirs: TheirBooks) -> AttemptEvent | None:
 def _move_payment(payment: Payment, state: PaymentState, message: Message) -> None:
     """Move the payment to ``state``.
 
-    The payment follows its sums. If its present state has no such transition, it first moves by the event
-    that staff found.
+    The payment follows its sums. If its present state has no transition to that of the sums, it first moves
+    by the event that staff found.
     """
     earlier, is_held = PaymentState(payment.state), state != PaymentState.VOIDED
     is_led_on = payment_machine.event_between(earlier, state, COUNTED) is not None
