@@ -92,10 +92,7 @@ def has_untold_amounts(payment: Payment) -> bool:
 
 
 def kept_when_last_told(payment: Payment) -> int:
-    """Return the sum in the payment's own last event that was captured and kept, in minor units.
-
-    It is the captured amount, less refunds and disputes.
-    """
+    """Return the captured amount in the payment's own last event, less refunds and disputes (minor units)."""
     told = _told_amounts(payment)
     return max(0, told.get("captured", 0) - told.get("refunded", 0) - told.get("disputed", 0))
 

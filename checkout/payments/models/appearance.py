@@ -62,7 +62,7 @@ class Appearance(models.Model):
 
 
 def appearance_of(merchant: Merchant) -> Appearance:
-    """Return the appearance of a merchant; an empty one if the merchant has no row."""
+    """Return the appearance of a merchant, or an empty one."""
     try:
         return merchant.appearance
     except Appearance.DoesNotExist:

@@ -1,10 +1,10 @@
 """The saga that asks the provider about money that our books do not explain: one event, or a whole payment.
 
-A notification may report an **event** that none of our operations explains, and anybody may have sent the
-notification. If the provider confirms the event, the expiry of an authorisation is applied, and a charge-back
-or its reversal is booked by a saga of its own. If the event is an operation that we never requested, the
-payment becomes conflicted, for staff. If the provider's answers are not enough to decide, the saga is parked:
-staff enter what they found out, or have the saga ask again.
+A notification, which anybody may have sent, may report an **event** that none of our operations explains. If
+the provider confirms the event, the expiry of an authorisation is applied, and a charge-back or its reversal
+is booked by a saga of its own. If the event is an operation that we never requested, the payment becomes
+conflicted, for staff. If the provider's answers are not enough to decide, the saga is parked: staff enter
+what they found out, or have the saga ask again.
 
 Staff have the saga ask about a **payment** that is conflicted. If the provider's answer and our operations
 agree, the payment follows its operations. If they do not agree, or the provider does not answer, nothing

@@ -249,7 +249,7 @@ class OperationSaga(TableSaga[OperationData]):
     def ask_anew(self, data: OperationData) -> OperationDecision | None:
         """Inquire because of a notification that raises doubt, unless such an inquiry is under way.
 
-        The answer to an earlier inquiry is not used: it may be older than the notification.
+        The answer to an earlier inquiry may be older than the notification, and is not used.
         """
         is_asked = data.is_doubted and inquiry_delay(data.inquiries) is not None
         return None if is_asked else self.ask_in_doubt(data)
