@@ -226,7 +226,7 @@ class HttpTransport:
 
 
 def _fault_of(headers: Mapping[str, str]) -> str:
-    """Return the name of a header that cannot be sent; empty if all can. Its value may be a key."""
+    """Return a sentence on the first header that cannot be sent, without its value; empty if all can."""
     for name, value in headers.items():
         if not _HEADER_VALUE.fullmatch(value):
             return f"The header {name} has a character, or a blank at an end, that cannot be sent."

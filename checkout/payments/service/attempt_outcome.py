@@ -128,7 +128,7 @@ def is_refused_by_us(attempt: Attempt) -> bool:
 
 
 def _understood(attempt: Attempt, result: ProviderResult) -> ProviderResult:
-    """Replace an outcome that the attempt cannot follow by a refusal or by ``UNKNOWN``."""
+    """Replace an outcome with which the attempt cannot continue by a refusal or by ``UNKNOWN``."""
     if result.outcome == Outcome.DEVICE_DATA_REQUIRED:
         # Our page has already tried to collect the device data, so this browser cannot continue.
         return _refuse(result, RefusalReason.AUTHENTICATION_REQUIRED)

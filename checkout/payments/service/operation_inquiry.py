@@ -123,8 +123,7 @@ def _apply(
 def _let_be_sent_again(operation: Operation) -> bool:
     """Let the request be sent again if its money cannot move twice. Return True if it may be sent.
 
-    It is not sent again either if a notification shows a movement that may be this one: the answer may be
-    older.
+    It may not if a notification shows a movement that may be this one: the answer may be older.
     """
     calls = ProviderCall.objects.filter(key=operation.reference)
     call = calls.first()

@@ -9,8 +9,8 @@ from checkout.payments.models import RetentionWalk
 from checkout.payments.timers.timer import BATCH
 from messaging.outbox.clock import server_time_now
 
-# Rows are deleted in many small transactions. A large one would delay vacuuming, and all that wait for its
-# rows.
+# Rows are deleted in many small transactions. A large one would delay vacuuming, and every transaction that
+# waits for its rows.
 ROWS = 10 * BATCH
 # After this time a walk restarts, because rows that it had to leave may be deleted now.
 AGAIN_AFTER = timedelta(days=1)

@@ -204,7 +204,7 @@ class OperationSaga(TableSaga[OperationData]):
         return self.done(with_changes(data, is_doubted=False))
 
     def resend(self, data: OperationData) -> OperationDecision | None:
-        """Send the request again: staff found that it never arrived. A refund in doubt did; ignore this."""
+        """Send the request again: staff found that it never arrived. Do nothing for a refund in doubt."""
         return None if data.is_doubted else self.request(self.afresh(data))
 
     def withdrawn(self, data: OperationData) -> OperationDecision:
@@ -233,7 +233,7 @@ class OperationSaga(TableSaga[OperationData]):
         )
 
     def undecided(self, data: OperationData) -> OperationDecision:
-        """Inquire a few times more, as a notification may still come. After that, staff must decide."""
+        """Inquire a few times more, because a notification may still come. After that, staff must decide."""
         counted = with_changes(data, undecided=data.undecided + 1)
         if counted.undecided < UNDECIDED_ANSWERS:
             return self.inquire(counted)
@@ -296,7 +296,7 @@ class OperationSaga(TableSaga[OperationData]):
         return Go(step=At.FINISHED, data=data, recalculate=True, notify_parent=self.result(News.DONE))
 
     def refused(self, data: OperationData) -> OperationDecision:
-        """Book back what was booked for the refused operation, if anything was."""
+        """Book back the postings of the refused operation, if there are any."""
         decision = Go(step=At.REFUSED, data=data, recalculate=True, notify_parent=self.result(News.REFUSED))
         posting = self.posted_when_undone if data.is_booked else self.posted_when_refused
         if posting is None or not (data.is_booked or data.is_accepted):

@@ -19,9 +19,9 @@ _NUMBERED = Compiled(lambda pk: Saga.objects.filter(pk=pk))
 _BOTH = Compiled(
     lambda pk, parent: Saga.objects.select_for_update().filter(Q(pk=pk) | Q(pk=parent)).order_by("pk")
 )
-# Most replies concern the payment, so it is locked with its saga. The parent is locked first, as it is older
-# than its child and has the lower key; then the payment, then the child. Every query that locks two of these
-# locks the parent first.
+# Most replies concern the payment, so it is locked with its saga. The parent is locked first, because it is
+# older than its child and has the lower key; then the payment, then the child. Every query that locks two of
+# these locks the parent first.
 _WITH_PAYMENT = Compiled(
     lambda pk, parent: (
         Saga.objects.select_related("payment__merchant")
