@@ -20,7 +20,7 @@ TO_BE_SENT = (Operation.State.REQUESTED, Operation.State.UNKNOWN)
 UNANSWERED = ("", Outcome.UNKNOWN, Outcome.PENDING)
 # Outcomes after which a request has certainly had no effect, although it was not refused.
 WITHOUT_EFFECT = (Outcome.NOT_SENT, Outcome.NOT_FOUND, Outcome.NOT_ABLE)
-# Outcomes after which the same request may be made again; after the last one, see ``moves_once``.
+# Outcomes after which the same request may be made again. For the last one, see ``moves_once``.
 TO_BE_SENT_AGAIN = (*WITHOUT_EFFECT, ProviderOutcome.NOT_SHOWN)
 MODIFICATIONS = (Verb.CAPTURE, Verb.VOID, Verb.REFUND)
 
@@ -36,29 +36,29 @@ def completion_key(attempt: Attempt) -> str:
 
 
 def may_have_left(calls: QuerySet[ProviderCall], outcome: str, **changes: object) -> int:
-    """Let these requests be sent again, although earlier copies may have left us. Return their number.
+    """Let these requests be sent again, although earlier copies may have been sent. Return their number.
 
-    The next copy is then not the first, so its refusal says nothing about the earlier ones.
+    A refusal of the next copy says nothing about the earlier ones.
     """
     earlier = Coalesce(F("earlier_at"), F("started_at"))
     return calls.update(outcome=outcome, earlier_at=earlier, **changes)
 
 
 def recognised_key(account: ProviderAccount, verb: str, key: str) -> str:
-    """Return the key by which the provider recognises a copy of a request; empty if it recognises none."""
+    """Return the key by which the provider recognises a repeated request; empty if it recognises none."""
     if verb not in (Verb.CAPTURE, Verb.REFUND):
         return ""
     try:
         return get_provider(account.opened()).recognised_key(key)
     except ProviderMisconfigured:
-        return ""  # nothing can be sent, which the call itself reports
+        return ""  # nothing can be sent; the call itself reports this
 
 
 def moves_once(call: ProviderCall) -> bool:
     """Return True if sending a copy moves no money twice, even if an earlier copy is carried out after all.
 
-    A request may wait at the provider for hours or days, where no inquiry shows it. Then only its key
-    prevents a second movement, provided that the first copy had the same key and the provider remembers it. A
+    A request may wait at the provider for hours or days, and no inquiry shows it there. Then only its key
+    prevents a second movement, if the first copy had the same key and the provider still remembers it. A
     second void changes nothing.
     """
     if call.verb == Verb.VOID:
@@ -73,9 +73,9 @@ def moves_once(call: ProviderCall) -> bool:
 def is_clean(operation: Operation) -> bool:
     """Return True if no copy of an open operation's request has had an effect, and none may have one yet.
 
-    No copy was sent, or each certainly did not leave us, or was answered as not carried out. The calls tell
-    that, and not the operation's state, which a notification may have moved before a call is answered. A
-    capture that was asked for with the authorisation has no call of its own.
+    Each copy was certainly not sent, or was answered as not carried out. The rows of calls show this. The
+    operation's state does not, because a notification may have moved it before a call is answered. An
+    included capture has no call of its own.
     """
     if operation.state not in TO_BE_SENT:
         return False
@@ -98,7 +98,7 @@ def may_yet_arrive(calls: QuerySet[ProviderCall]) -> bool:
 
 
 def may_yet_show(calls: QuerySet[ProviderCall]) -> bool:
-    """Return True if one of the requests may have arrived, or may yet, although a query does not show it.
+    """Return True if one of the requests may have arrived, or may yet arrive, but no query shows it.
 
     Queries are answered from copies of the provider's books, and modifications are carried out later than
     they are accepted. Source: Worldpay, Inquiry requests (wait at least 5 minutes after the transaction, or
@@ -113,10 +113,10 @@ def may_yet_show(calls: QuerySet[ProviderCall]) -> bool:
 
 
 def may_be_carried_out_yet(calls: QuerySet[ProviderCall]) -> bool:
-    """Return True if one of the requests has no answer that decides it and may wait at the provider.
+    """Return True if one of the requests has no decisive answer and may wait at the provider.
 
-    No query shows it there. See ``CHECKOUT_QUEUE_SECONDS``. The answer to the latest copy decides nothing of
-    an earlier one.
+    No query shows it there. See ``CHECKOUT_QUEUE_SECONDS``. The answer to the latest copy decides nothing
+    about an earlier one.
     """
     since = server_time() - conf.settling_time - conf.queue_time
     is_undecided = Q(outcome__in=UNANSWERED) | Q(earlier_at__isnull=False)
@@ -124,14 +124,14 @@ def may_be_carried_out_yet(calls: QuerySet[ProviderCall]) -> bool:
 
 
 def time_to_show() -> timedelta:
-    """Return the time within which queries show any request that arrives at all. See ``may_yet_show``."""
+    """Return the time within which queries show every request that arrives. See ``may_yet_show``."""
     return conf.settling_time + max(conf.order_lag, conf.modification_lag)
 
 
 def may_be_completed(attempt: Attempt) -> bool:
     """Return True if the second message of a challenge may have reached the provider.
 
-    Then the provider may have authorised the order even if it answers that it cannot find it.
+    In that case, the provider may have authorised the order even if it answers that it cannot find it.
     """
     calls = attempt.provider_calls.filter(verb=Verb.COMPLETE_CHALLENGE)
     return calls.exclude(outcome__in=WITHOUT_EFFECT).exists()
@@ -139,10 +139,10 @@ def may_be_completed(attempt: Attempt) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class CallsInFlight:
-    """An attempt's requests, or the one with ``key``, as they stood just before the provider was asked.
+    """An attempt's requests, or the one with ``key``, as they were just before the provider was asked.
 
-    An answer describes the order at the time of the inquiry. "No such order" is inconclusive while a request
-    may not show yet, and also if a request was sent or answered before the answer is looked at.
+    An answer describes the order at the time of the inquiry. "No such order" proves nothing while a request
+    may not show yet, or if a request was sent or answered between the inquiry and the use of its answer.
     """
 
     key: str
@@ -150,7 +150,7 @@ class CallsInFlight:
     may_yet_show: bool
 
     def is_over(self, attempt: Attempt) -> bool:
-        """Return True if all requests would have shown in the inquiry, and none has changed since."""
+        """Return True if the inquiry must have shown all requests, and none has changed since."""
         return not self.may_yet_show and _calls(attempt, self.key) == self.calls
 
 

@@ -1,6 +1,6 @@
 """The token in the address to which a shopper returns from a challenge: one per challenge, never stored.
 
-The database keeps only its hash, so that a reader of the database cannot end a challenge.
+The database keeps only the token's hash, so that a reader of the database cannot end a challenge.
 """
 
 import hashlib
@@ -15,7 +15,7 @@ _SALT = "checkout.payments.challenge_token"
 
 
 class Challenged(Protocol):
-    """The part of an attempt that its token depends on."""
+    """The fields of an attempt on which its token depends."""
 
     @property
     def order_code(self) -> str: ...
@@ -32,7 +32,7 @@ def token_for(attempt: Challenged) -> str:
 def tokens_for(attempt: Challenged, number: int | None = None) -> list[str]:
     """Return all valid tokens of challenge ``number``, counted from 1; by default, of the present one.
 
-    That of the newest secret key is first, and those of older keys follow.
+    The first token is made with the newest secret key, the others with older keys.
     """
     challenge = attempt.challenge_count if number is None else number
     value = f"{attempt.order_code}:{challenge}"

@@ -1,4 +1,4 @@
-"""The commands of the checkout service, which is the orchestrator, and the answer to those who wait."""
+"""The commands of the checkout service, which is the orchestrator, and the replies to waiting callers."""
 
 from enum import StrEnum
 from typing import TypeAlias
@@ -8,7 +8,7 @@ from checkout.states import PaymentState
 
 
 class PaymentStatusReply(Answer, frozen=True):
-    """The answer to callers that wait: the present state of the payment."""
+    """The reply to callers that wait for a payment: its present state."""
 
     payment: str
     state: PaymentState
@@ -28,7 +28,7 @@ class OperationNews(StrEnum):
 
 
 class OperationStatusReply(Answer, frozen=True):
-    """The answer to callers that wait for a capture, void or refund: its present state."""
+    """The reply to callers that wait for a capture, void or refund: its present state."""
 
     payment: str
     operation: str
@@ -51,7 +51,7 @@ class SubmitPayment(Command[PaymentStatusReply], frozen=True):
 
 
 class CompleteChallenge(Command[PaymentStatusReply], frozen=True):
-    """Continue a purchase, since the shopper is back from the issuer."""
+    """Continue a purchase, because the shopper has returned from the issuer."""
 
     to = "checkout.complete_challenge"
     again = "nothing changes; answered when there is a result"
@@ -61,7 +61,7 @@ class CompleteChallenge(Command[PaymentStatusReply], frozen=True):
 
 
 class CallOff(Command[PaymentStatusReply], frozen=True):
-    """Cancel a purchase before its money is taken, since shopper, merchant or staff have called it off."""
+    """Cancel a purchase before its money is taken, because shopper, merchant or staff have called it off."""
 
     to = "checkout.call_off"
     again = "nothing changes; answered when there is a result"
@@ -71,7 +71,7 @@ class CallOff(Command[PaymentStatusReply], frozen=True):
 
 
 class AwaitPayment(Command[PaymentStatusReply], frozen=True):
-    """Answer as soon as the payment has a state to report."""
+    """Reply as soon as the payment has a state to report."""
 
     to = "checkout.await_payment"
     again = "nothing changes; answered when there is a result"
@@ -80,7 +80,7 @@ class AwaitPayment(Command[PaymentStatusReply], frozen=True):
 
 
 class AwaitOperation(Command[OperationStatusReply], frozen=True):
-    """Answer as soon as the provider has answered about a capture, void or refund."""
+    """Reply as soon as the provider has answered about a capture, void or refund."""
 
     to = "checkout.await_operation"
     again = "nothing changes; answered when there is a result"
@@ -110,7 +110,7 @@ class StartOperation(Command[None], frozen=True):
 
 
 class ReviewPayment(Command[None], frozen=True):
-    """Have the provider asked about a conflict that staff want settled."""
+    """Have the provider asked about a conflict that staff want to settle."""
 
     to = "checkout.review_payment"
     again = "the provider is asked again while the payment is conflicted"
@@ -119,7 +119,7 @@ class ReviewPayment(Command[None], frozen=True):
 
 
 class ResumeSaga(Command[None], frozen=True):
-    """Let a parked saga continue, as staff want, or because of an event of its order."""
+    """Let a parked saga continue, because staff want it or something happened to its order."""
 
     to = "checkout.resume_saga"
     again = "nothing changes if the saga has moved on"
@@ -129,19 +129,19 @@ class ResumeSaga(Command[None], frozen=True):
 
 
 class Fate(StrEnum):
-    """The words of staff about a capture, void or refund whose outcome is not certain."""
+    """The finding of staff about the request of a capture, void or refund whose outcome is uncertain."""
 
     ARRIVED = "arrived"
-    NOT_ARRIVED = "not_arrived"  # so that it is sent again, or is booked back if it is a refund in doubt
+    NOT_ARRIVED = "not_arrived"  # it is sent again; or booked back, if it is a refund in doubt
     GIVEN_UP = "given_up"  # never sent again
 
 
 class OperationFound(Body, frozen=True, tag_field="about", tag="operation"):
     """The finding of staff about a capture, void or refund.
 
-    One that is given up is refused at once if nothing of it can be at the provider, or its saga is parked and
-    staff have looked there, as nothing has changed since. Otherwise the provider is asked until that is
-    certain.
+    An operation that is given up is refused at once in two cases: nothing of it can be at the provider, or
+    its saga is parked and staff have looked there, and nothing has changed since. Otherwise the provider is
+    asked until the outcome is certain.
     """
 
     operation: str
@@ -165,7 +165,7 @@ class FiguresFound(Body, frozen=True, tag_field="about", tag="figures", omit_def
     refunded: int
     charged_back: int  # minus what issuers have returned
     currency: str
-    is_held: bool  # True if there is an authorisation of which more may be captured
+    is_held: bool  # True if more of the authorisation may be captured
     lacks: tuple[str, ...] = ()  # references of done operations that the provider does not have
 
 
@@ -173,14 +173,14 @@ Found: TypeAlias = OperationFound | ClaimFound | FiguresFound
 
 
 class SettleBooks(Command[None], frozen=True):
-    """Settle what is open between the provider's books and ours, as staff have found it."""
+    """Settle an open matter between the provider's books and ours, as staff have decided."""
 
     to = "checkout.settle_books"
     again = "only a fact is added"
 
     payment: str
     found: Found
-    seen: str  # what staff knew; if more is known by now, they have to decide again
+    seen: str  # a digest of what staff knew; if more is known when it arrives, they have to decide again
     by: str
 
 
@@ -194,7 +194,7 @@ class AnnouncePayment(Command[None], frozen=True):
 
 
 class ReviewOrder(Command[None], frozen=True):
-    """Bring a payment's order to staff if money came back after the order had been given up."""
+    """Have staff decide about a payment's order if money came back after the order had been given up."""
 
     to = "checkout.review_order"
     again = "looked at again"
@@ -203,7 +203,7 @@ class ReviewOrder(Command[None], frozen=True):
 
 
 class ApplyProviderEvent(Command[None], frozen=True, omit_defaults=True):
-    """Signal a notification's statement, already matched and recorded, to the sagas that it is about."""
+    """Signal a notification's statement, already matched and recorded, to the sagas that it concerns."""
 
     to = "checkout.apply_provider_event"
     again = "signalled again, which sagas ignore once they have moved on"
@@ -213,6 +213,6 @@ class ApplyProviderEvent(Command[None], frozen=True, omit_defaults=True):
     kind: str
     minor: int | None = None
     currency: str = ""
-    operation: str = ""  # our operation that it is about, if it names one
+    operation: str = ""  # our operation that the event names, if any
     event_id: str = ""  # the same each time the provider repeats the statement
     is_proven: bool = True  # if False, it is a hint: only a reason to query the provider

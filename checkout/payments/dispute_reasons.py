@@ -1,4 +1,4 @@
-"""The reasons of disputes in words, by the codes of the card schemes, as providers' portals tell them."""
+"""The reasons of disputes in words, by the codes of the card schemes, as providers' portals show them."""
 
 import re
 from collections.abc import Mapping

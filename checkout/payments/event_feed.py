@@ -55,9 +55,10 @@ def last_pk() -> int:
 
 @dataclass(frozen=True, slots=True)
 class HighWaterMark:
-    """The end of the committed events: the last event's key, and smaller keys without an event.
+    """The end of the committed events: the last event's key, and smaller keys that have no event yet.
 
-    A transaction that has not ended may still commit events with the smaller keys. Most are never used.
+    A transaction that has not ended may still commit events with the smaller keys. Most of these keys are
+    never used.
     """
 
     last: int
@@ -91,7 +92,7 @@ def items_since(merchant: str, since: datetime, *, after: int, most: int) -> Seq
 
 
 def bodies(references: Collection[str], api_version: str, *, is_thin: bool) -> dict[str, bytes]:
-    """Return the bodies of webhooks about the existing events with these references."""
+    """Return the bodies of the webhooks about the existing events with these references."""
     events = Event.objects.filter(reference__in=references).select_related("payment", "merchant")
     return {
         event.reference: msgspec.json.encode(webhook_object(event, api_version, is_thin=is_thin))

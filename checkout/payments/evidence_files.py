@@ -1,4 +1,4 @@
-"""Files with which a dispute is answered. Their type is that of their content, whatever their names say.
+"""Files with which a dispute is answered. Their content alone decides their type, not their name.
 
 A file is PDF, PNG or JPEG. It leaves the gateway as a download only, and never as a page of our origin.
 """
@@ -40,6 +40,6 @@ def kind_of(content: bytes, largest: int) -> Kind:
 
 
 def plain_name(name: str) -> str:
-    """Return the last part of a file's name, without characters that mean something elsewhere."""
+    """Return the last part of a file's name, without characters that have a special meaning elsewhere."""
     last = re.split(r"[/\\]", name)[-1]
     return re.sub(r"[^\w .()-]", "_", last).strip(" .")[:LONGEST_NAME] or "file"

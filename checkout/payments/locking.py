@@ -49,7 +49,7 @@ def locked_payment_of(row: Saga | Attempt | Operation) -> Payment:
 
 
 def _noted(payment: Payment) -> Payment:
-    """Return the payment, after noting for the log what this work is about."""
+    """Return the payment, after setting it as the subject of this work's log lines."""
     work.note(payment=payment.reference, merchant=payment.merchant.code)
     return payment
 
@@ -67,7 +67,7 @@ def locked_attempt_of(row: Saga | Operation) -> Attempt:
 def read_once(payment: Payment, name: str, read: Callable[[int], T]) -> T:
     """Return the result of ``read`` for the payment's primary key, cached on this instance.
 
-    Only its own transaction changes a locked payment. Attempts and operations are changed by the functions of
+    Only this transaction changes a locked payment. Attempts and operations are changed by the functions of
     ``events.changes``, which call ``invalidate_rows``. Every transaction reads an instance of its own.
     """
     known: dict[str, T] = vars(payment).setdefault(_KNOWN, {})

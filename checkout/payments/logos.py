@@ -1,4 +1,4 @@
-"""Logos of merchants: images whose type and size are those of their content, whatever their names say.
+"""Logos of merchants: images whose content alone decides their type and size, not their name.
 
 SVG is not accepted, because it may contain scripts and load files of other hosts.
 """
@@ -8,10 +8,10 @@ import struct
 
 LARGEST_BYTES = 100_000
 MOST_PIXELS = 2_000
-# The types by the endings of our addresses.
+# The types, by the suffixes of our addresses.
 MEDIA_TYPES = {"png": "image/png", "jpg": "image/jpeg"}
 _PNG, _JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"
-# The segments of JPEG that have the size: start of frame, of each kind of coding.
+# The segments of JPEG that contain the size: start of frame, of each kind of coding.
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 
 

@@ -6,10 +6,10 @@ from checkout.messages import Answer, Command, LastDigits, Word
 
 
 class ProviderOutcome(StrEnum):
-    """The result of a provider call: ``providers.base.Outcome`` as sagas know it, and three more.
+    """The result of a provider call: the values of ``providers.base.Outcome``, and three more.
 
     ``NOT_SHOWN`` means that the provider's answer shows that an operation never arrived, ``UNDECIDED`` that
-    it does not show whether the operation arrived, and ``CONFLICTED`` that it contradicts what we know.
+    it does not show whether the operation arrived, and ``CONFLICTED`` that it contradicts our records.
     """
 
     APPROVED = "approved"
@@ -66,7 +66,7 @@ class CompleteAuthentication(Command[ProviderAnswered], frozen=True):
 
 
 class InquirePayment(Command[ProviderAnswered], frozen=True):
-    """Ask the provider what became of an attempt."""
+    """Ask the provider for the outcome of an attempt."""
 
     to = "payments.inquire"
     again = "asks the provider again while the attempt is open"
@@ -113,7 +113,7 @@ class VoidPayment(Command[ProviderAnswered], frozen=True):
 
 
 class RefundPayment(Command[ProviderAnswered], frozen=True):
-    """Give money back that was captured."""
+    """Give back money that was captured."""
 
     to = "payments.refund"
     again = "not sent a second time, unless it was never sent or is `not_shown`"
@@ -126,7 +126,7 @@ class RefundPayment(Command[ProviderAnswered], frozen=True):
 
 
 class InquireOperation(Command[ProviderAnswered], frozen=True):
-    """Ask the provider what became of a capture, void or refund."""
+    """Ask the provider for the outcome of a capture, void or refund."""
 
     to = "payments.inquire_operation"
     again = "asks the provider again while the operation is open, or a refund is reported as failed"
@@ -173,17 +173,18 @@ class CheckClaim(Command[ClaimChecked], frozen=True, omit_defaults=True):
     payment: str
     attempt: str
     claim: str
-    operation: str = ""  # the operation that it names, of which our records say the opposite
+    operation: str = ""  # the operation that the notification names, about which our records say the opposite
     minor: int | None = None  # the notified amount, if it has one
     currency: str = ""
-    event_id: str = ""  # of a charge-back or reversal: makes booking it twice harmless
-    is_proven: bool = True  # an unproven amount is not booked, as anybody may have sent it
+    event_id: str = ""  # the id of a charge-back or reversal, which is booked once for each id
+    is_proven: bool = True  # an unproven amount is not booked, because anybody may have sent it
 
 
 class ReviewOutcome(StrEnum):
     """The result of a review.
 
-    ``HELD`` or ``RELEASED`` if the provider and we agree, ``STANDS`` if not, ``UNKNOWN`` without an answer.
+    ``HELD`` or ``RELEASED`` if the provider and we agree, ``STANDS`` if the conflict remains, ``UNKNOWN``
+    without an answer.
     """
 
     HELD = "held"
@@ -202,7 +203,7 @@ class AttemptReviewed(Answer, frozen=True):
 
 
 class ReviewAttempt(Command[AttemptReviewed], frozen=True):
-    """Ask if the provider and our records agree by now."""
+    """Ask if the provider and our records agree now."""
 
     to = "payments.review"
     again = "asks the provider again, with the same result"

@@ -1,7 +1,7 @@
-"""The results of notifications: of their statements, and of the questions that they led to.
+"""The results of notifications: of their statements, and of the questions that they caused.
 
 A notification that was examined is ``applied``, even if it changed nothing. Its statements are facts that
-name it. A saga that queried the provider about a statement contains the statement's event id.
+name it. A saga that asked the provider about a statement has the statement's event id.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -50,7 +50,7 @@ class NotificationResult:
 
     @property
     def is_by_staff(self) -> bool:
-        """Return True if staff have answered the question, rather than the provider."""
+        """Return True if the answer to the question comes from staff, not from the provider."""
         return self.question is not None and bool(self.question.data.get("is_answered_by_staff"))
 
 

@@ -14,12 +14,12 @@ from messaging.access.proofs import is_proven
 from messaging.envelope import PROOF
 from messaging.libraries import typed
 
-# The name of the walk through the sent messages: it passes a posting when that is made, or left to staff.
+# The name of the walk through the sent messages: it passes a posting that is made, or left to staff.
 WALK = "payments_outboxmessage"
 
 
 def is_posting(payment: str) -> bool:
-    """Return True if a posting of this payment is on its way to the ledger, or ought to be in it."""
+    """Return True if a posting of this payment is on its way to the ledger, or is missing there."""
     return bool(_missing(payment))
 
 
@@ -43,12 +43,12 @@ def _missing(payment: str) -> list[OutboxMessage]:
 def unposted(told: Iterable[OutboxMessage]) -> list[OutboxMessage]:
     """Return those commands that the ledger will or should carry out, and has not carried out so far.
 
-    A command that has become a dead letter is left to staff, unless the cause is a proof that was made with a
-    key that is no longer valid.
+    A command that has become a dead letter is left to staff, unless its proof was made with a key that is no
+    longer valid.
     """
     names: dict[OutboxMessage, str] = {}
     for row in told:
-        with suppress(msgspec.DecodeError):  # a dead letter, sent again, that never was a posting
+        with suppress(msgspec.DecodeError):  # a dead letter that is no posting, sent again
             names[row] = typed.decode(row.body, PostEntries).name
     made = made_of(names.values())
     rows = [row for row, name in names.items() if name not in made]

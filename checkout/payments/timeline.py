@@ -33,7 +33,7 @@ class Kind(StrEnum):
     MESSAGE = "message"
     PROVIDER_CALL = "provider call"
     NOTIFICATION = "notification"
-    # These are told by records of other services, and derived from the others.
+    # Entries of these kinds come from records of other services, or follow from the entries above.
     REQUEST = "request"
     CHALLENGE = "bank's check"
     WEBHOOK = "webhook"
@@ -42,10 +42,10 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One event. ``duration`` is None for an instant, and for an event that has not ended.
+    """One entry of the history. ``duration`` is None for a moment, and for something that has not ended.
 
     ``text`` is the scrubbed text of a message, a notification or the provider's answer. Reading it needs a
-    right of its own.
+    permission of its own.
     """
 
     at: datetime
@@ -122,7 +122,7 @@ def _messages(payment: Payment) -> Iterator[Entry]:
         detail = f"{card}to {received.consumer}: {on_the_way} on the way, {handling} handling"
         yield Entry(sent.created_at, Kind.MESSAGE, sent.type, detail, ended - sent.created_at, sent.body)
     for row in inbox.values():
-        # Queries, which are not in an outbox, and messages from services with a database of their own.
+        # Queries, which are in no outbox, and messages from services with a database of their own.
         ended = max(row.handled_at, last_effects.get(row.message_id, row.handled_at))
         yield Entry(row.received_at, Kind.MESSAGE, row.type, f"to {row.consumer}", ended - row.received_at)
 

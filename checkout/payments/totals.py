@@ -1,4 +1,4 @@
-"""Sums of a payment's operations by kind, and the state that they give it. Read with the payment locked."""
+"""Sums of a payment's operations by kind, and the state that they give. The payment must be locked."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -24,7 +24,8 @@ SETTLED = (State.DONE, State.REFUSED)
 class Sums:
     """Amounts in minor units of the payment's currency, by kind and state of the operations.
 
-    ``at_risk`` is what disputes claim that are not booked. It says nothing of what the operations come to.
+    ``at_risk`` is the amount that disputes claim and that is not booked. It is no part of the operations'
+    sums.
     """
 
     owed: int
@@ -70,7 +71,7 @@ class Sums:
 
     @property
     def may_leave_a_rest(self) -> bool:
-        """Return True if less than everything was captured, or may have been."""
+        """Return True if a part, and not the whole amount, was captured or may have been."""
         return 0 < self.total(Kind.CAPTURE, *ALL_BUT_REFUSED) < self.owed
 
     @property
@@ -83,7 +84,7 @@ class Sums:
         """The sum that could be refunded if no dispute were open.
 
         It is the money that has certainly been captured, less refunds and charge-backs. It is never negative,
-        although a charge-back may take money that a refund under way counts on.
+        although a charge-back may take money that a pending refund needs.
         """
         return max(0, self.captured - self.total(Kind.REFUND, *ALL_BUT_REFUSED) - self.charged_back)
 
@@ -99,7 +100,7 @@ class Sums:
 
     @property
     def is_all_being_refunded(self) -> bool:
-        """Return True if refunds without an outcome are of all that is left."""
+        """Return True if refunds without an outcome use all that is left."""
         return self.total(Kind.REFUND, *OPEN) > 0 and self.left_beside_claims == 0
 
     @property
@@ -153,7 +154,7 @@ def operations_of_payment(payment: Payment) -> list[Operation]:
 
 
 def sums_of(payment: Payment) -> Sums:
-    """Add up the operations of a payment, those that count."""
+    """Return the sums of a payment's operations, of those in ``operations_that_count``."""
     return added_up(payment, operations_that_count(payment))
 
 
@@ -167,9 +168,9 @@ def without_idle_voids(
 ) -> Sequence[Operation]:
     """Leave out the voids of attempts that hold nothing if another attempt holds the payment's money.
 
-    A provider may carry an authorisation out hours later. If the shopper has tried again meanwhile, and that
-    attempt was released, its void says nothing about the money that is held now. ``authorised`` returns the
-    keys of the payment's authorised attempts. It is called only if there is a void.
+    A provider may carry an authorisation out hours later. If the shopper has tried again meanwhile, and the
+    second attempt was released, its void says nothing about the money that is held now. ``authorised``
+    returns the keys of the payment's authorised attempts. It is called only if there is a void.
     """
     voids = [each for each in operations if each.kind == Kind.VOID and each.state != State.REFUSED]
     holding = set(authorised()) if voids else set()
@@ -221,14 +222,14 @@ WITH_MONEY = frozenset(
 def is_accounted_for(payment: Payment, sums: Sums) -> bool:
     """Return True if the payment's operations account for all of its money, so that more may be requested.
 
-    If the amount of a charge-back is not known yet, there is no operation with it.
+    A charge-back whose amount is not known yet has no operation, so they do not.
     """
     is_booked = payment.state != PaymentState.CHARGED_BACK or sums.charged_back > 0
     return payment.state in WITH_MONEY and is_booked
 
 
 def is_stuck(payment: Payment, sums: Sums) -> bool:
-    """Return True if a purchase has to release its authorisation, and could not do so thus far.
+    """Return True if a purchase could not release its authorisation so far, although it has to.
 
     Its automatic capture was refused, or its own void was.
     """
@@ -244,9 +245,9 @@ def is_given_back(payment: Payment) -> bool:
 
 
 def is_kept(payment: Payment) -> bool:
-    """Return True if money of a payment was taken and not all of it went back, and nothing is open.
+    """Return True if money of a payment was taken, some of it is kept, and nothing is open.
 
-    No capture is under way, no void either, and nothing contradicts us.
+    No capture or void is under way, and the payment is not in conflict.
     """
     sums = sums_of(payment)
     is_at_rest = not (sums.is_being_captured or sums.has_void)

@@ -57,9 +57,9 @@ def _first_account(merchant: int) -> ProviderAccount:
 
 
 def capture_reference(payment: Payment, account: ProviderAccount) -> str:
-    """Return our reference for the capture that the authorisation includes; empty if it includes none.
+    """Return our reference for the included capture of an authorisation; empty if there is none.
 
-    A misconfigured account includes none. The payments service reports its configuration error.
+    A misconfigured account has none. The payments service reports its configuration error.
     """
     if payment.captures_automatically:
         with suppress(ProviderMisconfigured):

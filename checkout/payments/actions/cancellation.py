@@ -25,9 +25,10 @@ def cancel_payment(reference: str, *, by: str, merchant: Merchant | None = None)
     """Cancel an unpaid payment, so that it can no longer be paid.
 
     If an attempt is under way, its purchase is told to call it off: it asks the provider if need be, releases
-    what is held by then, and cancels the payment. If the money is taken first, the payment is paid. Asking
-    again changes nothing. ``merchant`` is the merchant whose program asks. Without it, staff ask. Raises
-    ``PaymentNotFound``, and ``IllegalTransition`` for a payment that is paid or has ended.
+    what is held by then, and cancels the payment. If the money is taken first, the payment is paid. A
+    repeated call changes nothing. ``merchant`` is the merchant whose program calls. Without it, a member of
+    staff calls. Raises ``PaymentNotFound``, and ``IllegalTransition`` for a payment that is paid or has
+    ended.
     """
     payment = get_payment_for_update(reference, merchant)
     actor = Actor.STAFF if merchant is None else Actor.MERCHANT
@@ -40,10 +41,10 @@ def cancel_payment(reference: str, *, by: str, merchant: Merchant | None = None)
 
 @transaction.atomic
 def give_up(reference: str, *, message_id: str = "") -> Pending:
-    """Do the same for the shopper, who waits for what comes of it.
+    """Cancel an unpaid payment for its shopper, who waits for the result.
 
-    For a payment that cannot be cancelled any more, only wait for its result. If it is unknown whether a call
-    was committed, the caller repeats it with the same ``message_id``. Raises ``PaymentNotFound``.
+    If the payment can no longer be cancelled, only wait for its result. If it is unknown whether a call was
+    committed, the caller repeats it with the same ``message_id``. Raises ``PaymentNotFound``.
     """
     payment = get_payment_for_update(reference)
     state = PaymentState(payment.state)
@@ -64,8 +65,8 @@ def _cancel(payment: Payment, actor: Actor, by: Mapping[str, str]) -> None:
 def _call_off(payment: Payment, actor: Actor, by: Mapping[str, str]) -> CallOff | None:
     """Return the command to call the latest attempt off; None if that was done before.
 
-    Raises ``IllegalTransition`` if its money is held: it is being captured or released. The shopper cannot
-    come back any more from a challenge that was called off.
+    Raises ``IllegalTransition`` if its money is held, and so is being captured or released. From now on, the
+    shopper cannot return from the attempt's challenge.
     """
     attempt = _latest(payment)
     if attempt.called_off_at is not None:

@@ -1,9 +1,9 @@
 """Defence against card testing: checks before another card is tried for a payment.
 
-They run in the transaction that would create the attempt. A refused try costs one query beside those that
-read the payment. It creates no attempt and no message, asks no provider, and does not use up the payment's
-attempts. The risk service could only refuse later, when the HTTP response can no longer say when to try
-again. A card is counted when it has been answered, so a limit may be exceeded by the number of cards that
+They run in the transaction that would create the attempt. A refused try costs one query more than reading the
+payment. It creates no attempt and no message, sends nothing to the provider, and does not use up the
+payment's attempts. The risk service could only refuse later, when the HTTP response can no longer say when to
+try again. A card is counted when it has been answered, so a limit may be exceeded by the number of cards that
 wait for an answer.
 """
 
@@ -68,7 +68,7 @@ def require_wait_or_captcha(merchant: Merchant, address: str, *, has_waited: boo
 
 
 def _trials_like(merchant: Merchant) -> QuerySet[CardTrial]:
-    """Return the trials of real cards for a live merchant, and the trials of test cards for a test merchant.
+    """Return the tries with real cards for a live merchant, and those with test cards for a test merchant.
 
     Test cards are free. If they counted for live merchants, a stranger could lock out other people's e-mail
     addresses with declined cards, and pass as an earlier customer with an approved card.

@@ -114,7 +114,7 @@ def created_or_known(
     try:
         require_future(payment.expires_at)
     except RequestInvalid:
-        # The payment may have been created before this time passed.
+        # The payment may have been created before ``expires_at`` passed.
         known = payment_of(merchant, wanted["order_reference"])
         if known is None:
             raise
@@ -133,7 +133,7 @@ def created_or_known(
 
 
 def first_difference(payment: Payment, wanted: Mapping[str, Any]) -> str:
-    """Return the first field in which a payment differs from the columns of ``checked_fields``, or ""."""
+    """Return the first field in which a payment differs from the columns of ``checked_fields``; else ""."""
     differing = (name for name, value in wanted.items() if getattr(payment, name) != value)
     name = next(differing, "")
     return "amount" if name in ("amount_minor", "currency") else name

@@ -30,7 +30,7 @@ from checkout.payments.models.saga import ASKING, UNFINISHED
 from checkout.states import PaymentState
 
 MOST_FILES = 20
-# The provider's words about disputes that move no money.
+# The provider's names of events of disputes that move no money.
 NOTICES = (
     "INFORMATION_REQUESTED",
     "INFORMATION_SUPPLIED",
@@ -49,10 +49,11 @@ _SIGNS = Q(kind__in=[f"{NOTIFIED}{claim}" for claim in BY_ISSUERS]) | OTHER_EVEN
 
 
 def disputes(payments: QuerySet[Dispute]) -> QuerySet[Any]:
-    """Return those of the payments with a dispute, each with its ``standing`` and all that is known of it.
+    """Return the payments with a dispute, among those given, each with ``standing`` and what is known of it.
 
-    The standing is ``decision``, ``asked``, ``charged_back``, ``reversed`` or ``information``: the first that
-    fits. ``moved``, ``claims`` and ``signs`` are operations, open questions and notifications.
+    The standing is the first that fits of ``decision``, ``asked``, ``charged_back``, ``reversed`` and
+    ``information``. ``moved`` has its charge-backs and reversals, ``claims`` its open questions, and
+    ``signs`` its notifications.
 
     Each kind of evidence is found by an index of its own. With one condition joined by "or", a database would
     read all payments.
@@ -104,7 +105,7 @@ def record_dispute(
 ) -> DisputeRecord:
     """Record the reason and the time limit of a payment's dispute, in place of what was recorded before.
 
-    Raises ``PaymentNotFound``, and ``OperationRejected`` for a code of another form.
+    Raises ``PaymentNotFound``, and ``OperationRejected`` for a reason code in another form.
     """
     payment = get_payment_for_update(reference)
     code = reason_code.strip().upper()
@@ -123,9 +124,9 @@ def add_evidence(
 ) -> Evidence:
     """Keep a file as evidence for a payment, and return it. The same content is kept once.
 
-    ``merchant`` is the one whose program asks: another's payment is not found. Raises ``PaymentNotFound``,
-    ``RequestInvalid`` for a description with a card number and for a file of another type or size, and
-    ``OperationRejected`` for one too many.
+    ``merchant`` is the merchant whose program calls; payments of other merchants are not found. Raises
+    ``PaymentNotFound``, ``RequestInvalid`` for a description with a card number and for a file of another
+    type or size, and ``OperationRejected`` if the payment has ``MOST_FILES`` already.
     """
     payment = get_payment_for_update(reference, merchant)
     require_no_card_number("description", description)

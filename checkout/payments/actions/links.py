@@ -37,7 +37,7 @@ MOST_NUMBERS_AT_ONCE = 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chosen:
-    """The choices of a shopper on the page of a link."""
+    """The choices that a shopper makes on the page of a link."""
 
     quantity: int = 1
     amount_minor: int | None = None
@@ -119,7 +119,7 @@ def create_link(
 def _require_choice(
     reusable: bool, minor: int, max_quantity: int, min_amount: int | None, max_amount: int | None
 ) -> None:
-    """Raise ``RequestInvalid`` if shoppers could not choose as the link says."""
+    """Raise ``RequestInvalid`` if a link cannot offer these choices to shoppers."""
     if max_quantity > 1 and not reusable:
         raise RequestInvalid("max_quantity", "Only a reusable link may have a quantity.")
     if minor * max_quantity > LARGEST_MINOR:
@@ -181,10 +181,10 @@ def link_and_state(token: str) -> tuple[PaymentLink, PaymentState]:
 def payment_by_link(token: str, chosen: Chosen = AS_IT_IS) -> Payment:
     """Return the payment of a link: a new one if the link is reusable, or else the same each time.
 
-    A new one has what the shopper has chosen. If the shopper of the same one gives another e-mail address
-    before the first attempt, the receipt goes there.
+    A new payment has the shopper's choices. If a link has one payment, and its shopper gives another e-mail
+    address before the first attempt, the receipt goes there.
 
-    The link's own payment is returned in its present state. If the origin of the ``return_url`` is no longer
+    An existing payment is returned in its present state. If the origin of the ``return_url`` is no longer
     registered, a payment is made without it.
 
     Raises ``PaymentLinkNotFound``, ``PaymentLinkClosed``, and ``DuplicateRequest`` if the order has another
@@ -207,7 +207,7 @@ def payment_by_link(token: str, chosen: Chosen = AS_IT_IS) -> Payment:
 
 
 def hindrance(link: PaymentLink) -> str:
-    """Return a problem of a link that is not closed, in words for staff; empty if there is none."""
+    """Return a problem of a link that is not closed, as text for staff; empty if there is none."""
     if link.state != "active" or (link.openings and not link.is_reusable):
         return ""
     try:

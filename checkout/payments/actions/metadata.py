@@ -40,7 +40,7 @@ def checked_metadata(given: object) -> dict[str, str]:
 
 
 def overlaid(below: Mapping[str, str], above: Mapping[str, str]) -> dict[str, str]:
-    """Return the stored metadata updated with ``above``, which is checked. Raises ``RequestInvalid``."""
+    """Return the stored metadata, updated with the checked ``above``. Raises ``RequestInvalid``."""
     both = {**below, **above}
     if len(both) > MOST_KEYS:
         raise RequestInvalid(

@@ -43,7 +43,7 @@ from checkout.states import Actor, AttemptState, PaymentState
 
 Kind = Operation.Kind
 
-# The caller of requests that the timer of lapsing authorisations makes.
+# The caller of the requests that the timer of expiring authorisations makes.
 BY_CLOCK = "clock"
 LONGEST_IDEMPOTENCY_KEY = 100
 
@@ -66,9 +66,9 @@ class OperationView:
 class Available:
     """The sums that are authorised, captured, refunded and charged back, and what may be requested now.
 
-    ``dispute_claimed`` is the sum that open disputes claim, and that could be refunded without them.
+    ``dispute_claimed`` is the part of the refundable sum that open disputes claim.
 
-    Nothing counts as authorised any more once a void or the authorisation's expiry has released it.
+    Money that a void or the authorisation's expiry has released does not count as authorised.
     """
 
     authorised: Money
@@ -83,7 +83,7 @@ class Available:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Request:
-    """The wishes of the caller of one of the functions below."""
+    """The arguments of a call to one of the functions below."""
 
     kind: Operation.Kind
     by: str
@@ -111,16 +111,17 @@ def request_capture(
 ) -> OperationView:
     """Request the capture of ``amount``, or of all that is left.
 
-    After a ``final_capture`` nothing more can be captured, unless it is refused. ``metadata`` is laid over
-    that of the payment. ``merchant`` is the one whose program asks: another's payment is not found.
-    Otherwise it is a member of staff, who needs an ``approval`` if a rule of the merchant says so.
+    After a ``final_capture`` nothing more can be captured, unless it is refused. ``metadata`` is merged into
+    the payment's. ``merchant`` is the merchant whose program calls; payments of other merchants are not
+    found. Without it, a member of staff calls, who needs an ``approval`` if a rule of the merchant asks for
+    one.
 
     If the idempotency key was used before, its operation is returned, whatever the outcome. Raises
-    ``PaymentNotFound``, ``IllegalTransition``, ``AmountNotAvailable``, ``KeyReused`` for a key that
-    was used for something else, ``OperationRejected`` for an amount that is not positive, in another
-    currency, or one that the provider account cannot send, and for a key that is too long or contains NUL,
-    ``ApprovalRequired``, and ``RequestInvalid`` for metadata that cannot be stored and for a program's reason
-    with a card number.
+    ``PaymentNotFound``, ``IllegalTransition``, ``AmountNotAvailable``, ``KeyReused`` for a key that was used
+    for something else, ``OperationRejected`` for an amount that is not positive or in another currency, and
+    for a key that is too long or contains NUL, ``ApprovalRequired``, and ``RequestInvalid`` for an amount
+    that the provider account cannot send, for metadata that cannot be stored and for a program's reason with
+    a card number.
     """
     return _request(
         reference,
@@ -152,9 +153,9 @@ def request_refund(
 ) -> OperationView:
     """Request the refund of ``amount``, or of all that is left. Raises the errors of ``request_capture``.
 
-    Raises ``PaymentDisputed`` if that much would be left without the disputes that are not booked yet.
-    Raises ``RefundableDiffers`` if another amount than ``expected_refundable`` is left, as after a refund
-    that another clerk has requested at the same time.
+    Raises ``PaymentDisputed`` if only disputes that are not booked yet stand in the way of the amount. Raises
+    ``RefundableDiffers`` if the sum left is not ``expected_refundable``, for example because a colleague has
+    requested a refund at the same time.
     """
     return _request(
         reference,
@@ -224,7 +225,7 @@ def _request(reference: str, wanted: _Request) -> OperationView:
     kind, key = wanted.kind, wanted.idempotency_key
     metadata = checked_metadata(wanted.metadata)
     if wanted.merchant is not None:
-        # A program can be told. What a person types is kept, with the number masked.
+        # A program gets an error. Text that a person typed is stored with the number masked.
         require_no_card_number("reason", wanted.reason)
     payment = get_payment_for_update(reference, wanted.merchant)
     if len(key) > LONGEST_IDEMPOTENCY_KEY or "\0" in key:
@@ -238,7 +239,7 @@ def _request(reference: str, wanted: _Request) -> OperationView:
     sums = sums_of(payment)
     may_act = is_accounted_for(payment, sums) or (kind == Kind.VOID and is_stuck(payment, sums))
     if attempt is None or not may_act:
-        # Staff and the API have different words for the state, so it is not named.
+        # The text does not name the state, because staff and the API have different names for it.
         raise IllegalTransition(f"In its present state, the payment has nothing to {kind}.")
     _require_compared(payment)
     _require_as_expected(payment, sums, wanted.expected_refundable)
@@ -285,7 +286,7 @@ def _actor(wanted: _Request) -> Actor:
 
 
 def _require_compared(payment: Payment) -> None:
-    """Raise ``IllegalTransition`` if the payment was restored, and may have forgotten an operation."""
+    """Raise ``IllegalTransition`` if the payment was restored from a backup and may lack operations since."""
     if PostponedComparison.objects.filter(payment=payment, is_lock=True).exists():
         raise IllegalTransition(
             "The database was restored, and the payment has not been compared with the provider's books "
@@ -355,7 +356,7 @@ def _money(payment: Payment, minor: int) -> Money:
 
 
 def view_of(operation: Operation, payment: Payment) -> OperationView:
-    """Return the data of ``operation``, which belongs to ``payment``, that may be shown."""
+    """Return the data of the payment's ``operation`` that may be shown."""
     return OperationView(
         reference=operation.reference,
         payment=payment.reference,

@@ -164,7 +164,7 @@ def _kept(provider: Provider, body: bytes, *, is_whole: bool) -> str:
 
 @transaction.atomic
 def _is_news_of_known(row: ProviderNotification) -> bool:
-    """Count another copy of a stored body. Return True if this copy is to be applied nevertheless.
+    """Count another copy of a stored body. Return True if this copy is to be applied as well.
 
     A proven copy is applied if the stored notification was not proven, or was not applied. The stored row is
     then reset.
@@ -205,7 +205,8 @@ def _is_applied_anew(known: ProviderNotification, copy: ProviderNotification) ->
 
 def _is_expected(account: ProviderAccount, sender: str) -> bool:
     """Return True if the account takes notifications from this address. Raises ``ProviderMisconfigured``."""
-    # If the list has an error, all addresses are refused. The provider repeats refused notifications.
+    # If the list of networks has an error, all addresses are refused. The provider repeats refused
+    # notifications.
     networks = read_networks(account.options)
     if networks is None:
         return True

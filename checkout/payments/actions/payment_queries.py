@@ -42,7 +42,7 @@ NO_CURSOR = "This is not a valid cursor of this list. Begin again without a curs
 
 T = TypeVar("T")
 M = TypeVar("M", bound=Model)
-# The values of columns, any set of which matches.
+# Sets of values of columns. A row matches if it has all values of one set.
 Among = Sequence[Mapping[str, str]]
 NO_CONDITION = Q()
 
@@ -99,8 +99,8 @@ def list_payments(
     filter.
     """
     rows = Payment.objects.filter(merchant=merchant).select_related("merchant")
-    # An index has the rows of the first of these filters in the order of the list. The others are conditions,
-    # of which PostgreSQL is to use no index: it would read all rows that the index has for them.
+    # An index has the rows of the first of these filters in the order of the list. PostgreSQL must not use an
+    # index for the other conditions, because it would read all rows that this index has for them.
     rows = rows.alias(any_amount=F("amount_minor") + 0, any_state=Concat("state", Value("")))
     where = _of_amounts("any_amount", currency, amount_from, amount_to)
     among: Among | None = None
@@ -318,10 +318,11 @@ def page_of(
     """Return a page of rows, as their objects. Raises ``RequestInvalid`` for ``limit`` and ``cursor``.
 
     ``owner`` is the code of the merchant to whom the rows belong. The cursors are valid for this merchant
-    only. ``rows`` and each of ``among``, of which a row matches one, have an index in the order of keys.
-    ``where`` is a condition without an index: it is checked for the next ``MOST_LOOKED_AT`` rows only, so
-    that a page takes the same time however few rows match. Then, and if rows change in the meantime, a page
-    may have fewer rows than ``limit`` although others follow it.
+    only. If ``among`` is given, a row must match one of its sets of values. ``rows``, filtered by any of
+    them, has an index in the order of keys. ``where`` is a condition without an index: it is checked for the
+    next ``MOST_LOOKED_AT`` rows only, so that a page takes the same time however few rows match. In this
+    case, or if rows change in the meantime, a page may have fewer rows than ``limit`` although more pages
+    follow.
 
     If the list is limited to a period, the cursor contains the key at which the period begins, so that the
     key is searched once and not for each page. Its end need not be in the cursor, because later pages have
@@ -359,8 +360,8 @@ def _next_rows(
     keys = _newest_keys(rows, among or [{}], most + 1)
     matching = rows.filter(where, pk__in=keys[:most]).order_by("-pk")
     found = list(matching[: limit + 1] if where else matching)
-    # A row may have changed its value since its key was read. The next page begins after all the keys. The
-    # values are not a condition of the query, with which PostgreSQL might read all rows with these values.
+    # A row may have changed since its key was read, so its values are checked here. In the query, they could
+    # make PostgreSQL read all rows with these values. The next page begins after all the keys.
     page = [row for row in found[:limit] if among is None or _is_among(row, among)]
     if len(found) > limit:
         return page, found[limit - 1].pk
@@ -379,7 +380,7 @@ def _numbers_in(cursor: str, owner: str, rows: str) -> Sequence[int]:
 
 
 def _within(rows: "QuerySet[M]", created: Created, floor: int, ceiling: int | None) -> "QuerySet[M]":
-    """Return the rows of a period, with keys after ``floor`` and up to ``ceiling``, unless that is None."""
+    """Return the rows of a period, with keys after ``floor`` and, unless it is None, up to ``ceiling``."""
     if created.since is not None:
         rows = rows.filter(created_at__gte=created.since, pk__gt=floor)
     if created.until is not None:
@@ -388,7 +389,7 @@ def _within(rows: "QuerySet[M]", created: Created, floor: int, ceiling: int | No
 
 
 def _newest_keys(rows: "QuerySet[M]", among: "Among", most: int) -> Sequence[int]:
-    """Return the keys of the newest rows with one of the sets of values, by a query for each set.
+    """Return the newest keys of rows with one of the sets of values in ``among``, by a query for each set.
 
     An index has the rows of each set in order. For several sets in one query, PostgreSQL may read the whole
     history instead.

@@ -183,7 +183,7 @@ def _checked(merchant: Merchant, card: SavedCard, order: Mapping[str, Any]) -> d
         raise RequestInvalid("customer_reference", "The saved card belongs to another customer.")
     columns = checked_fields(merchant, **{**order, "customer_reference": card.customer_reference or named})
     if not columns["customer_reference"] and (known := payment_of(merchant, columns["order_reference"])):
-        # The card's customer was erased since it was charged.
+        # The card's customer was erased after the charge.
         columns["customer_reference"] = known.customer_reference
     return columns
 

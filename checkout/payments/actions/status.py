@@ -1,4 +1,4 @@
-"""Tokens with which open pages get the updates of one payment without a session."""
+"""Tokens that let open pages get the updates of one payment without a session."""
 
 from django.core import signing
 

@@ -1,7 +1,7 @@
 """Events about payments, attempts and operations for merchants' programs.
 
 Every change of state goes through the functions of ``changes``, which write the event in the transaction of
-the change. Therefore each move of a payment has its event, and each event its change.
+the change. So every change has its event, and every event its change.
 """
 
 from checkout.payments.events.changes import (

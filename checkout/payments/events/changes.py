@@ -1,7 +1,7 @@
 """The changes of payments, attempts and operations.
 
-Each move of a payment is one event. It has the latest attempt, and the operations of the purchase itself,
-which therefore have no events of their own. All other operations have.
+Each move of a payment is one event. It includes the latest attempt and the purchase's own operations, which
+therefore have no events of their own. All other operations have events.
 
 The payment must be locked, and must be the instance that the transaction uses. No other module writes a
 state.
@@ -60,7 +60,7 @@ def move_payment(
     before = latest_of(payment).own
     known = dict(before.data["object"]) if before else {"state": PAYMENT_STATUSES[earlier]}
     for name in before.data.get("left_out", ()) if before else ():
-        known.pop(name, None)  # left out because of its length, not changed
+        known.pop(name, None)  # left out because of its length, but not changed
     changes = _changes(known, msgspec.to_builtins(told))
     amounts = changes.get("amounts", {})
     is_by_capture = "captured" in amounts and "refunded" not in amounts
@@ -86,7 +86,7 @@ def _log_end(told: PaymentObject) -> None:
 
 
 def has_untold_amounts(payment: Payment) -> bool:
-    """Return True if the amounts in the payment's own last event are out of date."""
+    """Return True if the amounts in the latest event of the payment itself are out of date."""
     now, told = payment_object(payment).amounts, _told_amounts(payment)
     return any(told.get(name, 0) != getattr(now, name) for name in _MOVED)
 
@@ -105,7 +105,7 @@ def _told_amounts(payment: Payment) -> Mapping[str, int]:
 
 
 def open_attempt(payment: Payment, attempt: Attempt, actor: Actor) -> None:
-    """Insert a new attempt, and move the payment to its processing. Raises ``IllegalTransition``."""
+    """Insert a new attempt, and move the payment to "processing". Raises ``IllegalTransition``."""
     insert(attempt)
     invalidate_rows(payment)
     read_once(payment, "latest_attempt", lambda _: attempt)
@@ -113,7 +113,7 @@ def open_attempt(payment: Payment, attempt: Attempt, actor: Actor) -> None:
 
 
 def move_attempt(payment: Payment, attempt: Attempt, event: str, actor: Actor, *names: str) -> None:
-    """Move the attempt, and save it with its fields ``names``. Raises ``IllegalTransition``."""
+    """Move the attempt, and save its state and the fields ``names``. Raises ``IllegalTransition``."""
     attempt.apply(event, actor)
     update_in_batch(attempt, "state", *names)
     invalidate_rows(payment)
@@ -128,7 +128,7 @@ def open_operation(payment: Payment, operation: Operation) -> None:
 
 
 def open_operation_once(payment: Payment, operation: Operation, *, order_code: str = "") -> None:
-    """Insert a new operation, unless its reference is known. The caller may know the ``order_code``."""
+    """Insert a new operation, unless its reference is known. ``order_code`` is its attempt's, if known."""
     operation.metadata = {**payment.metadata, **operation.metadata}
     if insert_unless_known(operation):
         invalidate_rows(payment)
@@ -136,7 +136,7 @@ def open_operation_once(payment: Payment, operation: Operation, *, order_code: s
 
 
 def move_operation(payment: Payment, operation: Operation, state: str, *, refusal_reason: str = "") -> None:
-    """Set the operation's state, whatever it was before. Disputes, which are always done, are not changed."""
+    """Set the operation's state, whatever it was before. Disputes, which are always done, stay unchanged."""
     earlier = {"state": STATES[operation.state], "refusal_reason": operation.refusal_reason}
     operation.state, operation.refusal_reason = state, refusal_reason
     update_in_batch(operation, "state", "refusal_reason")

@@ -1,7 +1,7 @@
 """The table of events as a log, from which a relay publishes events in the order of their keys.
 
-An event is its own outbox row, so nothing is written twice, and no row is marked. A single row has the
-position of the relays.
+An event is its own outbox row, so nothing is written twice, and no row is marked. A single row stores the
+position up to which relays have published.
 """
 
 from collections.abc import Mapping, Sequence
@@ -30,13 +30,13 @@ from messaging.topology import Topology
 log = structlog.get_logger(__name__)
 
 # A transaction may commit an event after others have committed later ones. After this time the relay checks
-# if it can still do so.
+# if the transaction can still do so.
 FORGOTTEN_AFTER = timedelta(minutes=1)
 # The most missing keys that are watched at once. A restored server may continue with a much greater key.
 MOST_MISSED = 1_000
 # If the row with the position is lost, events that are older than this count as published.
 OLD = timedelta(days=1)
-# The time at which a key was found missing, and the first transaction that began after that.
+# The time at which a key was found missing, and the next transaction at that time.
 Missed = tuple[float, int]
 
 
@@ -60,14 +60,14 @@ class EventLog:
         position, now = _position()
         if position.leased_until is not None and position.leased_until > now:
             return []
-        # Before the events are read: the events of transactions that have ended are then visible.
+        # This comes before reading the events: the events of transactions that have ended are then visible.
         oldest = _transactions()[0] if position.under_way else 0
         found = _beyond(position)
         if not found and not _over(position, now, oldest):
             return []
         if position._state.adding:
             EventPosition.objects.bulk_create([position], ignore_conflicts=True)
-        # If another relay has leased them in the meantime, it has increased the version.
+        # If another relay has leased the events in the meantime, it has increased the version.
         here = EventPosition.objects.filter(pk=position.pk, version=position.version)
         lease = server_time() + timedelta(seconds=LEASE_SECONDS)
         if not here.update(leased_until=lease, version=position.version + 1):
@@ -80,11 +80,11 @@ class EventLog:
         return messages
 
     async def listen(self, bell: Bell) -> None:
-        """See ``Source``. Not every event rings, because a relay polls often for some time after a ring."""
+        """See ``Source``. Not every event wakes the relay, which then polls often for some time."""
         await listen(OutboxMessage, bell)
 
     def due_in(self) -> float:
-        """See ``Source``. Missing events, and those that another relay has leased, have to be looked for."""
+        """See ``Source``. The relay must look for missing events, and for those that another has leased."""
         position, _ = _position()
         return 0.0 if position.under_way or position.leased_until else inf
 
@@ -113,7 +113,7 @@ class EventLog:
                 failure = failures[row.message_id]
                 row.attempts, row.last_error = failure.attempts, failure.last_error
                 row.available_at, row.is_suspect = failure.available_at, failure.is_suspect
-            # Staff may have published one of them already.
+            # Staff may have published one of the events already.
             OutboxMessage.objects.bulk_create(rows, ignore_conflicts=True)
 
 
@@ -123,7 +123,7 @@ def unpublished_events() -> Sequence[Event]:
 
 
 def is_published(event: Event) -> bool:
-    """Return True if a relay has published the event, and recorded that."""
+    """Return True if a relay has published the event, and has recorded this."""
     position = _position()[0]
     return event.pk <= position.last_pk and str(event.pk) not in position.under_way
 
@@ -134,14 +134,15 @@ def last_published() -> int:
 
 
 def _beyond(position: EventPosition) -> list[Event]:
-    # Two queries, because with one PostgreSQL may read all events to find both kinds in their order.
+    # There are two queries, because with one PostgreSQL may read all events to find both kinds in their
+    # order.
     events = Event.objects.select_related("payment", "merchant").order_by("pk")
     late = list(events.filter(pk__in=map(int, position.under_way))) if position.under_way else []
     return [*late, *events.filter(pk__gt=position.last_pk)[:BATCH]]
 
 
 def _position() -> tuple[EventPosition, datetime]:
-    """Return the position and the time. Without a row, the position is a new one after all old events."""
+    """Return the position and the time. If there is no row, return a new position after all old events."""
     clock = server_time()
     read = EventPosition.objects.annotate(at=clock if isinstance(clock, Now) else Value(clock)).filter(pk=1)
     if (position := read.first()) is not None:
@@ -152,7 +153,7 @@ def _position() -> tuple[EventPosition, datetime]:
 
 
 def _transactions() -> tuple[int, int]:
-    """Return the oldest transaction that has not ended, and the next one. SQLite has one at a time."""
+    """Return the ids of the oldest open transaction and of the next one. SQLite has one at a time."""
     if connection.vendor != "postgresql":
         return 1, 0
     with connection.cursor() as cursor:
@@ -165,7 +166,7 @@ def _transactions() -> tuple[int, int]:
 
 
 def _over(position: EventPosition, now: datetime, oldest: int) -> set[str]:
-    """Return the missing keys that will never be used, because all transactions that had them have ended."""
+    """Return the missing keys that will never be used: all transactions that could use them have ended."""
     long_ago = now.timestamp() - FORGOTTEN_AFTER.total_seconds()
     missed = position.under_way.items()
     return {pk for pk, (since, following) in missed if since <= long_ago and following <= oldest}
@@ -209,7 +210,7 @@ def message_of(event: Event) -> OutboxMessage:
         sequence=event.sequence,
         audience=event.merchant.code,
     )
-    # A listener with the secret key only accepts messages of the relay with a proof, or from the outbox.
+    # A listener with the secret key accepts only messages of the relay with a proof, or from the outbox.
     envelope = prove(told.envelope())
     row = OutboxMessage.of(topology.events, told.routing_key(topology), envelope, delay_seconds=0)
     # The time of the message is that of the event.

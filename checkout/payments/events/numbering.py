@@ -20,14 +20,14 @@ _KNOWN, _UNSEEN = "_known_events", "_unseen_events"
 
 @dataclass(frozen=True, slots=True)
 class Latest:
-    """The payment's own latest event or None, and the number of the last of its events or 0."""
+    """The latest event of the payment itself or None, and the number of the payment's last event or 0."""
 
     own: Event | None
     last: int
 
 
 class _NextNumber:
-    """An SQL expression: the last number of the payment's events at that time, plus ``distance``."""
+    """An SQL expression: ``distance`` plus the number of the payment's last event when it is evaluated."""
 
     def __init__(self, payment: Payment, distance: int) -> None:
         self._values = [distance, payment.pk]
@@ -55,7 +55,7 @@ def latest_of(payment: Payment) -> Latest:
 def first_events(payment: Payment) -> Iterator[None]:
     """Number the events of the block from 1, because the payment is new.
 
-    The cache is cleared at the end, because the instance is used outside the transaction later.
+    The cache is cleared at the end, because callers use the instance after the transaction.
     """
     vars(payment)[_KNOWN] = Latest(None, 0)
     try:
@@ -67,8 +67,8 @@ def first_events(payment: Payment) -> Iterator[None]:
 def number(payment: Payment, events: Sequence[Event]) -> None:
     """Number new events after the existing events of the payment.
 
-    If these are not cached, the database numbers the new events while it inserts them. It can do so once in a
-    transaction, because it does not see events of the same statement.
+    If the existing events are not cached, the database numbers the new events while it inserts them. It can
+    do so once in a transaction, because it does not see events of the same statement.
     """
     if _KNOWN not in vars(payment) and not vars(payment).get(_UNSEEN):
         vars(payment)[_UNSEEN] = True
@@ -84,7 +84,7 @@ def number(payment: Payment, events: Sequence[Event]) -> None:
     vars(payment)[_KNOWN] = Latest(own, last)
 
 
-# The payment's own last event and all events after it. There are few, from its attempt or an operation.
+# The payment's own last event and all events after it. There are few: those of its attempt or an operation.
 _RECENT = Compiled(
     lambda payment: (
         Event.objects.filter(payment_id=payment)

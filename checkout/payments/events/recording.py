@@ -1,4 +1,4 @@
-"""Write events into the transaction of the change. A relay publishes them from their table (``log``).
+"""Write events in the transaction of the change. A relay publishes them from their table (``log``).
 
 The payment must be locked: its events are numbered without a gap, and the lock makes the numbers unique.
 """
@@ -19,11 +19,11 @@ from checkout.references import new_reference
 from messaging.compiled_queries import insert_in_batch
 from messaging.outbox.notify import ring_now_and_then
 
-# The longest event. If an event is longer, data that its merchant already has is left out, and the event says
-# so. A webhook, which also has the API version, is therefore at most 20 kB long.
+# The longest event, in bytes. If an event is longer, data that its merchant already has is left out, and the
+# event says so. A webhook, which also has the API version, is therefore at most 20 kB long.
 MOST_BYTES = 19_900
 _KNOWN_TO_MERCHANT = ("lines", "metadata")
-# When its length is checked, an event has no number yet.
+# An event has no number yet when its length is checked.
 _LARGEST = 2**31 - 1
 
 
@@ -38,7 +38,7 @@ class EventDraft:
 
 
 def record_event(payment: Payment, *news: EventDraft) -> None:
-    """Write events of the locked payment, in this order, numbered after those that it has."""
+    """Write events of the locked payment, in this order, numbered after the existing events."""
     now = timezone.now()
     events = [
         Event(

@@ -1,4 +1,4 @@
-"""The types of events. The list is closed, and ``docs/life-cycle.md`` has it."""
+"""The types of events. ``docs/life-cycle.md`` has the complete list."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,7 +7,7 @@ from checkout.payments.objects.operation import OperationKind, OperationObject, 
 from checkout.payments.objects.payment import PaymentObject
 from checkout.states import PaymentEvent, PaymentState
 
-# The beginning of the types of events that are about the payment itself.
+# The prefix of the types of events about the payment itself.
 OF_PAYMENT = "payment."
 EVENT_TYPES: Mapping[str, str] = {
     "payment.created": "The payment was created, and a shopper may pay it.",
@@ -85,7 +85,7 @@ _OF_MOVES: Mapping[PaymentEvent, str] = {
     "conflicted": "payment.unknown",
 }
 _GIVEN_BACK = (PaymentState.PARTIALLY_REFUNDED, PaymentState.REFUNDED)
-# From a state in which money was refunded, these moves mean that less is refunded than before.
+# After a state in which money was refunded, these moves mean that less is refunded than before.
 _TAKEN_AGAIN = ("captured_in_part", "captured")
 
 _BY_ISSUER = {OperationKind.DISPUTE: "dispute.opened", OperationKind.DISPUTE_REVERSAL: "dispute.reversed"}

@@ -1,4 +1,4 @@
-"""The table of merchants' appearances: what shoppers see of a merchant."""
+"""The table of merchants' appearances: a merchant's name, logo and contacts on shoppers' pages."""
 
 from typing import ClassVar
 
@@ -20,10 +20,10 @@ class Logo(models.Model):
 
 
 class Appearance(models.Model):
-    """The look of a merchant on shoppers' pages, and its ways to be reached.
+    """The look of a merchant on shoppers' pages, and its contacts.
 
-    It has a table of its own, so that what only pages show is not read with every payment. A merchant without
-    a row looks like a row without values.
+    It has a table of its own, so that these columns, which only pages show, are not read with every payment.
+    A merchant without a row looks like a row without values.
     """
 
     merchant = models.OneToOneField(Merchant, on_delete=models.CASCADE, related_name="appearance")
@@ -62,7 +62,7 @@ class Appearance(models.Model):
 
 
 def appearance_of(merchant: Merchant) -> Appearance:
-    """Return what shoppers see of a merchant."""
+    """Return the appearance of a merchant, or an empty one."""
     try:
         return merchant.appearance
     except Appearance.DoesNotExist:

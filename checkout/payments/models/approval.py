@@ -1,6 +1,6 @@
-"""The tables of what a second member of staff must approve, and of the requests that wait for it.
+"""The tables of rules for approval by a second member of staff, and of requests for it.
 
-Users are not in the tables of payments, so a request has the key and the name of each.
+The tables of users are elsewhere, so a request has the key and the name of each user.
 """
 
 from typing import Any, ClassVar
@@ -15,7 +15,7 @@ from checkout.payments.models.payment import Merchant, Payment
 
 
 class Matter(models.TextChoices):
-    """The matters that may need a second member of staff."""
+    """The kinds of actions that may need a second member of staff."""
 
     MONEY = "money", "refunds and captures above an amount"
     SETTLEMENT = "settlement", "settling books"
@@ -24,7 +24,7 @@ class Matter(models.TextChoices):
 
 
 class ApprovalRule(models.Model):
-    """A matter of a merchant that a second member of staff must approve. Without rules, nothing is."""
+    """A kind of action of a merchant that a second member of staff must approve. Without rules, none is."""
 
     merchant = models.ForeignKey(Merchant, on_delete=models.CASCADE, related_name="approval_rules")
     matter = models.CharField(max_length=12, choices=Matter.choices)
@@ -65,14 +65,15 @@ def _expiry() -> Any:
 
 
 class ApprovalRequest(models.Model):
-    """Something that a member of staff wants to do, and that another one has to approve.
+    """An action that a member of staff requests, and that another one has to approve.
 
-    ``content`` is what is needed to carry it out, and ``seen`` the state on which the requester's decision is
-    based. If that has changed, it is not carried out. ``key`` makes a form that is sent twice one request.
+    ``content`` has what is needed to carry the action out, and ``seen`` the state on which the requester's
+    decision is based. If that has changed, the action is not carried out. ``key`` makes a form that is sent
+    twice one request.
 
     A request that is approved is carried out in the same transaction and done, except for an API key: its
     secret is shown to the requester alone, who carries it out. The database refuses that a requester decides,
-    that a request is decided after its time or a second time, and that one is changed (PostgreSQL).
+    that a request is decided after its time or a second time, and that a decided one is changed (PostgreSQL).
     """
 
     class State(models.TextChoices):
@@ -144,12 +145,12 @@ class ApprovalRequest(models.Model):
 
     @property
     def amount(self) -> Money | None:
-        """The money that would move; None if it is about no amount."""
+        """The money that would move; None if the action moves none."""
         return None if self.amount_minor is None else Money(self.amount_minor, self.currency)
 
     @property
     def is_expired(self) -> bool:
-        """True if nothing more can come of the request, because nobody has acted in time."""
+        """True if nobody has acted in time, so that the request can no longer be decided or carried out."""
         return self.state in (self.State.WAITING, self.State.APPROVED) and self.expires_at <= timezone.now()
 
     @property

@@ -1,4 +1,4 @@
-"""Tables of the defence against card testing, in which strangers try lists of stolen cards on a shop."""
+"""Tables of the defence against card testing: strangers try lists of stolen cards at a shop."""
 
 from typing import ClassVar
 
@@ -14,8 +14,8 @@ DECLINED, APPROVED = Q(is_declined=True), Q(is_declined=False)
 class CardTrial(models.Model):
     """One card that was tried, and its result. Rows are deleted after ``conf.retention``.
 
-    ``client`` and ``email`` are keyed hashes (``checkout.privacy.pseudonyms``), and empty if they are not
-    known.
+    ``client`` and ``email`` are keyed hashes (``checkout.privacy.pseudonyms``), and empty if the client or
+    address is not known.
     """
 
     attempt = models.OneToOneField(Attempt, on_delete=models.CASCADE, related_name="trial")

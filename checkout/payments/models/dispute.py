@@ -1,6 +1,6 @@
-"""Payments of which a dispute is known. Their charge-backs are operations, and claims are questions.
+"""Payments with a known dispute. Their charge-backs are operations, and claims of charge-backs are questions.
 
-Whatever else is known of a dispute, and the files to answer it with, have tables of their own.
+The reason and time limit of a dispute, and the files to answer it with, have tables of their own.
 """
 
 from typing import ClassVar
@@ -13,18 +13,18 @@ from checkout.references import new_reference
 
 
 class Dispute(Payment):
-    """A payment of which issuers took money back, or are said to have done so, or ask for information."""
+    """A payment with a charge-back, a claim of one, or an issuer's request for information."""
 
     class Meta:
         proxy = True
-        # The permission to view payments applies to them.
+        # The permission to view payments covers disputes, too.
         default_permissions = ()
         permissions: ClassVar = [("handle_dispute", "Can record the reason of disputes, and add evidence")]
         ordering: ClassVar = ["-created_at"]
 
 
 class DisputeRecord(models.Model):
-    """The reason and the time limit of a payment's dispute, as the provider's portal tells them.
+    """The reason and the time limit of a payment's dispute, as the provider's portal shows them.
 
     ``deadline`` is the last day on which the provider takes an answer.
     """
@@ -47,7 +47,7 @@ def _evidence_reference() -> str:
 
 
 class Evidence(models.Model):
-    """A file with which a dispute is answered. Its content is in a table that lists and books never read."""
+    """A file with which a dispute is answered. Its content has its own table, which lists never read."""
 
     reference = models.CharField(max_length=40, unique=True, default=_evidence_reference, editable=False)
     payment = models.ForeignKey(Payment, on_delete=models.CASCADE, related_name="evidence")

@@ -22,8 +22,8 @@ class Event(models.Model):
     """
 
     reference = models.CharField(max_length=40, unique=True, default=_event_reference, editable=False)
-    # The merchant of the payment, which the database checks there. Each check locks the merchant's row, which
-    # all of its payments share.
+    # The merchant of the payment. The database does not check this key: each check would lock the merchant's
+    # row, which all of its payments share.
     merchant = models.ForeignKey(
         Merchant, on_delete=models.PROTECT, related_name="events", db_index=False, db_constraint=False
     )
@@ -39,7 +39,7 @@ class Event(models.Model):
 
     class Meta:
         constraints: ClassVar = [
-            # Its index also finds the events of a payment, and the latest of them.
+            # The index of this constraint also finds the events of a payment, and the latest of them.
             models.UniqueConstraint(fields=["payment", "sequence"], name="events_of_a_payment_are_numbered")
         ]
         indexes: ClassVar = [
@@ -62,7 +62,8 @@ class EventPosition(models.Model):
 
     ``under_way`` has smaller keys without an event, because their transactions may still commit. Each has the
     time at which it was found missing, in seconds of the database's clock, and the next transaction at that
-    time. Until ``leased_until`` a relay publishes the next events. ``version`` counts the leases.
+    time. Until ``leased_until``, the relay with the lease publishes the next events. ``version`` counts the
+    leases.
     """
 
     last_pk = models.BigIntegerField(default=0)

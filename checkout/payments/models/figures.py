@@ -29,7 +29,7 @@ class Figure(StrEnum):
     CHALLENGED = "challenged"
     CHALLENGE_PASSED = "challenge_passed"
     CHALLENGE_FAILED = "challenge_failed"
-    # Payments by the tier in which the first result reached the shopper (``Payment.AnswerTier``).
+    # Payments, by the way in which their first result reached the shopper (``Payment.AnswerTier``).
     HELD = "held"
     PUSHED = "pushed"
     POLLED = "polled"
@@ -39,11 +39,11 @@ class Figure(StrEnum):
     DISPUTED_MINOR = "disputed_minor"
 
 
-# The beginnings of the names of figures of which there is one for each reason for a refusal, and one for each
-# duration: of attempts that were approved with a challenge, and without.
+# The prefixes of figures with one name per reason for a refusal, or per duration of approved attempts: with a
+# challenge, and without.
 REFUSED_BECAUSE, TOOK, TOOK_WITH_CHALLENGE = "because_", "took_", "checked_and_took_"
 # The upper limits, in milliseconds, of the durations from the beginning of an attempt to its authorisation.
-# Attempts that took longer than the last one have a figure with the ending ``LONGER``.
+# Attempts that took longer than the last limit have a figure with the suffix ``LONGER``.
 DURATIONS = (250, 500, 1_000, 2_000, 3_000, 5_000, 10_000, 20_000, 30_000, 60_000, 120_000, 300_000)
 LONGER = "longer"
 
@@ -51,8 +51,8 @@ LONGER = "longer"
 class HourlyFigure(models.Model):
     """One figure of the payments of a merchant in a currency and an hour (``timers/figures.py``).
 
-    ``name`` is a ``Figure``, or begins like one of ``REFUSED_BECAUSE``, ``TOOK`` and ``TOOK_WITH_CHALLENGE``.
-    There are no rows of zero.
+    ``name`` is a ``Figure``, or begins with one of ``REFUSED_BECAUSE``, ``TOOK`` and ``TOOK_WITH_CHALLENGE``.
+    Figures of zero have no rows.
     """
 
     hour = models.DateTimeField()

@@ -1,4 +1,4 @@
-"""Payments and what belongs to them: merchant, provider account, attempt, operation, fact."""
+"""Payments and their rows: merchant, provider account, attempt, operation, fact."""
 
 import re
 from datetime import timedelta
@@ -22,7 +22,7 @@ from messaging.compiled_queries import update_in_batch
 # The longest that a page or poll waits for the changes of a payment (``group_expiry`` of the channel layer).
 WATCH = timedelta(days=1)
 _IS_OFFSET = re.compile(r"-?[0-9]{1,4}")
-# The zones of the world: from 14 hours before UTC to 12 hours behind it.
+# The time zones of the world: local time is up to 14 hours ahead of UTC, and up to 12 hours behind it.
 _OFFSETS = range(-840, 721)
 
 
@@ -69,7 +69,7 @@ class Merchant(models.Model):
 
     @property
     def is_under_attack(self) -> bool:
-        """True while every attempt is challenged and new addresses are slowed."""
+        """True while every attempt is challenged and clients with new addresses are slowed."""
         if self.attack_mode != self.AttackMode.AUTOMATIC:
             return self.attack_mode == self.AttackMode.ON
         return self.attacked_until is not None and self.attacked_until > timezone.now()
@@ -92,7 +92,7 @@ class ProviderAccount(models.Model):
         return self.code
 
     def clean(self) -> None:
-        """Refuse addresses where no provider may be (``checkout.payments.providers.addresses``)."""
+        """Refuse addresses that no provider may have (``checkout.payments.providers.addresses``)."""
         faults: dict[str, list[str]] = {}
         for field, fault in account_errors(self.provider, self.endpoint, self.options):
             faults.setdefault(field, []).append(fault)
@@ -100,9 +100,9 @@ class ProviderAccount(models.Model):
             raise ValidationError(faults)
 
     def opened(self) -> Account:
-        """Return the account with its credentials; raises ``ProviderMisconfigured`` if there are none.
+        """Return the account with its credentials. Raises ``ProviderMisconfigured`` if there are none.
 
-        Credentials that prove notifications are left out: no adapter needs them.
+        Credentials that prove notifications are left out, because no adapter needs them.
         """
         credentials = conf.provider_credentials(self.code)
         return Account(
@@ -121,7 +121,7 @@ class Payment(models.Model):
     State = PaymentState
 
     class AnswerTier(models.TextChoices):
-        """The way in which a result reaches the shopper: docs/architecture.md."""
+        """The way in which a result reaches the shopper (see docs/architecture.md)."""
 
         HELD = "held"
         PUSHED = "pushed"
@@ -221,13 +221,13 @@ class Payment(models.Model):
 
     @property
     def is_overdue(self) -> bool:
-        """True if the payment was not paid in time: no attempt starts, and the clock will expire it."""
+        """True if the payment was not paid in time: no attempt starts, and a timer will expire it."""
         is_late = self.expires_at is not None and self.expires_at <= timezone.now()
         return is_late and PaymentState(self.state).may_be_paid
 
     @property
     def may_be_cancelled(self) -> bool:
-        """True if it can be cancelled. An attempt that is under way may be too far for that."""
+        """True if the payment can be cancelled. A running attempt may already be too far for this."""
         state = PaymentState(self.state)
         return state.may_be_paid or state.is_under_way
 
@@ -237,11 +237,11 @@ class Payment(models.Model):
         return self.watched_at is not None and self.watched_at > timezone.now() - 2 * WATCH
 
     def apply(self, event: str, actor: Actor, *, then: str = "", refusal_reason: str | None = None) -> None:
-        """Move to the state that ``event`` leads to and save; raises ``IllegalTransition``.
+        """Move to the state that ``event`` leads to, and save. Raises ``IllegalTransition``.
 
         Call ``events.move_payment``, which records the event as well. With ``then``, the payment goes on by
-        that event in the same move. ``version`` counts the moves. Without ``refusal_reason`` that of the last
-        refusal stays.
+        that event in the same move. ``version`` counts the moves. Without ``refusal_reason``, the reason of
+        the last refusal stays.
         """
         self.state = payment_machine.next(self.state, event, actor)
         if then:
@@ -254,7 +254,7 @@ class Payment(models.Model):
         update_in_batch(self, "state", "version", "refusal_reason", "held_since")
 
 
-# The conditions on attempts whose shopper was not authenticated, and that were authorised nevertheless.
+# The conditions on attempts that were authorised although the shopper was not authenticated.
 AUTHENTICATION_FAILED = models.Q(three_d_secure__status="failed")
 UNAUTHENTICATED = AUTHENTICATION_FAILED & models.Q(state=AttemptState.AUTHORISED)
 
@@ -330,20 +330,20 @@ class Attempt(models.Model):
 
     @property
     def minutes_behind_utc(self) -> int | None:
-        """The time zone that the shopper's browser has told; None if it has told none that exists."""
+        """Minutes that the shopper's local time is behind UTC; None if the browser reported no real zone."""
         told = self.browser.get("time_zone", "")
         minutes = int(told) if _IS_OFFSET.fullmatch(told) else None
         return minutes if minutes in _OFFSETS else None
 
     def apply(self, event: str, actor: Actor) -> None:
-        """Move to the state that ``event`` leads to, without saving; raises ``IllegalTransition``.
+        """Move to the state that ``event`` leads to, without saving. Raises ``IllegalTransition``.
 
-        Call ``events.move_attempt``, which saves it.
+        Call ``events.move_attempt``, which saves the attempt.
         """
         self.state = attempt_machine.next(self.state, event, actor)
 
 
-# The name by which the purchase itself requests operations. No user's name may have a space.
+# The name of the purchase as the requester of operations. It has a space, which no user's name may have.
 PURCHASE = "the purchase"
 
 
@@ -457,17 +457,18 @@ class Operation(models.Model):
 
 # Prefixes of the kinds of facts that record proven statements, and hints.
 NOTIFIED, HINTED = "notified_", "hinted_"
-# The facts of what staff said: of an operation, of a notification's claim, or of an attempt's figures.
+# The facts that record staff's decisions: on an operation, on a notification's claim, on an attempt's
+# figures.
 OPERATION_SETTLED, CLAIM_SETTLED = "operation_settled_by", "claim_settled_by"
 PAYMENT_SETTLED = "payment_settled_by"
-# The condition on facts of proven events that move no money, such as those of a dispute.
+# The condition on facts of proven events that move no money, such as steps of a dispute.
 OTHER_EVENT = models.Q(kind=f"{NOTIFIED}{EventKind.OTHER}")
 
 
 class Fact(models.Model):
-    """One thing that was received or decided, and that no event tells; ``text`` is scrubbed.
+    """A record of something received or decided that has no event; ``text`` is scrubbed.
 
-    Append-only, but for the texts of a payment whose personal data is erased.
+    Facts are append-only, except that erasing a payment's personal data erases their texts.
     """
 
     payment = models.ForeignKey(Payment, on_delete=models.PROTECT, related_name="facts")
@@ -490,6 +491,6 @@ class Fact(models.Model):
         return f"{self.source}: {self.kind}"
 
     def save(self, *args: Any, **kwargs: Any) -> None:
-        """Insert; a fact that exists already is never changed."""
+        """Insert the fact. A fact that exists already is never changed."""
         kwargs["force_insert"] = True
         super().save(*args, **kwargs)

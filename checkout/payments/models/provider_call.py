@@ -9,7 +9,7 @@ from checkout.payments.models.payment import Attempt
 
 
 class ProviderCall(models.Model):
-    """An intent, committed before the provider is called. Without ``finished_at`` its outcome is unknown."""
+    """An intent, committed before the provider is called. Without ``finished_at``, its outcome is unknown."""
 
     attempt = models.ForeignKey(Attempt, on_delete=models.PROTECT, related_name="provider_calls")
     key = models.CharField(max_length=100, unique=True, help_text="The idempotency key sent to the provider")

@@ -1,4 +1,4 @@
-"""The differences between our books and a provider's, and the runs that look for them."""
+"""The differences between our books and a provider's, and the runs of reconciliation that find them."""
 
 from typing import ClassVar
 
@@ -10,7 +10,7 @@ from checkout.money import Money
 from checkout.payments.models.payment import Payment, ProviderAccount
 from checkout.payments.models.staff_handling import StaffHandling
 
-# ISO 4217: the code for transactions without a currency. The amount of such an order is not known.
+# ISO 4217: the code for transactions without a currency. It marks an order whose amount is not known.
 UNKNOWN_CURRENCY = "XXX"
 
 
@@ -19,10 +19,10 @@ class Difference(StaffHandling):
 
     ``resolved_at`` is set when a later run finds that the books agree again, or when staff settle the payment
     by the provider's sums. Staff may mark an open difference as dealt with. The mark is removed if another
-    sum is found. The kinds ``ledger_…`` compare the payment's ledger entries, and have the order code of its
-    first attempt. The other kinds compare its attempt and operations. The kind ``order`` is an order that
-    only the provider knows. The kind ``unanswered`` has no sums: the provider does not answer for this order,
-    although it answers for others.
+    sum is found. Differences of the kinds ``ledger_…`` are about the payment's ledger entries, and have the
+    order code of its first attempt. The other kinds are about its attempts and operations. ``order`` is an
+    order that only the provider knows. ``unanswered`` has no sums: the provider does not answer for this
+    order, although it answers for others.
     """
 
     class Kind(models.TextChoices):
@@ -76,13 +76,13 @@ class Difference(StaffHandling):
         return self.theirs_in("")
 
     def ours_in(self, locale: str) -> str:
-        """Return our sum, with the amount as in a language. ``currency`` is the provider's if they differ."""
+        """Return our sum, with the amount formatted for a language: in our currency, if the two differ."""
         if self.kind == self.Kind.CURRENCY and self.payment is not None:
             return _in_words(self.ours_minor, self.payment.currency, locale)
         return _in_words(self.ours_minor, self.currency, locale) if self._is_known else "nothing"
 
     def theirs_in(self, locale: str) -> str:
-        """Return the provider's sum, with the amount as in a language."""
+        """Return the provider's sum, with the amount formatted for a language."""
         return _in_words(self.theirs_minor, self.currency, locale) if self._is_known else "not told"
 
     @property
@@ -103,15 +103,15 @@ OPEN_DIFFERENCE = models.Q(resolved_at=None, dealt_with_at=None)
 class PostponedComparison(models.Model):
     """A payment that a run left to the next run, because it was in progress or the provider may show it late.
 
-    The next run compares it even if it has not changed, because some events leave the payment and its sagas
+    The next run compares it even if it has not changed. Some events leave the payment and its sagas
     unchanged: a posting to the ledger, or the notification of an operation that was perhaps made in the
     provider's portal but is attributed to ours. The row is deleted when a run that began after
     ``postponed_at`` has compared the payment. ``sums`` has our sums of that time or before, with which the
     provider's are compared later.
 
-    ``is_lock`` is true if the payment was restored to an earlier moment, so that later captures and refunds
-    are forgotten. Nothing can be captured, voided or refunded until the sums of both books are known to
-    agree.
+    ``is_lock`` is true if the payment was restored to an earlier moment, so that our books lack later
+    captures and refunds. Nothing can be captured, voided or refunded until the sums of both books are known
+    to agree.
     """
 
     account = models.ForeignKey(ProviderAccount, on_delete=models.PROTECT, related_name="+")
@@ -130,7 +130,7 @@ class PostponedComparison(models.Model):
 
 
 class Reconciliation(models.Model):
-    """One run over the changes of one account.
+    """One run of reconciliation over the changes of one account.
 
     All changes before ``compared_until`` have been compared, and all orders that were submitted before
     ``listed_until`` according to the provider's list have been looked up. The next run continues from there.

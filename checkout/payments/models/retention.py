@@ -1,14 +1,14 @@
-"""The places up to which timers have read tables."""
+"""The positions up to which timers have read tables."""
 
 from django.db import models
 from django.utils import timezone
 
 
 class RetentionWalk(models.Model):
-    """A walk through a table in batches: its position and its beginning (``timers/table_walk.py``).
+    """A walk through a table in batches: its position and its start time (``timers/table_walk.py``).
 
-    The walks that count figures and totals have the names of their tables. They walk through the events, and
-    through the entries of the ledger.
+    The walks that count figures and totals have the names of the tables that they fill. They read the events,
+    and the entries of the ledger.
     """
 
     table = models.CharField(max_length=63, primary_key=True)

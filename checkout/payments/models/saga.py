@@ -55,13 +55,13 @@ class Saga(models.Model):
             ),
         ]
         indexes: ClassVar = [
-            # Only running sagas are looked at. An index with a condition on ``status`` would not be used,
-            # because PostgreSQL plans a prepared statement for any status.
+            # The timer looks at running sagas only. An index with a condition on ``status`` would not be
+            # used, because PostgreSQL plans a prepared statement for any status.
             models.Index(
                 fields=["look_at"], name="sagas_to_look_at", condition=models.Q(look_at__isnull=False)
             ),
-            # For the counts of the back office, whose statements PostgreSQL plans for their own values, as a
-            # plan for any status would cost much more.
+            # For the counts of the back office. PostgreSQL plans their statements for their own values,
+            # because a plan for any status would cost much more.
             models.Index(fields=["payment"], name="sagas_parked", condition=models.Q(status="parked")),
         ]
         ordering: ClassVar = ["-created_at"]
@@ -73,9 +73,9 @@ class Saga(models.Model):
     def wait_until(self, deadline: datetime | None) -> None:
         """Set the deadline, after the status, without saving.
 
-        The time at which the timer looks stays the same if it is early enough, as it is for most steps: a
-        row whose indexed columns stay the same needs no new entry in any index. The timer finds then that
-        there is nothing to do yet.
+        The time at which the timer looks stays the same if it is early enough, as it is at most steps: a row
+        whose indexed columns stay the same needs no new index entry. When the timer looks, it finds that
+        nothing is due yet.
         """
         self.deadline_at = deadline
         if self.status != self.Status.RUNNING:
@@ -84,7 +84,7 @@ class Saga(models.Model):
             self.look_at = deadline
 
 
-# The kind of the saga that asks the provider about what our books do not explain.
+# The kind of the saga that asks the provider about events that our books do not explain.
 ASKING = "asking"
 # The states of sagas that have not ended. A parked saga continues when staff resume it.
 UNFINISHED = (Saga.Status.RUNNING, Saga.Status.PARKED)

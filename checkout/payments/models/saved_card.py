@@ -30,8 +30,7 @@ class SavedCard(models.Model):
     The token is encrypted like other secrets. When the card is removed, the token can no longer be charged.
     It is kept as ``token_to_delete`` until the provider has deleted its own copy, and is then erased.
     ``deletion_due_at`` is the time of the next request for the deletion, ``deletion_tries`` the number of
-    requests so far. Without a time, no request is planned, because there is nothing to delete or it is left
-    to staff.
+    requests so far. It is None if there is nothing to delete, or if the deletion is left to staff.
     """
 
     class State(models.TextChoices):
@@ -129,7 +128,7 @@ class SavedCard(models.Model):
 
     @classmethod
     def with_token(cls, provider_account_id: int, token: str) -> QuerySet["SavedCard"]:
-        """Return the active cards with this token, also if an earlier secret key has made their hash."""
+        """Return the active cards with this token, even if their hash was made with an earlier secret key."""
         return cls.objects.filter(
             provider_account_id=provider_account_id,
             token_hash__in=_hashes_of(token),
@@ -168,7 +167,7 @@ class SavedCard(models.Model):
     def remove(self, by: str) -> None:
         """Make the card unusable for ever, and plan the deletion of its token at the provider.
 
-        An earlier charge may still be on its way. The provider is asked only after the settling time, in
+        An earlier charge may still be on its way, so the provider is asked only after the settling time, in
         which the charge arrives.
         """
         now = timezone.now()
@@ -177,10 +176,10 @@ class SavedCard(models.Model):
         self.deletion_due_at = now + conf.settling_time
 
     def may_be_deleted_after(self, moment: datetime) -> bool:
-        """Return True if the provider may have deleted the token later than at ``moment``.
+        """Return True if a deletion of the token at the provider may take effect after ``moment``.
 
-        If a request has an effect, it has it within the settling time. If there was only one request, it has
-        no effect after its answer.
+        A request takes effect within the settling time, or never. If there was only one request, it takes
+        effect before its answer.
         """
         if self.deletion_asked_at is None:
             return False
@@ -189,7 +188,7 @@ class SavedCard(models.Model):
         return self.deletion_asked_at + conf.settling_time >= moment
 
     def end_deletion(self) -> None:
-        """Erase the data for the deletion of the token, and the rest of a card whose customer is erased."""
+        """Erase the data for deleting the token and, if its customer is erased, the rest of the card."""
         self.token_to_delete, self.deletion_due_at = "", None
         if not self.customer_reference:
             self.shopper = self.token_hash = ""
@@ -197,8 +196,8 @@ class SavedCard(models.Model):
     def renew(self, payment: Payment, issued: IssuedToken) -> None:
         """Update the card with the data of a later payment, with which the same token was saved again.
 
-        The customer's consent is then the one that was given with this payment, the latest one. An earlier
-        payment whose outcome is found only now changes nothing.
+        The customer's consent is then the one given with that payment. An earlier payment whose outcome is
+        found only now changes nothing.
         """
         if payment.pk < self.payment_id:
             return
@@ -208,7 +207,7 @@ class SavedCard(models.Model):
         self.scheme_transaction = issued.scheme_transaction or self.scheme_transaction
 
     def sealed_again(self) -> dict[str, str]:
-        """Return the encrypted and hashed columns as the newest secret key makes them, if they differ.
+        """Return the encrypted and hashed columns, made with the newest secret key, if they differ.
 
         Raises ``StoredSecretUnreadable``.
         """
@@ -224,7 +223,7 @@ class SavedCard(models.Model):
     def has_expired(self) -> bool:
         """Return True if the last day of the card or of its token is over in all time zones.
 
-        The day is that of the issuer, whose time zone is not known. Until then the provider decides.
+        The day ends in the issuer's time zone, which is not known. Until then the provider decides.
         """
         today = timezone.now().astimezone(LATEST_ZONE).date()
         month, _, year = self.expiry.partition("/")
@@ -264,6 +263,6 @@ def shopper_name(merchant: Merchant, customer_reference: str) -> str:
 
 
 def _hashes_of(token: str) -> list[str]:
-    """Return the token's hash under each secret key, that of the newest first."""
+    """Return the token's hash under each secret key, the newest key's first."""
     salt = "checkout.saved_cards.token"
     return [salted_hmac(salt, token, key, algorithm="sha256").hexdigest() for key in conf.secret_keys]

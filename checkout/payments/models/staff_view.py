@@ -1,4 +1,4 @@
-"""The table of views of the lists in the back office, and of their columns, which staff keep."""
+"""The table of the views of back-office lists, and of their columns, that staff have saved."""
 
 from typing import ClassVar
 
@@ -9,7 +9,7 @@ class StaffView(models.Model):
     """The filters, search and order of a list under a name, for the user who has saved them.
 
     The row without a name has the ``columns`` that the user has chosen for the list. ``user`` is the user's
-    key: users are not in the tables of payments.
+    key: the tables of users are elsewhere.
     """
 
     user = models.PositiveBigIntegerField()

@@ -1,7 +1,8 @@
 """The objects that integrators see, the same in answers of the API, in events and in webhooks.
 
 Amounts are integer minor units of the object's currency. Times are ISO 8601 in UTC. An object is built from
-rows that the caller has read; with the payment's lock, it is what the transaction will commit.
+rows that the caller has read. If the payment is locked, the object shows the state that the transaction will
+commit.
 """
 
 from checkout.payments.objects.attempt import AttemptObject, AttemptStatus, attempt_object

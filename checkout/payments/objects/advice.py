@@ -12,7 +12,7 @@ OUT_OF_STOCK = "out_of_stock"
 ASK_THE_BANK = _("Your bank did not allow this payment. Please use another card, or ask your bank.")
 ASK_THE_SHOP = _("The shop cannot accept this payment as it is. Please ask the shop.")
 
-# The next step for a shopper. Reasons that could help a thief of the card are not listed.
+# The next step for a shopper. Reasons that could help a card thief are not listed.
 ADVICE: Mapping[str, str] = {
     RefusalReason.INSUFFICIENT_FUNDS: _(
         "There is not enough money available on this card. Please use another card."
@@ -24,7 +24,7 @@ ADVICE: Mapping[str, str] = {
     RefusalReason.SECURITY_CODE_INVALID: _(
         "The security code was not accepted. Please check it and try again."
     ),
-    # The refusal came from the issuer, or from the risk service, which the bank does not know.
+    # The refusal may come from the risk service, and the bank then knows nothing about it.
     RefusalReason.NOT_PERMITTED: _(
         "This payment was not allowed. Please use another card, or ask your bank or the shop."
     ),
@@ -42,7 +42,7 @@ ADVICE: Mapping[str, str] = {
     ),
     RefusalReason.CARD_NOT_RECEIVED: _("The card details did not reach the bank. Please enter them again."),
     OUT_OF_STOCK: _("What you ordered has just sold out, so the payment was not made."),
-    # If an attempt has no reason, its state stands in place of one.
+    # If a refused attempt has no reason, its state is used instead.
     AttemptState.NOT_SENT: _("Nothing was paid with this attempt."),
     AttemptState.EXPIRED: _("The time to confirm this payment is over. Nothing was paid."),
 }
@@ -51,7 +51,7 @@ ADVICE: Mapping[str, str] = {
 def advice_for(reason: str) -> str:
     """Return the English text about a refusal for shoppers. A step of your own may define it.
 
-    Pages translate it, also by the catalogues of your own apps.
+    Pages translate the text, also with the catalogues of your own apps.
     """
     if is_ours(reason):
         return ADVICE.get(reason, ASK_THE_BANK)
@@ -59,7 +59,7 @@ def advice_for(reason: str) -> str:
 
 
 def is_ours(reason: str) -> bool:
-    """Return False if a step of your own has refused, which has nothing to do with the card."""
+    """Return False if a step of your own has refused, so that the reason is not the card."""
     return reason in ("", OUT_OF_STOCK, *RefusalReason, *ENDED_WITHOUT_MONEY)
 
 

@@ -9,7 +9,7 @@ from checkout.described import LATER, PAYMENT, told
 
 
 class CustomerSessionObject(msgspec.Struct, frozen=True, kw_only=True):
-    """The way of one customer to the page of a payment, where the customer's saved cards can be used."""
+    """A link for one customer to the page of a payment, on which the customer's saved cards can be used."""
 
     object: Annotated[Literal["customer_session"], told("The kind of object.", "customer_session")] = (
         "customer_session"

@@ -42,7 +42,7 @@ class EvidenceObject(Part, frozen=True):
 
 
 class DisputeObject(msgspec.Struct, frozen=True, kw_only=True):
-    """The dispute of a payment: what issuers have taken back, or are said to have, or ask about."""
+    """The dispute of a payment: sums that issuers took back or claim, or their request for information."""
 
     object: Annotated[Literal["dispute"], _told("The kind of the object.", "dispute")] = "dispute"
     payment: Annotated[

@@ -45,7 +45,7 @@ class EventData(msgspec.Struct, frozen=True):
 
 
 class PaymentEventData(EventData, frozen=True, kw_only=True):
-    """The payment after the change, and what has no events of its own."""
+    """The payment after the change, with the attempt and operations that have no events of their own."""
 
     object: Annotated[PaymentObject, told("The payment after the change.")]
     latest_attempt: Annotated[

@@ -1,6 +1,6 @@
 """The times at which the gateway expires or voids a payment by itself, if nothing else happens before.
 
-The timers ``abandoned`` and ``authorisations`` do so a little later.
+The timers ``abandoned`` and ``authorisations`` do this a little later.
 """
 
 from collections.abc import Iterable
@@ -27,8 +27,8 @@ def unpaid_until(payment: Payment) -> datetime | None:
 def capture_before(payment: Payment, operations: Iterable[Operation]) -> datetime | None:
     """Return the time at which the authorisation is voided; None if the gateway will not void it.
 
-    ``operations`` are the payment's operations. The gateway does not void an authorisation with a capture or
-    void that is under way or was made. It voids an authorisation only once: if the void was refused, the
+    ``operations`` are the payment's operations. The gateway does not void an authorisation if a capture or
+    void of it is under way or was made. It voids an authorisation only once: if the void was refused, the
     provider ends the authorisation.
     """
     if payment.state != PaymentState.AUTHORISED:

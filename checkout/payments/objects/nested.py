@@ -57,7 +57,7 @@ def card_of(attempt: Attempt | None) -> CardObject | None:
 
 
 def error_of(reason: str, attempt: Attempt | None) -> ErrorObject | None:
-    """Return the refusal for ``reason``, with the provider's code if the attempt was refused for it."""
+    """Return the refusal for ``reason``, with the provider's code if it belongs to that reason."""
     if not reason:
         return None
     is_attempts = attempt is not None and attempt.refusal_reason == reason

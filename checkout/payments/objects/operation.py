@@ -13,7 +13,7 @@ from checkout.payments.objects.attempt import latest_attempt
 
 
 class OperationKind(StrEnum):
-    """The kinds of operations. Issuers make disputes and their reversals. All others are requested."""
+    """The kinds of operations. Disputes and their reversals come from issuers. All others are requested."""
 
     CAPTURE = "capture"
     VOID = "void"

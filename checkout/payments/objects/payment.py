@@ -1,4 +1,4 @@
-"""The public object of a payment, which answers what clients would otherwise guess."""
+"""The public object of a payment, with the sums and next steps that clients would otherwise compute."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -72,14 +72,14 @@ STATUSES: Mapping[str, PaymentStatus] = {
     P.EXPIRED: S.EXPIRED,
     P.CONFLICTED: S.UNKNOWN,
 }
-# In these states only a refund, a dispute or its reversal may follow, and nothing after the last three. That
-# is, unless the provider contradicts itself.
+# In these states only a refund, a dispute or its reversal may follow. After the last three, nothing may
+# follow, unless the provider contradicts itself.
 FINAL = frozenset({S.CAPTURED, S.VOIDED, S.CANCELLED, S.EXPIRED})
-# In these states a rest of the authorisation may be left to capture, or be captured just now.
+# In these states, a rest of the authorisation may be left to capture, or may be being captured just now.
 FINAL_WITHOUT_A_REST = frozenset({S.PARTIALLY_CAPTURED, S.PARTIALLY_REFUNDED, S.REFUNDED, S.DISPUTED})
 # In these states no operation counts yet, or none was made.
 _WITHOUT_OPERATIONS = frozenset({P.OPEN, P.PROCESSING, P.CHALLENGE_REQUIRED, P.CANCELLED})
-# In these states no attempt has ended yet, or none matters any more.
+# In these states, no attempt has ended yet, or none matters now.
 _WITHOUT_ATTEMPT = frozenset({P.OPEN, P.PROCESSING, P.CHALLENGE_REQUIRED, P.CONFIRMING, P.CANCELLED})
 
 
@@ -220,9 +220,9 @@ def payment_object(payment: Payment) -> PaymentObject:
 
 
 def without_events(payment: Payment) -> dict[str, Any]:
-    """Return what has no events of its own, by its names in ``PaymentEventData``.
+    """Return the rows that have no events of their own, by the names of the fields of ``PaymentEventData``.
 
-    That is the latest attempt, and the captures and voids of the purchase itself.
+    These are the latest attempt, and the captures and voids of the purchase itself.
     """
     attempt = None if payment.state == P.OPEN else latest_attempt(payment)
     operations = () if payment.state in _WITHOUT_OPERATIONS else operations_of_payment(payment)
@@ -238,7 +238,7 @@ def payment_objects(payments: Sequence[Payment]) -> list[PaymentObject]:
     operations = Operation.objects.filter(payment_id__in=keys).order_by("payment_id", "pk")
     of_payment = {key: list(group) for key, group in groupby(operations, lambda each: each.payment_id)}
     attempts = Attempt.objects.filter(payment_id__in=keys).order_by("payment_id", "number")
-    # The attempts are in order, so the last one of each payment remains.
+    # The attempts are in order, so the last attempt of each payment remains.
     latest = {attempt.payment_id: attempt for attempt in attempts}
     authorised: defaultdict[int, list[int]] = defaultdict(list)
     for attempt in attempts:
@@ -277,7 +277,7 @@ def _object(payment: Payment, operations: Sequence[Operation], attempt: Attempt 
         amounts=amounts,
         available_actions=_actions(payment, sums, amounts),
         next_action=_next_action(payment, status, checkout_url, can_retry=can_retry),
-        # A refusal that is in doubt keeps its reason, in case that it is confirmed.
+        # A refusal in doubt keeps its reason, in case the refusal is confirmed.
         last_error=None if status is S.UNKNOWN else error_of(payment.refusal_reason, attempt),
         card=card_of(attempt),
         description=payment.description,

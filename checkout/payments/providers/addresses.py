@@ -1,4 +1,4 @@
-"""The addresses of providers, to which shoppers' cards and our credentials may be sent.
+"""The addresses of providers, to which shoppers' cards and our credentials are sent.
 
 Staff enter an account's addresses; pages, policies and the transport use them. A person who edits an account,
 or writes its row, could redirect cards to a host of their own. Each address is therefore compared with a list
@@ -56,7 +56,7 @@ def _origin(url: object) -> Origin | None:
 
 
 def _is_of_a_try_out(origin: Origin) -> bool:
-    """Return True for an origin of a try-out, with plain HTTP: on this machine, or that of SANDBOX_URL."""
+    """Return True for an origin of a try-out, with plain HTTP: one on this machine, or SANDBOX_URL's."""
     return origin == _origin(conf.sandbox_url) or _is_loopback(origin.host)
 
 

@@ -17,7 +17,8 @@ class Authentication(StrEnum):
 class ThreeDSecure:
     """The authentication, as far as the provider reports it.
 
-    ``result`` is in the provider's words. ``status`` is what they mean, or None if an adapter does not know.
+    ``result`` is the provider's word. ``status`` is its meaning, or None if the adapter does not know the
+    word.
     """
 
     result: str = ""

@@ -1,10 +1,10 @@
 """The interface to payment providers: fixed verbs, value objects as arguments, and one type of result.
 
-A refusal is a result, not an exception. Errors that a verb may raise: ``ProviderUnavailable`` (certainly
-not sent), ``OutcomeUnknown`` and ``ProviderReplyInvalid`` (may have happened), ``ProviderMisconfigured``.
-``AmountNotSupported``, which is one of the latter, means that the request can never be sent as it is.
-A verb never repeats a request by itself and never uses the database. Values that no provider could accept
-are a mistake in our own code and raise ``ValueError``; an order code is ``OrderCodeNotSendable``.
+A refusal is a result, not an exception. Errors that a verb may raise: ``ProviderUnavailable`` (certainly not
+sent), ``OutcomeUnknown`` and ``ProviderReplyInvalid`` (the provider may have carried the request out),
+``ProviderMisconfigured``. Its subclass ``AmountNotSupported`` means that the request can never be sent as it
+is. A verb never repeats a request by itself and never uses the database. Values that no provider could accept
+are a mistake in our own code and raise ``ValueError``, or ``OrderCodeNotSendable`` for an order code.
 """
 
 from collections.abc import Mapping, Sequence
@@ -32,16 +32,16 @@ class Verb(StrEnum):
 
 
 class OrderCodeNotSendable(ValueError):
-    """An order code that only another program can have sent."""
+    """The provider cannot get this order code unchanged. Orders with it come from other programs."""
 
 
 class Outcome(StrEnum):
     """The provider's answer to a request; ``UNKNOWN`` if nothing is certain.
 
-    ``NOT_SENT`` means that nothing left us. ``NOT_FOUND`` is the answer that there is no such order; soon
-    after a request, and in a challenge, there may be one yet. ``NOT_ABLE`` is the answer that this account
-    may not do that: nothing was done. An inquiry returns ``APPROVED`` for an authorised order; ``kind`` shows
-    what happened to it later.
+    ``NOT_SENT`` means that nothing has left our systems. ``NOT_FOUND`` is the answer that there is no such
+    order; soon after a request, or during a challenge, the order may still appear. ``NOT_ABLE`` is the answer
+    that the account may not make this request: nothing was done. An inquiry returns ``APPROVED`` for an
+    authorised order; ``kind`` shows what happened to it later.
     """
 
     APPROVED = "approved"
@@ -129,11 +129,11 @@ class Browser:
 class Authorisation:
     """All data for an authorisation. Only the provider can open ``sealed_card``.
 
-    If it ``captures``, all of it is captured once it is authorised. If ``demands_challenge``, the issuer must
-    challenge the shopper, whatever the account prefers. If ``saves_for`` is not empty, the provider is to
-    keep the card for that customer. A ``stored_card`` takes the place of the sealed one. If it has a reason,
-    there is no shopper, and the browser counts for nothing.
-    ``language`` is the shopper's (BCP 47); "" if it is not known.
+    If ``captures`` is true, the whole amount is captured once it is authorised. If ``demands_challenge`` is
+    true, the issuer must challenge the shopper, whatever the account prefers. If ``saves_for`` is not empty,
+    the provider is to keep the card for that customer. A ``stored_card`` takes the place of the sealed one.
+    If the stored card has a reason, there is no shopper, and ``browser`` is ignored. ``language`` is the
+    shopper's (BCP 47); "" if it is not known.
     """
 
     order_code: str
@@ -157,7 +157,7 @@ class Authorisation:
 class ChallengeCompletion:
     """The second message, after the shopper has returned from the ACS.
 
-    ``session_state`` is that of the first reply.
+    ``session_state`` is the one of the first reply.
     """
 
     order_code: str
@@ -170,7 +170,8 @@ class ChallengeCompletion:
 class Modification:
     """A capture, void or refund of an authorised order.
 
-    ``reference`` is ours, and notifications repeat it. A void always releases the whole authorisation.
+    ``reference`` is our own reference, which notifications repeat. A void always releases the whole
+    authorisation.
     """
 
     order_code: str
@@ -220,9 +221,10 @@ class CardSummary:
 class Position:
     """The sums in the provider's books for an order, in one currency. None is a sum that is not told.
 
-    ``authorised`` is zero if all of it was released, but counts a rest that was released after a capture.
-    ``captured`` and ``refunded`` are booked sums. If more was captured than authorised, ``captured`` is the
-    least that was. ``charged_back`` is what issuers took back, minus what they returned.
+    ``authorised`` is zero if all of it was released. If a part was captured and the rest released, it
+    includes the rest. ``captured`` and ``refunded`` are booked sums. If more was captured than authorised,
+    ``captured`` is a minimum. ``charged_back`` is the sum that issuers took back, minus the sum that they
+    returned.
     """
 
     authorised: Money | None = None
@@ -233,7 +235,7 @@ class Position:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WholePosition(Position):
-    """A position of which only ``charged_back`` may be untold."""
+    """A position with all sums; only ``charged_back`` may be None."""
 
     authorised: Money
     captured: Money
@@ -245,13 +247,13 @@ class ProviderResult:
     """The answer of any verb.
 
     ``event`` is the provider's own word, kept even if we do not know it, and ``kind`` its meaning. If the
-    sums show a capture but ``event`` only the authorisation, the event ``is_behind``, and ``kind`` is the
+    sums show a capture but ``event`` only the authorisation, ``is_behind`` is true and ``kind`` is the
     capture. ``reference`` is the provider's authorisation id. ``session_state`` is opaque and must be sent
     with the order's next message. ``position`` has the order's sums from an inquiry; None if no sum is told.
-    ``kept`` takes its place if the provider tells only the sum that was captured and not given back. Sums
-    that ``presume_unsettled`` are wrong if money was settled. ``references`` are our operations that the last
-    event names. ``transcript`` is scrubbed. ``token`` keeps a card, or ``token_fault`` says why there is
-    none; neither changes the outcome.
+    ``kept`` replaces it if the provider tells only the sum that was captured and not given back. If
+    ``presume_unsettled`` is true, the sums are wrong if money was settled. ``references`` are our operations
+    that the last event names. ``transcript`` is scrubbed. ``token`` is that of a card that the provider now
+    keeps, or ``token_fault`` says why there is none; neither changes the outcome.
     """
 
     outcome: Outcome
@@ -280,12 +282,12 @@ class ProviderResult:
 class Notification:
     """One statement of the provider about one order. ``kind`` is ours, ``event`` the provider's word.
 
-    ``amount`` is that of this event; None if the provider does not report it. ``reference`` is that of our
-    operation, if the provider knows it. ``references`` are all candidates for it, the likeliest first,
+    ``amount`` is the amount of this event; None if the provider does not report it. ``reference`` is our
+    operation's, if the provider knows it. ``references`` are all candidates for it, the likeliest first,
     because providers name several references and do not agree on their meaning. ``event_id`` is the same each
-    time the provider repeats the statement. If it ``is_identity``, no other event has it; otherwise it is
-    made of the content, so that two equal movements of one day have the same. If not ``is_known``, the
-    adapter does not know the event, and its kind, ``OTHER``, says nothing.
+    time the provider repeats the statement. If ``is_identity`` is true, no other event has this id; otherwise
+    the id is made from the content, so that two operations of one day with the same amount have the same id.
+    If ``is_known`` is false, the adapter does not know the event, and its kind, ``OTHER``, says nothing.
     """
 
     merchant_code: str
@@ -356,18 +358,18 @@ class Provider(Protocol):
 
     @property
     def captures_with_authorisation(self) -> bool:
-        """Return True if automatic captures of this account are left to the provider."""
+        """Return True if this account has the provider make automatic captures with the authorisation."""
 
     @property
     def refuses_failed_authentication(self) -> bool:
-        """Return True if nothing may be taken when 3-D Secure has failed, although it is authorised."""
+        """Return True if an authorisation is to be given up when 3-D Secure has failed."""
 
     def recognised_key(self, key: str) -> str:
-        """Return a key as the provider gets it; empty if it recognises no repeated captures and refunds."""
+        """Return the idempotency key in the provider's form; empty if it recognises no repeated requests."""
 
     @property
     def remembers_keys_for(self) -> timedelta:
-        """Return how long a capture or refund with a known key is certainly not carried out once more."""
+        """Return how long a repeated capture or refund with a known key certainly has no second effect."""
 
     @property
     def saves_cards(self) -> bool:
@@ -375,13 +377,13 @@ class Provider(Protocol):
 
     @property
     def deletes_tokens(self) -> bool:
-        """Return True if ``delete_token`` may be called. If not, a token stays until it lapses by itself."""
+        """Return True if ``delete_token`` may be called. If not, a token stays until it expires."""
 
     def delete_token(self, kept: KeptToken) -> ProviderResult:
-        """Delete the token of a saved card. To delete it again is harmless.
+        """Delete the token of a saved card. Deleting it twice is harmless.
 
         ``APPROVED`` means that the provider has no such token, ``UNKNOWN`` with ``TOKEN_NOT_FOUND`` that it
-        has not found it now. The result has no transcript, since the token would be in it.
+        has not found it this time. The result has no transcript, because the token would be in it.
         """
 
     @property
@@ -398,7 +400,7 @@ class Provider(Protocol):
     def card_encryption(self) -> CardEncryption: ...
 
     def device_data_form(self) -> BrowserForm:
-        """Return the invisible form before the payment. The page adds the card's first digits as ``Bin``."""
+        """Return the hidden form for device data. The page adds the card's first digits as ``Bin``."""
 
     def challenge_form(self, challenge: Challenge, *, return_url: str, merchant_data: str) -> BrowserForm: ...
 
@@ -408,7 +410,7 @@ class Provider(Protocol):
     def acknowledgement(self) -> Acknowledgement: ...
 
     def scrub(self, transcript: bytes) -> str:
-        """Return a message as text without card data and secrets, for people.
+        """Return a message as text for people, without card data and secrets.
 
-        A message that can be read must remain readable, and say the same. The user name is no secret.
+        A message that can be read must remain readable with the same meaning. The user name is no secret.
         """

@@ -1,11 +1,12 @@
 """Proof that a notification was sent by its account's provider.
 
-Providers do not sign notifications, so the proof is knowledge of the address or of its password. An account's
-credentials contain an unguessable last part of the path, ``notification_secret``, or a user and password for
-HTTP Basic (RFC 7617), ``notification_user`` and ``notification_password``. One of the two is enough.
+Providers do not sign notifications, so the proof is knowledge of a secret address or of a password. An
+account's credentials contain an unguessable last part of the path, ``notification_secret``, or a user and
+password for HTTP Basic (RFC 7617), ``notification_user`` and ``notification_password``. One of the two is
+enough.
 
-An account may also have the option ``notification_networks``: what comes from any other address with this
-proof is a hint, and without it is refused.
+An account may also have the option ``notification_networks``. A notification from any other address is a hint
+if it has this proof, and is refused if it has none.
 """
 
 import re
@@ -25,12 +26,12 @@ SECRET, USER, PASSWORD = "notification_secret", "notification_user", "notificati
 _EXAMPLE = '["192.0.2.0/24"]'
 
 _SHORTEST = 16
-# The longest is far below the length at which a path is no address any more (``serving.views.LONGEST_PATH``).
+# The longest secret is far shorter than the longest path that is served (``serving.views.LONGEST_PATH``).
 _UNGUESSABLE = re.compile(rf"[\w-]{{{_SHORTEST},200}}", re.ASCII)
 
 
 def is_proven(account: str, *, secret: str = "", authorization: str = "") -> bool:
-    """Return True if the secret or the header ``Authorization`` is the account's, False if there is neither.
+    """Return True if the secret or the header ``Authorization`` is the account's, False if both are missing.
 
     Raises ``ProviderAccountNotFound`` for a wrong secret, as for an unknown account, and
     ``NotificationNotAuthentic`` for wrong credentials. The header is ignored if the account has no user.
@@ -61,7 +62,8 @@ def fault_of(account: str) -> str:
     if bool(credentials.get(USER)) != bool(credentials.get(PASSWORD)):
         return f"it has only one of {USER} and {PASSWORD}"
     if 0 < len(credentials.get(PASSWORD, "")) < _SHORTEST:
-        # Wrong guesses are not limited: behind a proxy that is not named, the provider would share the limit.
+        # Wrong guesses are not limited: behind a proxy that is not configured, the provider would share the
+        # limit with the guesser.
         return f"its {PASSWORD} is shorter than {_SHORTEST} characters, and can be guessed"
     if not secret and not _basic(credentials):
         return f"it has neither {SECRET} nor {USER} and {PASSWORD}"

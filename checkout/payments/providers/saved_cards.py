@@ -1,10 +1,10 @@
-"""Cards that a provider keeps for later: how one is asked for, what the provider answers, how one is used."""
+"""Cards that a provider keeps for later charges: requests for a token, its issue, and its use."""
 
 from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
 
-# The event of a deletion in answer to which the provider has not found the token, without being sure of it.
+# The event of a deletion whose token the provider has not found, without being sure that there is none.
 TOKEN_NOT_FOUND = "TOKEN_NOT_FOUND"  # noqa: S105 - an event, not a secret
 
 
@@ -21,8 +21,8 @@ class StoredCard:
     """A card that the provider keeps.
 
     ``shopper`` is the name under which the provider has bound the token to one customer. ``reason`` says why
-    the card is charged without the shopper; it is None if the shopper is there and has chosen the card.
-    ``scheme_transaction`` is the card scheme's name of the payment with which the card was saved.
+    the card is charged without the shopper; it is None if the shopper is present and has chosen the card.
+    ``scheme_transaction`` is the card scheme's id of the payment with which the card was saved.
     """
 
     token: str = field(repr=False)

@@ -1,7 +1,7 @@
 """The statements of a notification as JSON, as they are stored until they are applied.
 
-They are read from the body as it came. The body that is stored has masks in it, and nothing is read from it:
-a mask that is put on too much of it would make another statement, or none.
+They are read from the original body, never from the stored one. Parts of the stored body are masked: too wide
+a mask could change a statement, or remove it.
 """
 
 from collections.abc import Sequence
@@ -12,19 +12,19 @@ from typing import Any
 from checkout.money import Money
 from checkout.payments.providers.base import EventKind, Notification, Provider
 
-# The most statements of one notification that are applied; the others are left to staff. No provider makes
-# so many, and each costs time under a lock.
+# The most statements of one notification that are applied; the others are left to staff. No provider sends so
+# many, and each takes time under a lock.
 MOST_STATEMENTS = 50
-# The most statements of a hint, and references in each. Anybody can send one, and what it says only makes a
+# The most statements of a hint, and the most references in each. Anybody can send a hint, and it only makes a
 # saga ask the provider.
 MOST_OF_HINT = 5
-# The most characters of a name. No name of ours is as long.
+# The most characters of a name. None of our names is as long.
 MAX_NAME = 200
 
 
 @dataclass(frozen=True, slots=True)
 class Statements:
-    """The statements that may be applied, and the number of all."""
+    """The statements that may be applied, and the number of all statements."""
 
     first: Sequence[Notification]
     count: int
@@ -35,7 +35,7 @@ class Statements:
 
 
 def to_json(provider: Provider, made: Sequence[Notification], *, is_hint: bool = False) -> dict[str, Any]:
-    """Return the first statements as JSON, in which names hold neither card numbers nor secrets.
+    """Return the first statements as JSON. Their names contain neither card numbers nor secrets.
 
     Our own references contain neither, so they are stored unchanged.
     """
@@ -44,7 +44,7 @@ def to_json(provider: Provider, made: Sequence[Notification], *, is_hint: bool =
     def clean(name: str) -> str:
         if name == provider.account.merchant_code:
             return name
-        # PostgreSQL stores no NUL, and no halves of characters.
+        # PostgreSQL stores neither NUL nor unpaired surrogates.
         whole = name.replace("\0", "\N{REPLACEMENT CHARACTER}").encode(errors="replace")
         return provider.scrub(whole)[:MAX_NAME]
 

@@ -1,4 +1,4 @@
-"""HTTP to providers: the only module that sends, and that decides what is known without a good answer.
+"""HTTP to providers: the only module that sends, and that decides what is certain without a proper answer.
 
 It repeats nothing and follows no redirect, because a request that may have reached a provider may have moved
 money. There is no cookie jar: a cookie is sent exactly as the caller set it.
@@ -31,7 +31,7 @@ MAX_REPLY_BYTES = 65_536
 MAX_LIST_BYTES = 8_388_608
 _CHUNK_BYTES = 8_192
 MOST_IDLE_SECONDS = 3.0
-# RFC 9110, 5.5: neither controls nor other letters than those of Latin-1, and no blank at either end.
+# RFC 9110, 5.5: no control characters, only letters of Latin-1, and no blank at either end.
 _HEADER_VALUE = re.compile(r"(?![ \t])[\t\x20-\x7e\xa0-\xff]*(?<![ \t])")
 
 
@@ -39,8 +39,8 @@ _HEADER_VALUE = re.compile(r"(?![ \t])[\t\x20-\x7e\xa0-\xff]*(?<![ \t])")
 class HttpRequest:
     """One message to a provider.
 
-    ``credentials`` are user name and password for Basic authentication. Without them, a provider is
-    authenticated to by what is in ``headers``, such as ``Authorization: Bearer …`` or a key of its own.
+    ``credentials`` are user name and password for Basic authentication. Without them, ``headers``
+    authenticates us, for example by ``Authorization: Bearer …`` or a header of the provider's own.
     """
 
     url: str
@@ -75,7 +75,7 @@ class Transport(Protocol):
 class _ShortlyIdle(HTTPConnection):
     """A connection that is not used again after a pause.
 
-    A server closes connections that have been idle. If a message is sent at that moment, nobody knows if it
+    A server closes connections that have been idle. If a message is sent at that moment, it is unknown if it
     arrived. The shortest usual limit is five seconds (Apache, Node.js, uvicorn).
     """
 
@@ -88,7 +88,7 @@ class _ShortlyIdle(HTTPConnection):
 
     @property
     def is_connected(self) -> bool:
-        """See urllib3, whose pool makes a new connection in place of one that is not connected."""
+        """Return True if the connection may be used. If not, urllib3's pool makes a new one."""
         return super().is_connected and time.monotonic() - self._answered_at < MOST_IDLE_SECONDS
 
 
@@ -103,10 +103,10 @@ class _TlsConnection(_ShortlyIdle, HTTPSConnection):
 
 
 def _checked(connection: HTTPConnection, connected: socket.socket) -> socket.socket:
-    """Return the socket. Raises ``ProviderMisconfigured``, with nothing sent, if the peer is private.
+    """Return the socket. Raises ``ProviderMisconfigured``, with nothing sent, for a private address.
 
-    The check uses the address of the connection itself. A name that was looked up separately could mean
-    another machine by the time of the connection.
+    The check uses the address of the connection itself: a separate look-up of the name could give another
+    machine than the one that is connected.
     """
     try:
         fault = peer_error(connected.getpeername()[0])
@@ -207,14 +207,14 @@ class HttpTransport:
                 auth=auth,
             ).prepare()
         except requests.exceptions.InvalidHeader:
-            # Its text has the header's value, which may be a key.
+            # The error's text contains the header's value, which may be a key.
             raise ProviderMisconfigured("A header has a name or value that cannot be sent.") from None
         except (requests.RequestException, UnicodeError) as error:
             raise ProviderMisconfigured(f"Cannot send to {request.url!r}: {error}") from error
 
     @staticmethod
     def _read(response: requests.Response, deadline: float, max_bytes: int) -> bytes:
-        """Read the body until ``deadline``. Each read has a time-out, but a slow answer could need many."""
+        """Read the body until ``deadline``. A time-out limits each read, and a slow answer needs many."""
         body = b""
         while chunk := response.raw.read1(_CHUNK_BYTES):
             body += chunk
@@ -226,7 +226,7 @@ class HttpTransport:
 
 
 def _fault_of(headers: Mapping[str, str]) -> str:
-    """Return which header cannot be sent, without its value, which may be a key; empty if all can."""
+    """Return a sentence on the first header that cannot be sent, without its value; empty if all can."""
     for name, value in headers.items():
         if not _HEADER_VALUE.fullmatch(value):
             return f"The header {name} has a character, or a blank at an end, that cannot be sent."
@@ -234,7 +234,7 @@ def _fault_of(headers: Mapping[str, str]) -> str:
 
 
 def _meaning(error: requests.RequestException) -> Exception:
-    """Return the error of ours that states what is certain after ``error``.
+    """Return our error that states what is certain after ``error``.
 
     ``requests`` raises ``ConnectionError`` both if no connection could be made and if one broke after the
     message was sent. Only the reason inside distinguishes the two.

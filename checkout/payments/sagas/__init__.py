@@ -1,4 +1,4 @@
-"""Durable flows. ``DEFINITIONS`` knows each by its kind."""
+"""Sagas: durable flows of steps. ``DEFINITIONS`` has the definition of each kind."""
 
 from typing import Any
 

@@ -1,13 +1,14 @@
 """The saga that asks the provider about money that our books do not explain: one event, or a whole payment.
 
-A notification may tell of an **event** that nothing of ours explains. Anybody may have sent it. If the
-provider confirms it, the expiry of an authorisation is applied, and a charge-back or its reversal is booked
-by a saga of its own. A movement that we never asked for makes the payment conflicted, for staff. If the
-provider does not tell enough, the saga is parked: staff say what they found out, or have it ask again.
+A notification, which anybody may have sent, may report an **event** that none of our operations explains. If
+the provider confirms the event, the expiry of an authorisation is applied, and a charge-back or its reversal
+is booked by a saga of its own. If the event is an operation that we never requested, the payment becomes
+conflicted, for staff. If the provider's answers are not enough to decide, the saga is parked: staff enter
+what they found out, or have the saga ask again.
 
-Staff have it ask about a **payment** that is conflicted. If the provider's answer and our operations agree,
-the payment follows them. If they do not, or the provider does not answer, nothing changes, and the reason is
-recorded as a fact of the payment.
+Staff have the saga ask about a **payment** that is conflicted. If the provider's answer and our operations
+agree, the payment follows its operations. If they do not agree, or the provider does not answer, nothing
+changes, and the reason is recorded as a fact of the payment.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -34,10 +35,11 @@ from checkout.payments.sagas.table import Go, Repeated, Step, TableSaga
 from checkout.states import PaymentEvent
 from messaging.envelope import Reply
 
-# The payment event of a confirmed claim. All others, such as captures that are not ours, are "conflicted".
+# The payment event that follows a confirmed claim. Any other claim, such as a capture that is not ours, has
+# "conflicted".
 EVENTS: Mapping[str, PaymentEvent] = {EventKind.EXPIRED: "authorisation_expired"}
 
-# The signal to the purchase of what has become of its payment.
+# The signal to the purchase that follows an event of its payment.
 NEWS: Mapping[PaymentEvent, Signal] = {"authorisation_expired": Signal.LAPSED}
 
 # The steps at which the provider is asked: about an event, or about all money of a conflicted payment.
@@ -47,12 +49,13 @@ CHECK, REVIEW = "check", "review"
 class AskingData(Body, frozen=True, forbid_unknown_fields=False):
     """The data of one question.
 
-    ``claim`` is the kind of the event that was notified, ``operation`` the one of ours that it names.
-    ``minor``, ``currency``, ``event_id`` and ``is_proven`` are those of the notification, see ``CheckClaim``.
-    Without a claim, the question is about the payment. ``undecided`` counts the answers that did not tell
-    whether the claim is true. ``is_confirmed`` says that the provider has confirmed it without telling enough
-    to book it: a later event of the order does not deny it then. ``waits_seconds`` is the delay before the
-    first question. ``tries`` counts the questions without result.
+    ``claim`` is the kind of the event that was notified, and ``operation`` the reference of our operation
+    that the notification names. ``minor``, ``currency``, ``event_id`` and ``is_proven`` are those of the
+    notification, see ``CheckClaim``. Without a claim, the question is about the payment. ``undecided`` counts
+    the answers that neither confirmed nor denied the claim. ``is_confirmed`` says that the provider has
+    confirmed the claim without enough details to book it: a later event of the order then does not deny the
+    claim. ``waits_seconds`` is the delay before the first question. ``inquiries`` counts the questions about
+    the claim, ``tries`` the questions without result.
     """
 
     payment: str
@@ -83,7 +86,7 @@ class Asking(TableSaga[AskingData]):
     data_type = AskingData
 
     def table(self) -> Sequence[Step[AskingData]]:
-        """The steps. Staff may settle a claim; other signals say less than the provider's answer will."""
+        """Return the steps. Staff may settle a claim; the provider's answer outweighs all other signals."""
         return (
             Step(
                 name=CHECK,
@@ -116,7 +119,7 @@ class Asking(TableSaga[AskingData]):
         )
 
     def begin(self, data: AskingData) -> AskingDecision:
-        """Ask after ``waits_seconds``, which may be none. To ask again is harmless."""
+        """Ask after ``waits_seconds``, which may be zero. Asking twice is harmless."""
         return Go(step=CHECK if data.claim else REVIEW, data=data, delay_seconds=data.waits_seconds)
 
     def afresh(self, data: AskingData) -> AskingData:
@@ -133,10 +136,10 @@ class Asking(TableSaga[AskingData]):
         return _ended(data, answer.outcome)
 
     def denied(self, data: AskingData, answer: ClaimChecked) -> AskingDecision:
-        """End, if the answer must show what was notified. What is proven is asked about until it must.
+        """End the saga: the provider denies the event. If a proven event may not show yet, ask again.
 
-        A hint is not: while it is asked about, others have to wait. If the provider has confirmed the claim
-        before, a later event of the order does not deny it.
+        A hint is not asked about again, because other hints wait until its question is answered. If the
+        provider has confirmed the claim before, a later event of the order does not deny it.
         """
         if data.is_confirmed:
             return self.undecided(data, answer)
@@ -147,7 +150,7 @@ class Asking(TableSaga[AskingData]):
         return self.ask_later(data)
 
     def unclear(self, data: AskingData, answer: ClaimChecked) -> AskingDecision:
-        """Wait for staff with a movement that cannot be booked without guessing."""
+        """Park the saga: the provider confirms the event, but its answer is too vague to book it."""
         why = answer.why or "The provider does not tell enough."
         return AskingDecision(step=CHECK, data=with_changes(data, is_confirmed=True), end=End.PARKED, why=why)
 
@@ -179,12 +182,12 @@ class Asking(TableSaga[AskingData]):
         return _resolved(data, "conflict_released", Signal.REVIEW_RELEASED)
 
     def not_agreed(self, data: AskingData, reply: Reply) -> AskingDecision:
-        """Change nothing, as the provider and we do not agree."""
+        """End without a change, because the provider's answer and our operations do not agree."""
         return Go(step="finished", data=data)
 
 
 def _ended(data: AskingData, outcome: ClaimOutcome) -> AskingDecision:
-    """End. If the claim is true and not booked yet, the payment has expired, or is conflicted."""
+    """End the saga. If the claim is true and not booked yet, the payment has expired, or is conflicted."""
     decision = Go(step="finished", data=with_changes(data, answer=str(outcome)))
     if outcome == ClaimOutcome.DENIED and data.is_proven:
         return replace(decision, ends_doubt=True)

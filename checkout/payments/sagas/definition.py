@@ -2,7 +2,7 @@
 
 A definition takes the saga's data and the reply, signal or deadline that has just arrived, and returns a
 ``Decision``. It reads no table, sends nothing and keeps nothing: the orchestrator stores the decision and
-carries it out. So a flow can be tested as a conversation, and a crash can only ever repeat a whole decision.
+carries it out. So tests can play a flow as a conversation, and a crash can only repeat a whole decision.
 """
 
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ from messaging.envelope import Reply
 
 
 class End(StrEnum):
-    """The way in which a saga ends. A parked saga waits for a person, or for the reply that it missed."""
+    """The end of a saga. A parked saga waits for staff, or for the reply that did not arrive in time."""
 
     COMPLETED = "completed"
     COMPENSATED = "compensated"
@@ -27,10 +27,10 @@ class End(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ask:
-    """A command to one service. Its reply moves the saga on.
+    """A command to one service. The saga continues at its reply.
 
-    A card that is on its way does not go with a command that is delayed, unless the command ``keeps_card``:
-    then the card waits in the memory of this process.
+    A delayed command goes without the card data, unless the command ``keeps_card``: then the card data waits
+    in the memory of this process.
     """
 
     command: Command[Any]
@@ -40,9 +40,9 @@ class Ask:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Start:
-    """Another saga, of ``kind``, that does a part of the work. It is started once per ``key``.
+    """A child saga, of ``kind``, that does a part of the work. It is started once per ``key``.
 
-    If its data is ``OperationData``, the row of that operation is inserted as well.
+    If ``data`` is ``OperationData``, the row of that operation is inserted as well.
     """
 
     kind: str
@@ -55,18 +55,18 @@ DataT = TypeVar("DataT", bound=Body)
 
 @dataclass(frozen=True, kw_only=True)
 class Decision(Generic[DataT]):
-    """The next step of a saga, and everything that happens when it is reached.
+    """The next step of a saga, and everything that happens when the saga reaches it.
 
-    ``tells`` are commands that cannot be refused, such as postings: they are owed to their services, which
-    do not answer, and no saga waits for them. ``transitions`` move the payment (``states.PAYMENT_EDGES``),
-    ``attempt_transitions`` the attempt. If ``recalculate`` is true, the payment's state is calculated from
-    the sums of its operations. If ``ends_doubt`` is true, a payment whose refusal was in doubt is refused
-    again, unless anything else about it is in doubt. If ``reply_to_waiters`` is true, callers that wait for
-    the payment get a reply. ``notify_parent`` is the signal to the saga that started this one. It is not sent
-    if a transition comes too late. ``child`` is another saga to start; its signals move this one on.
-    ``timeout`` is the longest time that the step may take.
+    ``side_commands`` are commands that cannot be refused, such as postings: the outbox delivers them, their
+    services do not answer, and no saga waits for them. ``transitions`` move the payment
+    (``states.PAYMENT_EDGES``), ``attempt_transitions`` the attempt. If ``recalculate`` is true, the payment's
+    state is calculated from the sums of its operations. If ``ends_doubt`` is true, a payment whose refusal
+    was in doubt is refused again, unless anything else about it is in doubt. If ``reply_to_waiters`` is true,
+    callers that wait for the payment get a reply. ``notify_parent`` is the signal to the saga that started
+    this one. It is not sent if a transition comes too late. ``child`` is another saga to start; its signals
+    move this saga on. ``timeout`` is the longest time that the step may take.
 
-    A step without ``ask`` and ``end`` waits for a signal. A decision that stays at its step and asks nothing
+    A step without ``ask`` and ``end`` waits for a signal. A decision that keeps the step and asks nothing
     leaves the awaited reply and the deadline as they were. ``why`` tells staff why a saga was parked.
     ``is_overdue`` says that a step has been tried too often.
     """
@@ -90,11 +90,11 @@ class Decision(Generic[DataT]):
 
 
 class SagaDefinition(Protocol[DataT]):
-    """A flow. Steps are known by name, so that new ones do not disturb sagas that are under way.
+    """The definition of a flow. Rows refer to steps by name, so a new step does not disturb running sagas.
 
-    ``steps`` names all of them: a saga that stands at another one, of another release, is parked. Fields that
-    are added to the data have defaults. ``questions`` maps a step to its command, which decides what a reply
-    must look like.
+    ``steps`` has the names of all steps: a saga at a step of another release, which is not among them, is
+    parked. Fields that are added to the data have defaults. ``questions`` maps a step to its command, whose
+    class decides which replies are well-formed.
     """
 
     kind: str
@@ -116,7 +116,7 @@ class SagaDefinition(Protocol[DataT]):
         ...
 
     def on_signal(self, step: str, data: DataT, signal: Heard) -> Decision[DataT] | None:
-        """Handle something that no command asked for. Return None if it means nothing at this step."""
+        """Handle a signal. Return None if this step ignores it."""
         ...
 
     def on_deadline(self, step: str, data: DataT) -> Decision[DataT]:
@@ -124,5 +124,5 @@ class SagaDefinition(Protocol[DataT]):
         ...
 
     def on_resume(self, step: str, data: DataT) -> Decision[DataT]:
-        """Carry the step of a parked saga out again, because staff ask for it, with all its retries."""
+        """Repeat the step of a parked saga, because staff ask for it. Its count of retries starts at zero."""
         ...

@@ -2,7 +2,7 @@
 
 Anybody can send hints, and each query uses up the provider's quota. Therefore queries about one attempt are
 made at growing intervals, like inquiries, and queries about one account are paced. While a query waits for
-its turn, no second one is added, because its answer will be newer than all hints until then.
+its turn, no second one is added: the answer to the first will be newer than all hints that arrive until then.
 """
 
 from collections.abc import Iterable
@@ -21,7 +21,7 @@ pace = Pace()
 
 
 def seconds_until_question(attempt: Attempt, sagas: Iterable[Saga]) -> float | None:
-    """Return the seconds until the next question that a hint causes; None if it is not to be asked.
+    """Return the seconds until the provider is asked because of a hint; None if it is not to be asked.
 
     ``sagas`` are all sagas of the attempt.
     """

@@ -1,6 +1,6 @@
-"""Move payments and attempts as sagas decide, and announce the changes.
+"""Apply the transitions that sagas decide to payments and attempts, and announce the changes.
 
-A move is told by its event. Only an event that came too late is a fact, because it moved nothing.
+An event records each change. If a transition comes too late and changes nothing, a fact records it instead.
 
 The payment must be locked. Its attempt is locked after it, always in that order.
 """
@@ -27,20 +27,20 @@ from checkout.states import (
 from messaging.compiled_queries import insert_in_batch
 from messaging.worker.service import Message
 
-# The states of a payment all of whose money may have gone back.
+# The states of a payment whose money may all have gone back.
 _ALL_GONE_BACK = (PaymentState.REFUNDED, PaymentState.CHARGED_BACK)
 ENDS_OF_CONTRADICTION = ("conflict_resolved", "conflict_released")
-# The moves that tell of money of which an order may have been given up.
+# The events after which an order may turn out to have been given up although its payment holds money.
 _FOUND_HELD = ("conflict_resolved", "settled_as_held")
 
 
 def group_of(payment_reference: str) -> str:
-    """Return the channel-layer group to which a payment's changes are sent."""
+    """Return the channel-layer group that gets the changes of a payment."""
     return f"payment.{payment_reference}"
 
 
 def apply_decision(saga: Saga, payment: Payment, decision: Decision[Any], message: Message) -> bool:
-    """Move the saga's attempt and the payment by the decision's transitions, then the payment by its sums.
+    """Apply the decision's transitions to the attempt and the payment, then move the payment by its sums.
 
     Return False if a transition of the payment came too late.
     """
@@ -62,7 +62,7 @@ def move_payment_if_allowed(
     """Apply ``event`` to the locked payment and announce it.
 
     A payment whose money is held goes on to the state of its operations' sums in the same move. If the event
-    comes too late, it is only recorded, and the result is False.
+    comes too late, a fact records it, and False is returned. If it has happened already, True is returned.
     """
     if not payment_machine.allows(payment.state, event, actor) or _is_refuted(payment, event):
         has_happened = payment_machine.has_happened(payment.state, event)
@@ -75,7 +75,7 @@ def move_payment_if_allowed(
     changes.move_payment(payment, event, actor, then=then, refusal_reason=refusal_reason)
     push_state(payment, message)
     if event in _FOUND_HELD:
-        # Money may have come back while staff were to look at the payment.
+        # Money may have come back while the payment waited for staff.
         _have_order_reviewed(payment)
     return True
 
@@ -83,8 +83,8 @@ def move_payment_if_allowed(
 def _is_refuted(payment: Payment, event: str) -> bool:
     """Return True if ``event`` follows from an answer that newer facts contradict.
 
-    Another attempt may contradict us since then, and no event would bring that to staff any more. If an
-    authorisation has expired, a part may have been captured, so that only the rest has expired.
+    Since that answer, another attempt may have become conflicted, and no later event would show this to
+    staff. If an authorisation has expired, a part may have been captured, so that only the rest has expired.
     """
     if event in ENDS_OF_CONTRADICTION:
         return payment.attempts.filter(state=AttemptState.CONFLICTED).exists()
@@ -92,7 +92,7 @@ def _is_refuted(payment: Payment, event: str) -> bool:
 
 
 def push_state(payment: Payment, message: Message) -> None:
-    """Push the payment's state to the pages that wait for it, if there may be any."""
+    """Push the payment's state to the pages that wait for it. Do nothing if no page can be waiting."""
     if not payment.is_watched:
         return
     told = {"type": "payment.changed", "payment": payment.reference, "state": payment.state}
@@ -100,7 +100,7 @@ def push_state(payment: Payment, message: Message) -> None:
 
 
 def follow_sums(payment: Payment, message: Message) -> None:
-    """Move the locked payment to the state of its operations' sums, unless an attempt is under way.
+    """Move the locked payment to the state that its operations' sums give, unless an attempt is running.
 
     If the state stays the same but the amounts have changed, an event reports the new amounts.
     """
@@ -116,7 +116,7 @@ def follow_sums(payment: Payment, message: Message) -> None:
             changes.move_payment(payment, event, Actor.SAGA)
             push_state(payment, message)
     elif event is None:
-        # Money moved after the payment had ended otherwise, or while staff look at it.
+        # Money moved although the payment had ended in another way, or waits for staff.
         _record_not_applied(payment, target, Actor.SAGA)
     else:
         move_payment_if_allowed(payment, event, Actor.SAGA, message)
@@ -127,15 +127,15 @@ def follow_sums(payment: Payment, message: Message) -> None:
 def _have_order_reviewed(payment: Payment) -> None:
     """Have staff decide if money came back after its order was given up.
 
-    The purchase must be locked before the payment, so a transaction of its own looks at it.
+    A separate transaction checks it, because the purchase must be locked before the payment.
     """
     send_to_checkout(ReviewOrder(payment=payment.reference), payment.reference)
 
 
 def _is_part_of_an_undoing(saga: Saga) -> bool:
-    """Return True for a void after a refused capture, during which the purchase itself moves the payment.
+    """Return True for a void after a refused capture. During it, the purchase itself moves the payment.
 
-    If the void is refused, the sums alone would make the payment authorised again, and so count it as paid.
+    If the void were refused, the sums alone would make the payment authorised again, and so count it as paid.
     """
     return saga.kind == Operation.Kind.VOID and saga.parent is not None and saga.parent.step == "void"
 

@@ -1,8 +1,9 @@
-"""Admit a command only if a saga has asked it as a question, and still waits for the answer.
+"""Admit a command only if a saga has sent it as a question, and still waits for the answer.
 
-The broker user decides which programs may send a command at all. Its password alone must not move money,
-book or cancel anything: the sender must also know the question's correlation id, which is random, and send
-exactly that question. Both are compared with the database.
+The broker's permissions decide which programs may send a command at all. The password of such a program must
+not be enough to move money, or to book or cancel anything: the sender must also know the question's
+correlation id, which is random, and send exactly that question. Id and question are compared with the
+database.
 """
 
 from hashlib import sha256
@@ -25,8 +26,8 @@ _ASKED = Compiled(
 def require_open_question(command: Body, message: Message) -> None:
     """Check that a saga of this payment has sent exactly this command, and waits for the reply.
 
-    Raises NotEntitled if no saga has sent it, or not with this body, and Obsolete if the saga no longer waits
-    for the reply: it has asked again, or gone on without a reply.
+    Raises NotEntitled if no saga has sent it, or not with this body, and Obsolete if the saga has asked again
+    or gone on without a reply.
     """
     name = message.correlation_id
     asked = _ASKED.first(name) if name else None
@@ -47,5 +48,5 @@ _INQUIRIES = Compiled(
 
 
 def is_inquired(attempt: Attempt) -> bool:
-    """Return True if the purchase of this attempt has inquired about it, and so may wait to inquire again."""
+    """Return True if the attempt's purchase has inquired about it, and so may wait to inquire again."""
     return _INQUIRIES.first(attempt.pk, InquirePayment.to) is not None

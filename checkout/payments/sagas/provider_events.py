@@ -1,6 +1,6 @@
-"""The events that notifications report, for the sagas of their attempt.
+"""Pass the events that notifications report to the sagas of their attempt.
 
-A proven one is a signal, and a hint is only a reason to ask the provider. What none of our operations
+A proven event is a signal. A hint is only a reason to ask the provider. An event that none of our operations
 explains is a claim, which is not believed until the provider has confirmed it.
 """
 
@@ -39,7 +39,7 @@ log = structlog.get_logger(__name__)
 
 State = Operation.State
 
-# Events that may come of an operation whose outcome is open, although they name none.
+# Events that may be about an operation whose outcome is open, although they name no operation.
 MOVEMENTS = CLAIMS | {EventKind.SETTLED, EventKind.REFUND_SENT}
 
 
@@ -47,12 +47,12 @@ def apply(command: ApplyProviderEvent, message: Message) -> None:
     """Signal a notification to the attempt's sagas, with the new state of the operation that it settled.
 
     A hint is only a reason to ask the provider. The end of an earlier attempt does not move the payment,
-    which is about another attempt by now; only a conflict does. An event that no saga can explain is not
+    which is about another attempt now; only a conflict does. An event that no saga can explain is not
     believed until the provider confirms it.
     """
     attempt = _attempt(command.attempt)
     if command.kind == EventKind.SETTLED and command.currency != attempt.payment.currency:
-        # Money may be settled in another currency, in which the amount says nothing about our captures.
+        # Money may be settled in another currency; the amount then says nothing about our captures.
         command = with_changes(command, minor=None, currency="")
     sagas = sagas_of(attempt)
     payment = attempt.payment = locked_payment_of(attempt)
@@ -76,7 +76,7 @@ def _ask(
     payment: Payment,
     message: Message,
 ) -> bool:
-    """Begin to ask the provider about the claim. Return False if there is none, or it is asked about."""
+    """Start to ask the provider about the claim. Return False if there is none, or a saga asks already."""
     if not claim:
         return False
     asked = [saga for saga in sagas if _verifies(saga, claim, command)]
@@ -89,7 +89,7 @@ def _ask(
         return False
     question = with_changes(_question(command, claim, message), waits_seconds=waits_seconds)
     key = f"{claim}:{message.envelope.message_id}"
-    # The order of an authorisation that has expired is cancelled by its purchase.
+    # If an authorisation has expired, its purchase cancels the order.
     purchases = (saga for saga in sagas if claim == "expired" and saga.kind == Purchase.kind)
     purchase = next(purchases, None)
     orchestrator.start(Asking.kind, key, attempt, question, message, parent=purchase, payment=payment)
@@ -99,7 +99,7 @@ def _ask(
 def _seconds_until_hint_shows(attempt: Attempt, sagas: Sequence[Saga]) -> float | None:
     """Return the delay of the only question about a hint, in seconds; None if there were too many hints.
 
-    The answer must show what the hint tells, as nobody asks again.
+    The delay is long enough for the answer to show the event, because no second question follows.
     """
     waits_seconds = seconds_until_question(attempt, sagas)
     return None if waits_seconds is None else max(waits_seconds, conf.order_lag.total_seconds())
@@ -113,7 +113,8 @@ def _tell_sagas(
     message: Message,
 ) -> None:
     if command.kind == "conflicted":
-        # The provider itself said so in answer to a question, perhaps after the saga had gone on without it.
+        # The provider itself reported this in answer to a question, perhaps after the saga had gone on
+        # without it.
         move_payment_if_allowed(payment, "conflicted", Actor.PROVIDER, message)
     ours = operations_under_lock(attempt)
     settled = {each.reference: each.state for each in ours if each.state in SETTLED}
@@ -125,7 +126,7 @@ def _tell_sagas(
         elif saga.key in settled:
             orchestrator.signal(saga, Signal(settled[saga.key]), message, payment)
         if saga.key == command.operation and saga.key in differing:
-            # The provider is asked, and never settles it as ours while its amounts differ.
+            # The provider is asked, but while the amounts differ, its answer never settles the operation.
             is_done = settled.get(saga.key) == State.DONE
             orchestrator.signal(saga, Signal.DOUBTED if is_done else Signal.HINTED, message, payment)
         elif saga.key == command.operation and command.kind == "refund_failed":
@@ -133,21 +134,22 @@ def _tell_sagas(
         elif command.kind == EventKind.CAPTURE_FAILED and _may_have_failed(saga, command):
             orchestrator.signal(saga, Signal.HINTED, message, payment)
         elif _waits_for_news(saga, unknown) and command.kind in MOVEMENTS:
-            # The provider may show by now what had waited there when it was last asked. The saga goes on in a
-            # transaction of its own, as each of them recalculates the payment.
+            # When the provider was last asked, the operation's request may still have waited there; by now
+            # the answer may show the operation. Each saga goes on in its own transaction, because each of
+            # them recalculates the payment.
             send_to_checkout(ResumeSaga(saga=saga.pk, version=saga.version), payment.reference)
 
 
 def _waits_for_news(saga: Saga, unknown: Collection[str]) -> bool:
-    """Return True for an operation that may be waiting at the provider, and that is left to staff."""
+    """Return True for an operation that waits for staff, and whose request the provider may still hold."""
     is_parked = saga.status == Saga.Status.PARKED and saga.step == At.INQUIRE
     return is_parked and saga.key in unknown
 
 
 def _may_have_failed(saga: Saga, told: ApplyProviderEvent) -> bool:
-    """Return True for a capture under way that the failure names, or may be about. The provider is asked.
+    """Return True for a running capture that the failure names, or may be about. The provider is asked.
 
-    The journal of a failed capture is like that of a capture, so the notification decides nothing by itself.
+    The notification decides nothing, because the provider's journal shows a failed capture like a capture.
     """
     is_capture = saga.kind == Operation.Kind.CAPTURE and saga.status == Saga.Status.RUNNING
     return is_capture and told.operation in ("", saga.key)
@@ -160,7 +162,7 @@ def _hint_at(
     payment: Payment,
     message: Message,
 ) -> None:
-    """Make the saga of the open attempt or operation that the hint is about ask the provider."""
+    """Have the saga of the open attempt or operation that the hint is about ask the provider."""
     open_ones = {each.reference for each in operations_under_lock(attempt) if each.state not in SETTLED}
     for saga in sagas:
         is_about_attempt = saga.kind == Purchase.kind and command.kind in HINTS
@@ -202,13 +204,13 @@ def _claim(told: ApplyProviderEvent, attempt: Attempt) -> str:
 
 
 def _verifies(saga: Saga, claim: str, told: ApplyProviderEvent) -> bool:
-    """Return True if the saga already asks the provider about the same; for a hint, about anything.
+    """Return True if the saga already asks the provider about the same event; for a hint, about any event.
 
-    A question that is parked for staff only holds back hints with the same claim, not other hints. One that
-    a hint has started holds back no proven notification, as the answer may say more for that one. Each
-    proven charge-back has a question of its own, and so has each amount of captures or refunds: they are
-    made in the provider's portal, and the answer may be about one of them only. Charge-backs that are not
-    proven share one: for them only the provider's sum is believed, which covers all of them.
+    A question that is parked for staff holds back only hints with the same claim, not other hints. A question
+    that a hint has started holds back no proven notification, because the answer may be more detailed for
+    that one. Each proven charge-back has its own question, and so has each amount of captures or refunds:
+    they are made in the provider's portal, and an answer may be about only one of them. Charge-backs that are
+    not proven share one question: for them only the provider's sum is believed, which covers all of them.
     """
     if saga.kind != Asking.kind or saga.step != CHECK or saga.status not in UNFINISHED:
         return False
@@ -227,12 +229,12 @@ def _verifies(saga: Saga, claim: str, told: ApplyProviderEvent) -> bool:
 
 
 def _add_to_question(asked: Iterable[Saga], claim: str, told: ApplyProviderEvent) -> None:
-    """Add this statement to those of the question about the same claim, if there is one."""
+    """Add this notification to those of the question about the same claim, if there is one."""
     for saga in asked:
         statements = saga.data.get("statements", [])
         is_same = saga.data.get("claim") == claim and saga.data.get("operation", "") == told.operation
         if is_same and told.event_id and told.event_id not in statements:
-            # ``updated_at`` stays that of the saga's last step, as this does not move the saga on.
+            # ``updated_at`` stays the time of the saga's last step, because this does not move the saga on.
             data = {**saga.data, "statements": [*statements, told.event_id]}
             Saga.objects.filter(pk=saga.pk).update(data=data)
             return

@@ -1,7 +1,7 @@
 """Repeat a question after a reply that decides nothing: a retryable error, or a malformed reply.
 
-This is for commands that may be sent twice at any time, as their service knows what it has done. After the
-last pause the error is final, and each saga decides what follows from it.
+This is for commands that may be sent twice at any time, because their service recognises repetitions. After
+the last pause the error is final, and each saga decides what follows from it.
 """
 
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from messaging.envelope import Reply
 
 
 def repeat_delay(reply: Reply, tries: int) -> float | None:
-    """Return the seconds until the question is repeated, after so many tries; None if the reply is final."""
+    """Return the seconds until the question is repeated, after so many tries; None if it is not repeated."""
     if reply.error is None or not (reply.error.retryable or reply.tells_nothing):
         return None
     delays = conf.repeat_delays
@@ -26,7 +26,7 @@ def repeat_delay(reply: Reply, tries: int) -> float | None:
 def asked_again(ask: Callable[[Any], Decision[Any]], data: Any, reply: Reply) -> Decision[Any] | None:
     """Return the decision to repeat the question after a pause; None if the reply is final.
 
-    ``data`` counts its ``tries``. A card that came back with the reply is kept for the next try.
+    ``data`` has the count of ``tries``. A card that came back with the reply is kept for the next try.
     """
     delay_seconds = repeat_delay(reply, data.tries)
     if delay_seconds is None:

@@ -1,4 +1,4 @@
-"""The checkout service: it passes commands on to the orchestrator. All decisions are made by sagas."""
+"""The checkout service: it passes commands on to the orchestrator, and sagas make all decisions."""
 
 from django.urls import reverse
 
@@ -51,9 +51,9 @@ service = Service("checkout", replies=orchestrator.REPLIES, records_last=True)
 
 @service.handles(SubmitPayment)
 def submit_payment(command: SubmitPayment, message: Message) -> None:
-    """Start the purchase of an attempt, or join the one that is under way.
+    """Start the purchase of an attempt, or join the purchase that is running.
 
-    If this command is late, and the attempt has ended meanwhile, no purchase is started.
+    If this command is late and the attempt has ended meanwhile, no purchase is started.
     """
     # The timer that ends attempts whose purchase never began takes this lock, too (``timers.unstarted``).
     attempt = _OF_PAYMENT.first(command.attempt, command.payment)
@@ -106,8 +106,8 @@ def complete_challenge(command: CompleteChallenge, message: Message) -> None:
 def call_off(command: CallOff, message: Message) -> None:
     """Cancel the purchase, unless its money is being taken.
 
-    If it was refused meanwhile, the payment is cancelled, so that nobody tries it again. A purchase whose own
-    command comes later ends as it begins.
+    If it was refused meanwhile, the payment is cancelled, so that the shopper cannot try again. If the
+    command that starts the purchase comes later, the purchase ends at once.
     """
     saga = locked_saga(Purchase.kind, command.attempt)
     if saga is None:
@@ -150,8 +150,8 @@ def start_operation(command: StartOperation, message: Message) -> None:
         merchant_code=operation.payment.merchant.code,
         is_included=operation.reference == operation.attempt.capture_reference,
     )
-    # A void signals the purchase that it is undone. A purchase that could not release its authorisation
-    # itself waits for that signal. An included capture signals that it was accepted, or refused.
+    # A void signals its purchase when it is done: a purchase that could not release its authorisation itself
+    # waits for that signal. An included capture signals its purchase that it was accepted or refused.
     is_awaited = operation.kind == Operation.Kind.VOID or data.is_included
     parent = locked_saga(Purchase.kind, data.attempt) if is_awaited else None
     if parent is not None and data.is_included:
@@ -163,7 +163,7 @@ def start_operation(command: StartOperation, message: Message) -> None:
 
 @service.handles(ReviewPayment)
 def review_payment(command: ReviewPayment, message: Message) -> None:
-    """Have the provider asked again, as staff want. The result is signalled to the attempt's purchase."""
+    """Have the provider asked again, as staff want. The attempt's purchase gets the result as a signal."""
     payment = Payment.objects.get(reference=command.payment)
     if payment.state != PaymentState.CONFLICTED:
         return
@@ -181,7 +181,7 @@ def pass_deadline(command: PassDeadline, message: Message) -> None:
 
 @service.handles(ResumeSaga)
 def resume_saga(command: ResumeSaga, message: Message) -> None:
-    """Let a parked saga go on, as staff want, or otherwise if its money was given back or taken."""
+    """Resume a parked saga, as staff want, or signal it that its money was given back or taken."""
     saga = numbered_saga(command.saga)
     if saga is None or saga.version != command.version or saga.status != Saga.Status.PARKED:
         return
@@ -191,7 +191,8 @@ def resume_saga(command: ResumeSaga, message: Message) -> None:
     elif is_given_back(payment) and orchestrator.takes(saga, Signal.GIVEN_BACK):
         orchestrator.signal(saga, Signal.GIVEN_BACK, message, payment)
     elif saga.kind == Purchase.kind and saga.step == At.VOID and is_kept(payment):
-        # A void could only release the rest, and would have the stock given back of what is paid for.
+        # A void could only release the rest of the authorisation, and its signal would give back the stock of
+        # goods that are paid for.
         saga.data = with_taken(saga.data, sums_of_attempt(saga.attempt).captured)
         orchestrator.signal(saga, Signal.REVIEW_CAPTURED, message, payment)
     elif saga.kind == Purchase.kind and saga.step == At.MONEY_RETURNED:
@@ -210,7 +211,7 @@ def settle_books(command: SettleBooks, message: Message) -> None:
 def announce_payment(command: AnnouncePayment, message: Message) -> None:
     """Announce a payment that was moved outside a saga, and reply to its waiters.
 
-    If another attempt has begun meanwhile, they wait for that one, and are not answered.
+    If another attempt has begun meanwhile, the waiters wait for that attempt, and get no reply.
     """
     payment = Payment.objects.select_for_update(no_key=True).get(reference=command.payment)
     doubt_refusal(payment, message)
@@ -221,7 +222,7 @@ def announce_payment(command: AnnouncePayment, message: Message) -> None:
 
 @service.handles(ReviewOrder)
 def review_order(command: ReviewOrder, message: Message) -> None:
-    """Bring an order to staff that was given up, and whose money came back."""
+    """Have staff decide about an order that was given up, and whose money came back."""
     returned_money.review_order(command, message)
 
 

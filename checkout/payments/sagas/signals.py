@@ -1,4 +1,4 @@
-"""The signals that move sagas: things that happen, and that no command asked for."""
+"""The signals that move sagas: events that are not replies to their commands."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -12,7 +12,7 @@ class Signal(StrEnum):
     # Shopper, merchant or staff do not want to wait for the challenge any longer.
     CALLED_OFF = "called_off"
 
-    # The kinds of proven notifications about an attempt, and its becoming conflicted.
+    # The kinds of proven notifications about an attempt, and the attempt's becoming conflicted.
     AUTHORISED = "authorised"
     REFUSED = "refused"  # for an operation: it was settled as refused
     CAPTURED = "captured"
@@ -24,7 +24,7 @@ class Signal(StrEnum):
     # An unproven notification, which anybody may have sent: only a reason to ask the provider.
     HINTED = "hinted"
 
-    # An operation was settled by a proven notification (see also REFUSED), or its refund may have failed.
+    # A proven notification settled an operation (see also REFUSED), or reported that a refund failed.
     DONE = "done"
     DOUBTED = "doubted"
 
@@ -34,7 +34,7 @@ class Signal(StrEnum):
     WITHDRAWN = "withdrawn"  # it is never sent again, but may have arrived
     UNDONE = "undone"
 
-    # Staff decide on a notification's claim.
+    # Staff decide on the claim of a notification.
     CONFIRMED = "confirmed"
     DENIED = "denied"
     BOOKED = "booked"
@@ -46,16 +46,16 @@ class Signal(StrEnum):
     REVIEW_GIVEN_BACK = "review_given_back"  # it was taken, and all of it went back
     REVIEW_NOT_CAPTURED = "review_not_captured"  # sent after one of these: nothing was taken
 
-    # Nothing is held for the purchase's own attempt, but another one has the payment's money, or may have it.
+    # The purchase's own attempt holds nothing, but another attempt has the payment's money, or may have it.
     HELD_ELSEWHERE = "held_elsewhere"
 
-    # Money that had gone back is here again, after the order had been given up.
+    # Money that had gone back came back after the order had been given up.
     MONEY_RETURNED = "money_returned"
 
     # The provider, or staff, have confirmed that the authorisation has expired.
     LAPSED = "lapsed"
 
-    # Staff resume a parked saga of a payment whose money has all been given back.
+    # Staff resume a parked saga, and all money of its payment has been given back.
     GIVEN_BACK = "given_back"
 
     @classmethod
@@ -65,7 +65,7 @@ class Signal(StrEnum):
 
 
 class News(StrEnum):
-    """The news of a capture, void or refund for the saga that waits for it.
+    """The news of a capture, void or refund for the saga that started it.
 
     ``DELAYED`` means that its outcome is unknown, or that it was not sent yet.
     """
@@ -87,7 +87,7 @@ class ChildResult:
 
 Heard = Signal | ChildResult
 
-# Signals of notifications that may say how an open attempt has ended, and of its becoming conflicted.
+# The signals that may say how an open attempt has ended, or that it is conflicted.
 HINTS = (
     Signal.AUTHORISED,
     Signal.REFUSED,

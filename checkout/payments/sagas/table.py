@@ -1,8 +1,8 @@
-"""Sagas as tables: each row is a step, with what it asks and what follows from each answer.
+"""Sagas as tables: a row is a step, with the command that it sends and the step after each answer.
 
-The rows say how a flow goes. Guards and exceptions are functions with names, which the rows mention: they
-get the saga's data, and return a decision. A function that wants the saga to take another step returns
-``Go``, and the step's row adds what the step asks.
+The rows show how a flow goes. Guards and exceptions are functions that the rows name: they get the saga's
+data, and return a decision. To have the saga take another step, a function returns ``Go``; the row of that
+step then adds its command.
 """
 
 from abc import ABC, abstractmethod
@@ -31,7 +31,7 @@ class Go(Decision[DataT]):
 
 
 class Repeated(Enum):
-    """The replies after which a question is asked again, a few times, before anything else follows.
+    """The replies after which a question is asked again, a few times, before its outcome is decided.
 
     A retryable error says that nothing was done. After a malformed reply that is not known, so a question
     that is repeated ``ALWAYS`` must be harmless; one that may move money is repeated ``IF_NOT_DONE``.
@@ -42,13 +42,13 @@ class Repeated(Enum):
     ALWAYS = "always"
 
 
-# The next step, with its own tries; the end of the saga, at this step; or a function that decides.
+# The next step, with its own count of tries; the end of the saga, at this step; or a function that decides.
 AfterAnswer = str | End | Callable[[DataT, Any], Decision[DataT]]
 AfterSignal = str | Callable[[DataT], Decision[DataT] | None]
 
 
 def again(step: str) -> Callable[[Any], Decision[Any]]:
-    """Return the decision to take a step once more. Its service, or saga, knows what it has done."""
+    """Return a function that decides to take the step again. Its service, or saga, ignores repetitions."""
     return lambda data: Go(step=step, data=with_changes(data, tries=data.tries + 1))
 
 
@@ -56,16 +56,16 @@ def again(step: str) -> Callable[[Any], Decision[Any]]:
 class Step(Generic[DataT]):
     """A row of the table.
 
-    - ``asks`` is the command that is sent. Its fields are those of the same names in the saga's data.
-      ``starts`` makes another saga that does the step instead. A step without either waits for a signal, or
-      ``ends`` the saga; ``why`` tells staff why it is parked there.
-    - ``on`` has what follows from each answer, ``hears`` from each signal; other signals are ignored.
-    - ``unknown`` follows if there is no answer by the end of the time ``within`` which one is expected, if
-      the answer is none of those in ``on``, or an error. ``failed`` follows an error, or such an answer,
-      instead. A parked saga that staff resume does what is ``unknown`` at its step.
+    - ``asks`` is the class of the command that is sent. Its fields have the values of the fields of the same
+      names in the saga's data. ``starts`` starts another saga that does the step instead. A step without
+      either waits for a signal, or ``ends`` the saga; ``why`` tells staff why it is parked there.
+    - ``on`` has the next step for each answer, ``hears`` for each signal; other signals are ignored.
+    - ``unknown`` is used if no answer comes within the time ``within``, if the reply is an error, or if the
+      answer is not in ``on``. If ``failed`` is given, it is used instead for the error and the other answer.
+      A parked saga that staff resume uses ``unknown``.
     - ``repeated`` says after which replies the question is asked again before that.
     - ``undo`` is the step that undoes this one.
-    - If it ``is_owed``, the step is never given up, and is reported as overdue after a few tries.
+    - If ``is_owed`` is true, the step is never given up, and is reported as overdue after a few tries.
     """
 
     name: str
@@ -83,13 +83,13 @@ class Step(Generic[DataT]):
     is_owed: bool = False
 
     def command(self, data: DataT) -> Command[Any] | None:
-        """Return the command with its fields from the saga's data."""
+        """Return the command, with its fields from the saga's data."""
         if self.asks is None:
             return None
         return self.asks(**{name: getattr(data, name) for name in self.asks.__struct_fields__})
 
     def taken(self, go: Go[DataT]) -> Decision[DataT]:
-        """Return the decision to take this step, with what it asks or starts, its time-out, or its end."""
+        """Return the decision to take this step, with its command or child saga, its time-out, or its end."""
         command = self.command(go.data)
         return replace(
             go,
@@ -109,7 +109,7 @@ class Step(Generic[DataT]):
 
 
 class TableSaga(ABC, Generic[DataT]):
-    """A saga definition that is made from its table, which is checked when the saga is made."""
+    """A saga definition made from a table, which is checked when the saga is made."""
 
     kind: str
     data_type: type[DataT]
@@ -133,16 +133,16 @@ class TableSaga(ABC, Generic[DataT]):
 
     @abstractmethod
     def afresh(self, data: DataT) -> DataT:
-        """Return the data with which staff have a step carried out again: its counters are at zero."""
+        """Return the data with its counters at zero, for a step that staff have carried out again."""
 
     @property
     def steps(self) -> frozenset[str]:
-        """Every step that the saga may stand at."""
+        """The names of the steps that the saga may stand at."""
         return frozenset(str(name) for name in self.rows)
 
     @property
     def questions(self) -> Mapping[str, type[Command[Any]]]:
-        """The command of each step that asks one."""
+        """The class of the command of each step that sends one."""
         return {name: row.asks for name, row in self.rows.items() if row.asks is not None}
 
     def start(self, data: DataT) -> Decision[DataT]:
@@ -150,7 +150,7 @@ class TableSaga(ABC, Generic[DataT]):
         return self._complete(self.begin(data))
 
     def on_reply(self, step: str, data: DataT, reply: Reply) -> Decision[DataT]:
-        """Do what the row says of the answer. Before that, a question may be repeated a few times."""
+        """Decide by the row's entry for the answer. Before that, a question may be repeated a few times."""
         row = self.rows[step]
         if row.is_repeated_after(reply):
             repetition = asked_again(lambda known: row.taken(Go(step=step, data=known)), data, reply)
@@ -165,12 +165,12 @@ class TableSaga(ABC, Generic[DataT]):
         return self.on_deadline(step, data)
 
     def on_signal(self, step: str, data: DataT, signal: Heard) -> Decision[DataT] | None:
-        """Do what the row says of the signal, or ignore it."""
+        """Decide by the row's entry for the signal, or ignore the signal."""
         follows = self.rows[step].hears.get(signal)
         return None if follows is None else self._after_signal(data, follows)
 
     def on_deadline(self, step: str, data: DataT) -> Decision[DataT]:
-        """Do what the row says of an outcome that is unknown."""
+        """Decide by the row's entry for an unknown outcome."""
         decision = self._after_signal(data, self.rows[step].unknown or again(step))
         if decision is None:
             raise ValueError(f"Nothing follows at {step} of a {self.kind}.")
@@ -197,7 +197,7 @@ class TableSaga(ABC, Generic[DataT]):
         return self.rows[decision.step].taken(decision) if isinstance(decision, Go) else decision
 
     def _check(self, row: Step[DataT]) -> None:
-        """Raise TypeError if a row names a step that is no row, or does not fit its command."""
+        """Raise TypeError if a row names a step that does not exist, or does not fit its command."""
         named = {row.undo, row.unknown, *row.on.values(), *row.hears.values()}
         strangers = {each for each in named if isinstance(each, str) and not isinstance(each, End)}
         if unknown := strangers - self.rows.keys() - {""}:
@@ -213,5 +213,5 @@ class TableSaga(ABC, Generic[DataT]):
 
 
 def _next(step: str, data: Any) -> Go[Any]:
-    """Take a step that begins to count its own tries."""
+    """Return the decision to take a step whose count of tries starts at zero."""
     return Go(step=step, data=with_changes(data, tries=0))

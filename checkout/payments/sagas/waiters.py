@@ -1,6 +1,6 @@
 """Register callers that hold a request, and reply to them as soon as there is news.
 
-The payment is locked meanwhile, so that a waiter that is added while replies are sent is not missed.
+The payment is locked, so that a waiter that is added while replies are sent is not missed.
 """
 
 from collections.abc import Iterable, Sequence
@@ -20,14 +20,17 @@ from messaging.compiled_queries import Compiled, delete_in_batch, insert_in_batc
 from messaging.envelope import Envelope
 from messaging.worker.service import CommandRejected, Message
 
-# The most waiters of one payment whose time is not over. Further ones get no answer.
+# The most waiters of one payment whose time is not over. Further callers get no answer.
 MAX_WAITERS = 16
-# The most that a caller waits, whatever its message says: no setting lets a request be held for longer.
+# The longest time that a caller waits, whatever its message says.
 LONGEST_WAIT = timedelta(seconds=60)
 
 
 def join(reference: str, message: Message) -> None:
-    """Register the message's sender as a waiter for the payment that it names."""
+    """Register the message's sender as a waiter for a payment, or reply at once, as ``join_locked`` does.
+
+    Raises CommandRejected if there is no such payment.
+    """
     payment = locked_payment(reference)
     if payment is None:
         raise CommandRejected("payment_not_found", "There is no such payment.")
@@ -43,7 +46,10 @@ def join_locked(payment: Payment, message: Message) -> None:
 
 
 def join_operation(reference: str, operation: str, message: Message) -> None:
-    """Register the sender as a waiter for an operation, or reply at once if there is news of it already."""
+    """Register the sender as a waiter for an operation, or reply at once if there is news of it already.
+
+    Raises CommandRejected if the payment has no such operation.
+    """
     payment = locked_payment(reference)
     if payment is None or not payment.operations.filter(reference=operation).exists():
         raise CommandRejected("operation_not_found", "This payment has no such operation.")
@@ -76,10 +82,10 @@ def _wait(payment: Payment, message: Message, operation: str = "") -> None:
 
 
 def _end_of_wait(envelope: Envelope, now: datetime) -> datetime:
-    """Return the end of a wait that begins now. Both of the message's times are by the sender's clock."""
+    """Return the end of a wait that begins now. Its length is the time between the message's two times."""
     if envelope.deadline is None:
         return now + LONGEST_WAIT
-    seconds = envelope.deadline // 1000 - envelope.timestamp + 1  # any number: both are the sender's word
+    seconds = envelope.deadline // 1000 - envelope.timestamp + 1  # any number: the sender chose both
     return now + timedelta(seconds=min(max(seconds, 0), LONGEST_WAIT.total_seconds()))
 
 
@@ -92,7 +98,7 @@ def reply_to_waiters(saga: Saga, decision: Decision[Any], message: Message, paym
     waiters = _waiters(payment)
     if is_operation:
         _tell_of_operation(payment, decision.data.operation, waiters, message)
-    # The saga of an earlier attempt may still be compensating. The waiters do not wait for that.
+    # The saga of an earlier attempt may still be undoing its steps. The waiters do not wait for that.
     if is_news and any(not waiter.operation for waiter in waiters) and _is_latest(saga, payment):
         reply_with_state(payment, waiters, message)
     if is_news and not payment.answer_tier and PaymentState(payment.state).is_decided:
@@ -100,7 +106,7 @@ def reply_to_waiters(saga: Saga, decision: Decision[Any], message: Message, paym
 
 
 def _note_tier(payment: Payment, waiters: Iterable[Waiter]) -> None:
-    """Note how the payment's first result reaches the shopper, for the figures of the back office."""
+    """Record how the payment's first result reaches the shopper, for the figures of the back office."""
     now, tier = timezone.now(), Payment.AnswerTier
     is_held = any(not waiter.operation and waiter.ends_at > now for waiter in waiters)
     payment.answer_tier = tier.HELD if is_held else tier.PUSHED if payment.is_watched else tier.POLLED
@@ -108,7 +114,7 @@ def _note_tier(payment: Payment, waiters: Iterable[Waiter]) -> None:
 
 
 def reply_with_state(payment: Payment, waiters: Iterable[Waiter], message: Message) -> None:
-    """Reply with the payment's state to those of its ``waiters`` that wait for it, and delete their rows."""
+    """Send the payment's state to those of its ``waiters`` that wait for the payment; delete their rows."""
     told = PaymentStatusReply(payment=payment.reference, state=PaymentState(payment.state))
     _reply(payment, [waiter for waiter in waiters if not waiter.operation], told, message)
 
@@ -121,7 +127,7 @@ def _tell_of_operation(payment: Payment, reference: str, waiters: Iterable[Waite
 
 
 def _news_of(payment: Payment, reference: str) -> OperationStatusReply | None:
-    """Return the news of an operation; None if the provider has not answered about it."""
+    """Return the state of an operation as a reply; None if the provider has not answered about it."""
     found = Operation.objects.filter(reference=reference, payment_id=payment.pk)
     state = found.values_list("state", flat=True).first()
     if state not in set(OperationNews):

@@ -1,7 +1,7 @@
 """The payments service: all communication with payment providers.
 
-Every command about a provider is a declaration that ``provider_call`` carries out, from the intent to the
-outcome.
+Each command about a provider declares its request, and ``provider_call`` carries it out, from the intent to
+the outcome.
 """
 
 from checkout.payments.service import (

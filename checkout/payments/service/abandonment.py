@@ -19,16 +19,16 @@ from messaging.worker.service import Message
 def abandon(command: AbandonPayment, message: Message) -> None:
     """Cancel an attempt that waits for its challenge, or whose challenge ended with an unknown outcome.
 
-    The answer is ``refused`` when nothing is held: the order was cancelled, or the provider knows no such
-    order (Worldpay says so while a shopper is in the challenge). Cancelling is idempotent, so a request with
-    an unknown outcome may be sent again with the same key. If the attempt has moved on meanwhile, the answer
-    is its outcome.
+    The answer is ``refused`` if nothing is held: the order was cancelled, or the provider knows no such order
+    (Worldpay says so while a shopper is in the challenge). Cancelling twice is harmless, so a request with an
+    unknown outcome may be sent again with the same key. If the attempt has moved on meanwhile, the answer is
+    its outcome.
     """
     provider_call(message, command.attempt, intend=_intend, conclude=_conclude, recall=_recall)
 
 
 def _intend(attempt: Attempt) -> Intent:
-    """Return the intent, with a key of its own for an attempt whose challenge may have been completed.
+    """Return the intent. It has another key if the challenge of the attempt may have been completed.
 
     Such an attempt may hold money that a cancellation during the challenge did not release.
     """
@@ -61,7 +61,7 @@ def _cancellation(attempt: Attempt, key: str) -> Send:
 
 
 def _conclude(attempt: Attempt, _intent: Intent, result: ProviderResult) -> CallResult:
-    outcome = _come_to(attempt, result)
+    outcome = _outcome_of_cancellation(attempt, result)
     answer = answer_of(attempt, otherwise=outcome, event=result.event)
     return CallResult(answer, answer_fact(attempt, f"abandon_{answer.outcome}", result, answer), outcome)
 
@@ -71,13 +71,13 @@ def _recall(attempt: Attempt, intent: Intent) -> ProviderAnswered:
     return answer_of(attempt, otherwise=stored_outcome(intent) if is_asked else Outcome.UNKNOWN)
 
 
-def _come_to(attempt: Attempt, result: ProviderResult) -> Outcome:
-    """Return ``refused`` if nothing is held, else ``unknown``.
+def _outcome_of_cancellation(attempt: Attempt, result: ProviderResult) -> Outcome:
+    """Return ``refused`` if the answer shows that nothing is held, else ``unknown``.
 
-    After the second message of a challenge, a refusal to cancel does not show that nothing is held. Nor does
-    "no such order" as long as that message may wait at the provider. If the order was to be captured with its
-    authorisation, no answer does: what is captured cannot be cancelled. Neither does any answer that
-    contradicts a notification of money.
+    After the second message of a challenge, a refusal to cancel does not show it. "No such order" does not
+    show it either, as long as that message may wait at the provider. For an order with an included capture,
+    no answer shows it, because captured money cannot be cancelled. An answer that contradicts a notification
+    of money does not show it.
     """
     if result.outcome in (Outcome.UNKNOWN, Outcome.NOT_SENT, Outcome.NOT_ABLE):
         return Outcome.UNKNOWN

@@ -1,4 +1,4 @@
-"""Counts of the cards that were tried, which keep attackers from testing whole lists of cards.
+"""Counts of tried cards. They detect attackers who test whole lists of cards.
 
 A card is counted in the transaction in which its attempt ends.
 """
@@ -33,7 +33,8 @@ NOT_OF_THE_CARD = frozenset(
 def count_card(attempt: Attempt, *, is_declined: bool) -> None:
     """Count the card of an attempt that has just been authorised or declined.
 
-    Saved cards are not counted, as strangers cannot try them: a merchant's monthly charges are no attack.
+    Saved cards are not counted, because strangers cannot try them: a merchant's monthly charges are no
+    attack.
     """
     if attempt.saved_card_id is not None:
         return

@@ -33,7 +33,8 @@ from checkout.payments.service.cards.saving import drop_card, keep_card, note_us
 from checkout.states import Actor, AttemptState, attempt_machine
 from messaging.compiled_queries import update_in_batch
 
-# The event that each outcome causes on an attempt, and its actor. Any other outcome is ``outcome_unknown``.
+# The event that each outcome causes on an attempt, and the event's actor. Any other outcome causes
+# ``outcome_unknown``.
 EVENTS = {
     Outcome.APPROVED: ("authorised", Actor.PROVIDER),
     Outcome.CHALLENGE_REQUIRED: ("challenge_required", Actor.PROVIDER),
@@ -42,7 +43,7 @@ EVENTS = {
     Outcome.NOT_ABLE: ("not_sent", Actor.SAGA),
 }
 
-# The outcome that is answered for each state in which an attempt has ended.
+# The outcome that is the answer for each state in which an attempt has ended.
 ENDS = {
     AttemptState.AUTHORISED: Outcome.APPROVED,
     AttemptState.REFUSED: Outcome.REFUSED,
@@ -67,9 +68,9 @@ KEPT = (
 def apply_to_attempt(attempt: Attempt, result: ProviderResult) -> ProviderAnswered:
     """Move the attempt according to the result, store the result's details, and return the answer.
 
-    If the result comes too late to move the attempt, the answer is how the attempt ended. Two results are
-    conflicts, which are left to staff: one about another order or amount than ours, and an authorisation of
-    an attempt that had ended without one.
+    If the result comes too late to move the attempt, the answer is the outcome with which the attempt ended.
+    Two kinds of result are conflicts, which staff settle: a result about another order or amount than ours,
+    and an authorisation of an attempt that had ended without money.
     """
     if is_for_another_payment(attempt, result):
         return conflict(attempt, result)
@@ -103,7 +104,7 @@ def apply_to_attempt(attempt: Attempt, result: ProviderResult) -> ProviderAnswer
 def answer_of(attempt: Attempt, *, otherwise: str, event: str = "") -> ProviderAnswered:
     """Return the outcome with which the attempt ended, or ``otherwise`` if it has not ended.
 
-    An approval with a reason for a refusal is of an authorisation that has to be released.
+    If an approval has a reason for a refusal, the authorisation must be released.
     """
     if attempt.state == AttemptState.CONFLICTED:
         return ProviderAnswered(outcome=ProviderOutcome.CONFLICTED, event=event)
@@ -121,20 +122,20 @@ def answer_of(attempt: Attempt, *, otherwise: str, event: str = "") -> ProviderA
 
 
 def is_refused_by_us(attempt: Attempt) -> bool:
-    """Return True if money is held that we refuse to take, since the authentication has failed."""
+    """Return True if money is held that we refuse to take because the authentication failed."""
     is_failed = attempt.refusal_reason == RefusalReason.AUTHENTICATION_FAILED
     return is_failed and attempt.state == AttemptState.AUTHORISED
 
 
 def _understood(attempt: Attempt, result: ProviderResult) -> ProviderResult:
-    """Replace an outcome with which the attempt cannot go on by a refusal or by "unknown"."""
+    """Replace an outcome with which the attempt cannot continue by a refusal or by ``UNKNOWN``."""
     if result.outcome == Outcome.DEVICE_DATA_REQUIRED:
         # Our page has already tried to collect the device data, so this browser cannot continue.
         return _refuse(result, RefusalReason.AUTHENTICATION_REQUIRED)
     if result.outcome == Outcome.CHALLENGE_REQUIRED and result.challenge is None:
         return replace(result, outcome=Outcome.UNKNOWN)
     if result.outcome == Outcome.CHALLENGE_REQUIRED and attempt.merchant_initiated:
-        # No shopper is there to be challenged. The payment can still be paid at its checkout.
+        # There is no shopper to complete a challenge. The payment can still be paid at its checkout.
         return _refuse(result, RefusalReason.AUTHENTICATION_REQUIRED)
     if result.outcome == Outcome.CHALLENGE_REQUIRED and attempt.challenge_count >= conf.max_challenges:
         return _refuse(result, RefusalReason.AUTHENTICATION_FAILED)
@@ -167,7 +168,7 @@ def _keep_details(attempt: Attempt, result: ProviderResult) -> None:
         attempt.refusal_reason = result.refusal.reason
         attempt.refusal_code = result.refusal.code[:50]
     elif result.outcome == Outcome.APPROVED:
-        # A copy that was refused earlier does not count: the money is held.
+        # An earlier refusal of another copy does not count: the money is held.
         attempt.refusal_reason = attempt.refusal_code = ""
 
 

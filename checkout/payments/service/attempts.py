@@ -1,6 +1,6 @@
-"""The attempt that a command names, with everything that is sent about it, with or without its lock.
+"""The attempt that a command names, with all rows that a request needs, locked or not.
 
-The payment is locked with it, and before it: a change of an attempt or of an operation is an event of the
+The payment is locked before the attempt: a change of an attempt or of an operation is an event of the
 payment, and the events of a payment are numbered. PostgreSQL locks the rows of a join in the order of ``of``.
 """
 

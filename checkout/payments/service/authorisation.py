@@ -39,7 +39,7 @@ from messaging.worker.service import Message
 
 log = structlog.get_logger(__name__)
 
-# The browser data of a card that is charged without its shopper: there is no browser.
+# The browser data for the charge of a card without the shopper: there is no browser.
 NO_BROWSER = Browser(accept_header="", user_agent="", ip_address="")
 
 
@@ -48,8 +48,8 @@ def authorise(command: AuthorisePayment, message: Message) -> None:
     """Send the first message, with the card as the shopper's browser has encrypted it.
 
     Nothing is sent without a card. Cards are never stored, so a copy of this command from a database has
-    none. Nothing is sent either if web has not sealed the card for this attempt, or if the seal has expired.
-    A saved card is charged by its token instead, if it has not been removed meanwhile.
+    none. Nothing is sent if web has not sealed the card for this attempt, or if the seal has expired. A saved
+    card is charged by its token instead, if it has not been removed meanwhile.
     """
     sealed = message.take_sealed()
 
@@ -86,7 +86,7 @@ def _submit(attempt: Attempt) -> None:
     move_attempt(attempt.payment, attempt, "submitted", Actor.SAGA)
     if attempt.saved_card_id is not None:
         # Read again under lock, because the attempt was read with its card before its own lock was granted.
-        # After a removal was confirmed, no charge begins.
+        # Once a removal was confirmed, no charge begins.
         cards = SavedCard.objects.select_for_update(no_key=True)
         attempt.saved_card = cards.get(pk=attempt.saved_card_id)
 
@@ -138,7 +138,7 @@ def _opened(attempt: Attempt, card: SavedCard) -> StoredCard | None:
 
 
 def _stopped(attempt: Attempt) -> ProviderResult | None:
-    """Return a refusal if an earlier attempt may hold money, which became known during this one."""
+    """Return a refusal if it became known during this attempt that an earlier one may hold money."""
     if attempt.payment.state == PaymentState.CONFLICTED:
         return not_sent(RefusalReason.PROVIDER_ERROR, code="payment_conflicted")
     if attempt.number > 1 and may_hold_money_after_all(attempt.payment):
@@ -164,12 +164,12 @@ def _conclude(attempt: Attempt, intent: Intent, result: ProviderResult) -> CallR
 
 
 def _recall(attempt: Attempt, intent: Intent) -> ProviderAnswered:
-    """Answer a command whose provider call was made before, or is just being made."""
+    """Answer a command whose provider call was made before, or is being made just now."""
     if attempt.state == AttemptState.CHALLENGE_REQUIRED:
         return answer_of(attempt, otherwise=Outcome.CHALLENGE_REQUIRED)
     outcome = stored_outcome(intent)
     if attempt.state == AttemptState.CREATED:
-        # The intent is not ours, but that of a restored database (``actions/staff/restored.py``).
+        # ``actions/staff/restored.py`` has written the intent, after a restore of the database.
         move_attempt(attempt.payment, attempt, "submitted", Actor.SAGA)
     if outcome == Outcome.UNKNOWN and attempt_machine.allows(attempt.state, "outcome_unknown", Actor.SAGA):
         move_attempt(attempt.payment, attempt, "outcome_unknown", Actor.SAGA)

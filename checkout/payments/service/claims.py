@@ -43,7 +43,7 @@ _OUTCOMES = {
 
 @service.handles(CheckClaim, transactional=False)
 def check_claim(command: CheckClaim, message: Message) -> None:
-    """Answer ``confirmed`` if the provider confirms the claim and no operation of ours explains it by now.
+    """Answer ``confirmed`` if the provider confirms the claim and still none of our operations explains it.
 
     A charge-back or a reversal that the provider confirms is booked at once, and answered with ``booked``.
     """
@@ -107,13 +107,13 @@ def _is_booked(attempt: Attempt, command: CheckClaim) -> bool:
 
 
 def _adopt(attempt: Attempt, command: CheckClaim, verdict: Verdict) -> dict[str, str]:
-    """Book a dispute that the provider has confirmed. Return what is recorded of it."""
+    """Book a dispute that the provider has confirmed. Return the fields for the fact about it."""
     if verdict.conclusion != Conclusion.ADOPTED:
         return {}
     kind = str(kind_by_issuer(command.claim))
     reason = f"The provider was asked, and confirmed {NAMES[kind]}"
     operation = adopt(attempt, kind, verdict.minor, reason=reason, idempotency_key=_key(command))
     asked = questions_about(command.claim, attempt.payment, attempt=attempt, data__event_id=command.event_id)
-    # The events of the booking tell what is left to refund.
+    # The events of the booking report how much is left to refund.
     count_claims(attempt.payment, settled=[saga.pk for saga in asked])
     return {"amount": str(operation.amount), "reference": operation.reference}

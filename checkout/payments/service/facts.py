@@ -1,4 +1,4 @@
-"""The facts that record a provider's answers, for staff and for later conclusions (``books.ours``)."""
+"""The facts that record a provider's answers, for staff and for later decisions (``books.ours``)."""
 
 from collections.abc import Mapping
 

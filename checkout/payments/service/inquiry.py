@@ -1,4 +1,4 @@
-"""Ask the provider what became of an attempt: an unknown outcome is resolved by asking, not by repeating."""
+"""Ask the provider for the outcome of an attempt. An unknown outcome is never resolved by repeating."""
 
 from dataclasses import replace
 from functools import partial
@@ -18,7 +18,7 @@ from checkout.payments.service.service import service
 from checkout.states import AttemptState
 from messaging.worker.service import Message
 
-# States of an attempt that was not sent yet, or about which the provider can tell no more than we know.
+# States of an attempt that was not sent yet, or about which the provider knows no more than we do.
 CLOSED_STATES = (
     AttemptState.CREATED,
     AttemptState.AUTHORISED,
@@ -29,7 +29,7 @@ CLOSED_STATES = (
 
 @service.handles(InquirePayment, transactional=False)
 def inquire(command: InquirePayment, message: Message) -> None:
-    """Answer with the attempt's outcome if we know it by now, otherwise with the provider's answer.
+    """Answer with the attempt's outcome if we know it now, otherwise with the provider's answer.
 
     An inquiry changes nothing at the provider.
     """
@@ -47,7 +47,7 @@ def _is_open(attempt: Attempt) -> bool:
 
 
 def _is_in_challenge(attempt: Attempt) -> bool:
-    """Return True while the shopper has time for a challenge. Providers often deny knowing such an order."""
+    """Return True while the shopper has time for the challenge. Providers often deny such an order."""
     expires_at = attempt.challenge_expires_at
     return (
         attempt.state == AttemptState.CHALLENGE_REQUIRED
@@ -68,18 +68,18 @@ def _is_back_from_challenge(attempt: Attempt) -> bool:
 
 def _conclude(before: CallsInFlight, attempt: Attempt, result: ProviderResult | None) -> CallResult:
     if attempt.state == AttemptState.CREATED:
-        # The command to authorise is late, and the saga that inquires is about to give up on it. So the
-        # attempt is closed here, and the command will have no effect.
+        # The command to authorise is late, and the saga that inquires is about to give up. Therefore the
+        # attempt is closed here, and the late command will have no effect.
         result = not_sent(RefusalReason.PROVIDER_ERROR)
-    # Providers deny knowing an order that is in a challenge. That includes a challenge that began after the
-    # inquiry, and one that expired before the purchase learnt of it: the purchase still has to cancel it.
+    # Providers deny knowing an order that is in a challenge. The challenge may also have begun after the
+    # inquiry, or have expired: the purchase still has to cancel it.
     is_back = _is_back_from_challenge(attempt)
     is_challenged = is_back or attempt.state == AttemptState.CHALLENGE_REQUIRED
     if is_challenged and (result is None or result.outcome in (Outcome.NOT_SENT, Outcome.NOT_FOUND)):
         return CallResult(answer_of(attempt, otherwise=Outcome.CHALLENGE_REQUIRED))
     if is_back and result is not None and result.outcome == Outcome.UNKNOWN:
-        # The second message, which is about to be sent, brings the outcome. It would not be sent to an
-        # attempt whose outcome is unknown.
+        # The second message, which is about to be sent, brings the outcome. If the outcome of the attempt
+        # became unknown now, that message would not be sent.
         return CallResult(answer_of(attempt, otherwise=Outcome.CHALLENGE_REQUIRED))
     if result is None:
         return CallResult(answer_of(attempt, otherwise=Outcome.UNKNOWN))

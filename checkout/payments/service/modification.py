@@ -83,7 +83,7 @@ def _modify(order_code: str, reference: str, verb: Verb, amount: Money | None, m
 
 
 def _operation(attempt: Attempt, reference: str, verb: Verb, amount: Money | None) -> Operation:
-    # Those of its order are needed anyway, to see if this one is alone.
+    # All operations of the order are read, because they also show if this one is alone.
     operation = next((each for each in operations_under_lock(attempt) if each.reference == reference), None)
     if operation is None or operation.kind != verb:
         raise CommandRejected("operation_not_found", f"This attempt has no {verb} {reference}.")
@@ -95,8 +95,8 @@ def _operation(attempt: Attempt, reference: str, verb: Verb, amount: Money | Non
 def _may_leave(operation: Operation) -> bool:
     """Return True if the operation may be sent, also once more. Its attempt must be locked.
 
-    One that was withdrawn never is. One that is parked and reserves no money is not sent by a command from
-    before that: others may have got its money.
+    A withdrawn operation is never sent. A parked operation that reserves no money is not sent by a command
+    from before it was parked: other operations may have used its money.
     """
     return operation.state in TO_BE_SENT and not (operation.is_withdrawn or operation.is_idle)
 
@@ -104,9 +104,9 @@ def _may_leave(operation: Operation) -> bool:
 def _is_due(attempt: Attempt, operation: Operation) -> bool:
     """Return True if the operation may be sent now.
 
-    A refund of money that is disputed by now is not: it is refused at once. Neither is a capture or refund
-    that may have been made in the provider's portal instead: it raises ``CommandRejected``. But if a copy of
-    it may have arrived, only the provider's answers, or staff, can tell what became of that.
+    A refund of money that is disputed now is refused at once. For a capture or refund that may have been made
+    in the provider's portal instead, ``CommandRejected`` is raised. But if a copy of the request may have
+    arrived, only the provider's answers, or staff, can tell its outcome, and the result is False.
     """
     if not _may_leave(operation):
         return False
@@ -135,7 +135,7 @@ def _check_allowed(attempt: Attempt, verb: Verb) -> None:
     if verb == Verb.CAPTURE and attempt.state != AttemptState.AUTHORISED:
         raise CommandRejected("not_authorised", f"An attempt that is {attempt.state} cannot be captured.")
     if attempt.state in OPEN_ATTEMPTS:
-        # Nothing is compensated before the outcome is known: there may be nothing to undo yet.
+        # Nothing is undone before the outcome is known: there may be nothing to undo yet.
         raise CommandRejected("outcome_open", f"An attempt that is {attempt.state} has nothing to {verb}.")
 
 
@@ -192,7 +192,7 @@ def _apply(attempt: Attempt, operation: Operation, result: ProviderResult) -> Pr
 
 
 def _sentence(result: ProviderResult) -> str:
-    """Return the provider's own words for what it has not carried out, or why it was not reached."""
+    """Return why the operation was not carried out, or not sent, in the provider's words."""
     if result.refusal is not None and result.refusal.description:
         return scrub_text(result.refusal.description)
     return "The provider has no such order." if result.outcome == Outcome.NOT_FOUND else result.event

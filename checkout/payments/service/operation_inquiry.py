@@ -1,10 +1,10 @@
-"""Ask the provider what became of a capture, void or refund.
+"""Ask the provider for the outcome of a capture, void or refund.
 
 The answer is compared with our books (``books.compare_operations``). An operation is sent again only if the
-answer shows that it never arrived, and if nothing can move twice should it arrive after all. Answers that
-leave it undecided are counted by its saga, and in the end it is a question for staff.
+answer shows that it never arrived, and if no money can move twice should it arrive after all. The saga counts
+the answers that leave the outcome undecided, and at last has staff decide.
 
-If a notification says that a refund failed, the provider is asked even when the refund is done. The refund
+If a notification reports that a refund failed, the provider is asked even when the refund is done. The refund
 keeps its state until the provider's answer confirms or denies the failure.
 """
 
@@ -45,7 +45,7 @@ Kind, State = Operation.Kind, Operation.State
 
 @service.handles(InquireOperation, transactional=False)
 def inquire_operation(command: InquireOperation, message: Message) -> None:
-    """Answer with the operation's outcome if we know it by now, otherwise with the provider's answer.
+    """Answer with the operation's outcome if we know it now, otherwise with the provider's answer.
 
     An inquiry changes nothing at the provider.
     """
@@ -103,7 +103,7 @@ def _conclude(
 def _apply(
     attempt: Attempt, operation: Operation, verdict: Verdict, result: ProviderResult
 ) -> ProviderAnswered:
-    """Write down what the provider's answer says of the operation, and return its outcome."""
+    """Apply the verdict on the provider's answer to the operation, and return the outcome."""
     conclusion, event = verdict.conclusion, result.event
     if conclusion == Conclusion.CONTRADICTION:
         return conflict(attempt, result)
@@ -123,7 +123,7 @@ def _apply(
 def _let_be_sent_again(operation: Operation) -> bool:
     """Let the request be sent again if its money cannot move twice. Return True if it may be sent.
 
-    The answer may be older than an event that was notified.
+    It may not if a notification shows a movement that may be this one: the answer may be older.
     """
     calls = ProviderCall.objects.filter(key=operation.reference)
     call = calls.first()
@@ -134,9 +134,10 @@ def _let_be_sent_again(operation: Operation) -> bool:
 
 
 def _tell_of_capture(attempt: Attempt) -> None:
-    """Have a capture looked into that has a void refused, unless it is ours.
+    """Have a capture that makes a void fail looked into, because it is not ours.
 
-    A void is only requested while none of ours has arrived, so somebody has made it in the provider's portal.
+    A void is only requested while no capture of ours has arrived, so somebody has made this one in the
+    provider's portal.
     """
     event = ApplyProviderEvent(
         payment=attempt.payment.reference, attempt=attempt.order_code, kind=EventKind.CAPTURED

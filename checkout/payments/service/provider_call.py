@@ -6,7 +6,7 @@
 
 A crash between the first and the last step leaves an intent without an outcome. Then the command is answered
 with "unknown", and the call is never repeated: an inquiry decides. An inquiry changes nothing at the
-provider, so it has the steps 2 and 3 only.
+provider, so it consists of steps 2 and 3 only.
 """
 
 import time
@@ -69,10 +69,11 @@ Send = Callable[[Provider], ProviderResult]
 class Intent:
     """One request that a command asks for.
 
-    ``key`` is its idempotency key, which is the same at every try. The request is sent only if it ``is_due``.
-    It is sent again only if the first try certainly had no effect or, if it ``is_idempotent``, has an unknown
-    outcome. ``begin`` is called in the transaction that writes the intent. ``request`` is called after that
-    transaction. It returns the function that sends the request, or a result if we refuse to send it.
+    ``key`` is its idempotency key, which is the same at every try. The request is sent only if ``is_due`` is
+    true. It is sent again only if the first try certainly had no effect, or if its outcome is unknown and
+    ``is_idempotent`` is true. ``begin`` is called in the transaction that writes the intent. ``request`` is
+    called after that transaction. It returns the function that sends the request, or a result if we refuse to
+    send it.
     """
 
     verb: Verb
@@ -105,13 +106,14 @@ def provider_call(
 ) -> None:
     """Carry out a command that may move money at the provider, and answer it.
 
-    ``intend`` checks the command and declares the request, ``conclude`` gives the provider's answer its
-    meaning. ``recall`` answers a command whose request was made before, is just being made, or is not due.
-    All three get the attempt under lock. The command's handler ``admits_itself``, as that is done here.
+    ``intend`` checks the command and declares the request. ``conclude`` turns the provider's answer into a
+    ``CallResult``. ``recall`` answers a command whose request was made before, is just being made, or is not
+    due. All three get the attempt under lock. The command's handler must have ``admits_itself``, because this
+    function admits the message.
     """
     window = SendWindow.opened()
 
-    # 1. The intent. It must be durable, as an intent that is not committed protects from nothing.
+    # 1. The intent. It must be durable, because an intent that is not committed protects from nothing.
     with transaction.atomic(durable=True), batch():
         message.admit()
         attempt = attempt_under_lock(order_code)
@@ -147,11 +149,11 @@ def provider_call(
 def provider_inquiry(
     message: Message, attempt: Attempt, conclude: Callable[[Attempt, ProviderResult], CallResult]
 ) -> None:
-    """Ask the provider what became of ``attempt``, and answer the command.
+    """Ask the provider for the outcome of ``attempt``, and answer the command.
 
-    ``conclude`` gets the attempt under lock, and compares the answer with our records as they were before the
-    inquiry, which the caller has read. If the inquiry cannot be sent, or the account may not ask, the outcome
-    is unknown: that says nothing about the attempt.
+    ``conclude`` gets the attempt under lock, and compares the answer with our records from before the
+    inquiry, which the caller has read. If the inquiry cannot be sent, or is refused for this account, the
+    outcome is unknown: that says nothing about the attempt.
     """
     account, code = attempt.provider_account, attempt.order_code
     result = ask_provider(account, Verb.INQUIRE, lambda provider: provider.inquire(code))
@@ -171,10 +173,11 @@ def provider_inquiry(
 
 
 def is_known_call(attempt: Attempt, intent: Intent, message: Message) -> bool:
-    """Return True if the call has been intended before. The attempt must be locked.
+    """Return True if an intent of the call was written before. The attempt must be locked.
 
-    Raises ``AlreadyHandled`` if the message was answered before. Every answer is recorded under that lock.
-    Without this check, the redelivery of a command that was answered "not sent" would send it after all.
+    Raises ``AlreadyHandled`` if the message was answered before. Every answer is recorded under the same
+    lock. Without this check, the redelivery of a command that was answered "not sent" would send the request
+    after all.
     """
     known = _KNOWN.get(attempt.pk, service.name, message.envelope.message_id, intent.key)
     if known.is_answered:  # type: ignore[attr-defined]
@@ -198,9 +201,9 @@ _KNOWN = Compiled(
 def commit_intent(attempt: Attempt, intent: Intent, *, is_known: bool) -> ProviderCall | None:
     """Write the intent. Return it if the provider is to be called now. The attempt must be locked.
 
-    A call that was not sent, or that by the provider's answer never arrived and still ``moves_once``, may be
-    made again with the same key. So may an idempotent one whose outcome is unknown. Every other intent that
-    exists stands for a call that was made, or is just being made. The intent gets its start, by the
+    A call may be made again with the same key if it was not sent, if it never arrived according to the
+    provider's answer and still ``moves_once``, or if it is idempotent and its outcome is unknown. Every other
+    existing intent stands for a call that was made, or is just being made. The intent gets its start, by the
     database's clock, when the batch is written.
     """
     alone = _is_alone(attempt, intent)
@@ -218,7 +221,7 @@ def commit_intent(attempt: Attempt, intent: Intent, *, is_known: bool) -> Provid
         return call
     call = _CALL.get(intent.key)
     if call.outcome in TO_BE_SENT_AGAIN and _may_be_sent_again(call):
-        # The key of the first copy that may have arrived is the one that counts.
+        # The key of the first copy that may have arrived is the one that the provider recognises.
         key = recognised if call.earlier_at is None else call.recognised_key
         ProviderCall.objects.filter(pk=call.pk).update(
             outcome="", started_at=server_time(), finished_at=None, was_alone=alone, recognised_key=key
@@ -229,10 +232,10 @@ def commit_intent(attempt: Attempt, intent: Intent, *, is_known: bool) -> Provid
 
 
 def _may_be_sent_again(call: ProviderCall) -> bool:
-    """Return True if no copy had an effect so far, or if sending one more moves nothing twice.
+    """Return True if no copy had an effect so far, or if another copy moves no money twice.
 
-    Staff may also have accepted the risk. That the latest copy certainly had no effect says nothing about an
-    earlier copy.
+    Staff may also have accepted the risk. The latest copy says nothing about an earlier one, even if it
+    certainly had no effect.
     """
     if call.outcome in WITHOUT_EFFECT and (call.earlier_at is None or not call.recognised_key):
         return True
@@ -266,9 +269,9 @@ def stored_outcome(intent: Intent) -> str:
 class SendWindow:
     """The time from the decision to send a request until half the settling time later.
 
-    A process that was stopped in between must not send a request that an inquiry has meanwhile found never to
-    have arrived. A request that is sent within the window arrives within the settling time. Two clocks are
-    read: the monotonic one stands still while the machine is suspended, and the other may be set back.
+    A process may be stopped in between. It must not send a request after an inquiry found that the request
+    never arrived. A request that is sent within the window arrives within the settling time. Two clocks are
+    read: the monotonic clock stands still while the machine is suspended, and the other may be set back.
     """
 
     ends_monotonic: float
@@ -312,7 +315,7 @@ def _answer_of(account: ProviderAccount, send: Send, window: SendWindow | None) 
     crash_points.reached("payments.intent_committed")
     try:
         if window is not None and window.is_over:
-            # We did not send it, but another process may have sent it again meanwhile.
+            # This process did not send it, but another process may have sent it again meanwhile.
             raise OutcomeUnknown("This process was held up too long to send it any more.")
         result = send(get_provider(account.opened()))
         crash_points.reached("payments.answered")
@@ -324,7 +327,7 @@ def _answer_of(account: ProviderAccount, send: Send, window: SendWindow | None) 
         log.info("provider not reached", account=account.code, reason=str(error))
         return _silence(Outcome.NOT_SENT, error)
     except AmountNotSupported as error:
-        # To try again would change nothing: another amount has to be asked for.
+        # Another try would fail in the same way: a request needs another amount.
         log.error("amount not supported by provider account", account=account.code, reason=str(error))
         refusal = Refusal(reason=RefusalReason.INVALID_REQUEST, code=error.code, description=str(error))
         return ProviderResult(outcome=Outcome.REFUSED, event=error.code, refusal=refusal)
@@ -361,9 +364,9 @@ def not_sent(reason: RefusalReason, *, code: str = "", description: str = "") ->
 def commit_conclusion(message: Message, attempt: Attempt, record: Callable[[Attempt], CallResult]) -> None:
     """Lock the attempt, run ``record``, write its fact, and send its reply, in one transaction.
 
-    If another copy of the command was answered meanwhile (with "unknown", as it found our intent), the result
-    is recorded all the same, so that the inquiry after an unknown outcome finds it. A conflict is also sent
-    to the orchestrator as an event, since the saga may have gone on without this answer.
+    If another copy of the command was answered meanwhile (with "unknown", because it found our intent), the
+    result is recorded as well, so that the inquiry after an unknown outcome finds it. A conflict is also sent
+    to the orchestrator as an event, because the saga may have gone on without this answer.
     """
     try:
         with message.once():
@@ -399,15 +402,15 @@ def _send_conflict(attempt: Attempt) -> None:
 
 
 def _latest_of(made: ProviderCall) -> ProviderCall | None:
-    """Return the call that was made as it is stored; None if it has been made again since."""
+    """Return the stored row of the call that was made; None if the call has been made again since."""
     call = _CALL.first(made.key)
     return call if call is not None and call.started_at == made.started_at else None
 
 
 def _of_an_earlier_copy(result: ProviderResult) -> ProviderResult:
-    """Return what a late answer says about a call that has been made again since.
+    """Return the meaning of a late answer to a call that has been made again since.
 
-    If it was done, that stays true. If nothing was done, the later copy may still have an effect.
+    If the call was done, that stays true. If nothing was done, the later copy may still have an effect.
     """
     is_without_effect = result.outcome in (Outcome.REFUSED, *WITHOUT_EFFECT)
     return replace(result, outcome=Outcome.UNKNOWN) if is_without_effect else result

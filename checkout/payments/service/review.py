@@ -51,10 +51,10 @@ _OUTCOMES = {
 def review(command: ReviewAttempt, message: Message) -> None:
     """Answer whether the provider holds money for the payment, if its answer agrees with our operations now.
 
-    A movement that the provider made by itself on an authorised attempt is adopted if the provider reports
-    its sums and at most one of them differs. A refund that only follows from what is kept of the captures
-    must be notified as well. The movement becomes an operation that is done, and is posted like any other. A
-    conflicted attempt is only settled if no sum differs.
+    A movement that was made at the provider, without a request of ours, on an authorised attempt is adopted
+    if the provider reports its sums and at most one of them differs. A refund that only follows from the
+    captured sum that is kept must be notified as well. The movement becomes an operation that is done, and is
+    posted like any other. A conflicted attempt is only settled if no sum differs.
     """
     attempt = attempt_of(command.attempt)
     before, sums = under_way(attempt), sums_of_attempt(attempt)
@@ -87,7 +87,7 @@ def _conclude(
 
 
 def _hold(attempt: Attempt, gap: Gap | None) -> None:
-    """Have the attempt authorised, and adopt what closes the gap between both sums."""
+    """Move the attempt to authorised, and adopt the operation that explains the difference of the sums."""
     if attempt.state == AttemptState.CONFLICTED:
         _move(attempt, "reviewed_as_authorised")
         if attempt.capture_reference:
@@ -97,7 +97,7 @@ def _hold(attempt: Attempt, gap: Gap | None) -> None:
 
 
 def _release(attempt: Attempt, sums: Sums) -> Verdict:
-    """Have nothing held for the attempt. Return what that means for the payment, which may have others."""
+    """End the attempt as one that holds nothing. Return the verdict for the payment with its attempts."""
     if attempt.state == AttemptState.CONFLICTED:
         _move(attempt, "reviewed_as_refused")
     elif attempt.state == AttemptState.AUTHORISED and not sums.total(Kind.VOID, *ALL_BUT_REFUSED):
@@ -117,7 +117,7 @@ def _release(attempt: Attempt, sums: Sums) -> Verdict:
 
 
 def _has_purchase_beside(attempt: Attempt) -> bool:
-    """Return True if another attempt's purchase is not undone. A review only tells that of its own."""
+    """Return True if another attempt's purchase is not undone. The review signals only its own purchase."""
     others = attempt.payment.sagas.filter(kind=Purchase.kind).exclude(attempt=attempt)
     undone = Q(step__in=(At.RELEASE_STOCK, At.CANCEL_ORDER)) | Q(status=Saga.Status.COMPENSATED)
     return others.exclude(undone).exists()

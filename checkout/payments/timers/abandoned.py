@@ -20,7 +20,7 @@ WAITING_FOR_SHOPPER = (PaymentState.OPEN, PaymentState.REFUSED)
 def expire_abandoned() -> int:
     """Expire payments that are open or refused, and whose time is over.
 
-    Their time is over at ``expires_at`` or, without it, when they were not changed for
+    Their time is over at ``expires_at`` or, if that is None, when they were not changed for
     ``conf.checkout_lifetime``.
 
     A payment with a saga that has not ended is skipped, because it may still hold stock or be about to move.

@@ -20,8 +20,8 @@ def void_expired() -> int:
     """Request a void of every authorisation older than ``conf.authorisation_lifetime`` without captures.
 
     This is done once for each attempt. After a refused void, the provider must report the end of the
-    authorisation. The idempotency key makes sure that two relays that find the same payment make one request.
-    The key differs between attempts.
+    authorisation. Each attempt has its own idempotency key, so that two relays that find the same payment
+    make only one request.
     """
     long_ago = server_time() - conf.authorisation_lifetime
     # The void of a released attempt says nothing about the money that another attempt holds.

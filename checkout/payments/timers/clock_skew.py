@@ -14,8 +14,8 @@ def correct_clock_skew(database: str = DEFAULT_DB_ALIAS) -> int:
     """Move times in the future back by the error of the clock that wrote them.
 
     Otherwise relays, which use the database's clock, would process these rows too late. This concerns
-    unpublished messages, notifications that were not processed, and the deadlines of sagas. The delay of a
-    message and the wait of a saga keep their length. SQLite has no clock of its own, so nothing is done
+    unpublished messages, notifications that were not processed, and the deadlines of sagas. A delayed message
+    and a waiting saga still wait for the intended time. SQLite has no clock of its own, so nothing is done
     there.
     """
     if connections[database].vendor != "postgresql":
@@ -32,12 +32,12 @@ def correct_clock_skew(database: str = DEFAULT_DB_ALIAS) -> int:
 
 
 def _correct(rows: QuerySet[Any], *, due: str, written: str, looked_at: str = "") -> int:
-    """Correct the rows of a table. If ``looked_at`` names a column, that is not later than ``due``."""
+    """Correct the rows of a table. The column ``looked_at``, if given, is set to ``due`` or earlier."""
     right = F(due) - (F(written) - Now())
     changes = {due: right, written: Now()}
     if looked_at:
         changes[looked_at] = Least(F(looked_at), right)
-    # The first condition on times is implied by the second. It and the order are there for the index.
+    # The second condition on times implies the first one. The first and the order are there for the index.
     ahead = rows.filter(**{f"{looked_at or due}__gt": Now(), f"{written}__gt": Now()}).order_by(
         looked_at or due
     )

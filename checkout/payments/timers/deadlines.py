@@ -18,8 +18,8 @@ REPEATED_AFTER = timedelta(minutes=10)
 def enqueue_passed_deadlines() -> int:
     """Write a command for every running saga whose deadline has passed.
 
-    Return the number of sagas that were looked at. Some have moved on: they are looked at again at their
-    present deadline, if they have one.
+    Return the number of sagas that were looked at. Some of them have moved on: they are looked at again at
+    their present deadline, if they have one.
 
     Several timers may run at once, because each takes other rows. One transaction postpones the deadline and
     writes the command. If the command becomes a dead letter, another follows. Two commands are harmless,

@@ -1,4 +1,4 @@
-"""The times until work is due, for timers that poll every few seconds but rarely find any."""
+"""The times until work is due, for timers that poll every few seconds but rarely find work."""
 
 from checkout.payments.models import ProviderNotification, Saga, SavedCard
 from messaging.outbox.clock import seconds_until

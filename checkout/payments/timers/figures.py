@@ -1,7 +1,7 @@
-"""Count payments by the hour, so that the figures of a month cost the same however many payments there are.
+"""Count payments by the hour, so that reading a month's figures costs the same for any number of payments.
 
-A round reads the events since the last one, and counts again the hours of the payments that have changed. An
-hour is counted from the rows of its payments, not from the events, so counting it again does no harm.
+A round reads the events since the last round, and counts again the hours of the payments that have changed.
+An hour is counted from the rows of its payments, not from the events, so counting it again does no harm.
 """
 
 from collections import Counter
@@ -39,8 +39,8 @@ _Key = tuple[int, str, str]
 def count_changed_hours() -> Work:
     """Count the hours of payments that have changed. Return the number of these hours.
 
-    The walk's position is the last event that need not be read again, and its beginning is the time of the
-    round: the figures are as of then.
+    ``last_pk`` of the walk is the last event that need not be read again. ``began_at`` is the time of the
+    round: the figures are correct as of then.
     """
     walk = locked_walk(HourlyFigure._meta.db_table)
     if walk is None:

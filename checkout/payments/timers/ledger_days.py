@@ -1,4 +1,4 @@
-"""Count the ledger's postings by day. The position of the walk is kept with those of the other timers."""
+"""Count the ledger's postings by day. The position of the walk is stored with those of the other timers."""
 
 from django.db import transaction
 

@@ -1,8 +1,8 @@
 """Send lost commands again if nobody waits for their answer.
 
 These are postings to the ledger, which the broker may lose with their queue, and commands that begin
-operations. The latter are also lost if their payment is erased, with all messages, while the command is in
-the queue, because the checkout service carries out no command that is not in the outbox.
+operations. A command that begins an operation is also lost if its payment is erased, with all messages, while
+the command is in the queue: the checkout service carries out no command that is not in the outbox.
 """
 
 from collections.abc import Collection, Iterable
@@ -75,10 +75,9 @@ def begin_again() -> Work:
     """Begin operations that were written longer than ``conf.service_wait`` ago, and have no saga.
 
     An operation gets a new command, because the first one may no longer be in the outbox. Operations that
-    were found to be done, or that an authorisation includes, have a saga as well, which posts them. This
-    walks through all operations. The walk stops before an operation that has not begun, unless a dead letter
-    of its payment waits for staff. It restarts once a day, for operations with which staff have dealt in the
-    meantime.
+    were found to be done, and included captures, have a saga as well, which posts them. This walks through
+    all operations. The walk stops before an operation that has not begun, unless a dead letter of its payment
+    waits for staff. It restarts once a day, for operations with which staff have dealt in the meantime.
     """
     walk = locked_walk(OPERATIONS)
     if walk is None:
@@ -114,8 +113,8 @@ def _first_recent(rows: Iterable[tuple[int, datetime]], now: datetime) -> int | 
 def _unbegun(walk: RetentionWalk, last: int) -> list[Operation]:
     """Return the operations without a saga among the next rows, except those that are left to staff.
 
-    Because a dead letter is scrubbed, it may not name its operation any more. An open letter therefore
-    concerns all operations of its payment.
+    A dead letter is scrubbed, and may no longer name its operation. Therefore an open letter concerns all
+    operations of its payment.
     """
     rows = Operation.objects.filter(pk__gt=walk.last_pk, pk__lte=last)
     unbegun = operations_without_saga(rows, Saga.objects.order_by())
@@ -129,7 +128,7 @@ def _unbegun(walk: RetentionWalk, last: int) -> list[Operation]:
 def _to_begin(lost: Collection[Operation], now: datetime) -> list[Operation]:
     """Return the operations whose command is not waiting to be published, and was not published lately.
 
-    While a purchase is under way, it begins the capture that its authorisation includes.
+    A running purchase begins its included capture, which is therefore left out.
     """
     if not lost:
         return []

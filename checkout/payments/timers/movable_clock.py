@@ -1,7 +1,7 @@
 """A clock for tests of shops: the time of one payment is moved forward. Callers allow it in a try-out only.
 
-The payment's times are moved into the past, so whatever is due within that time is due at once: the expiry,
-the void of an authorisation, and the deadlines and inquiries of its flows.
+The payment's times are moved into the past, so everything that is due within that time is due at once: the
+expiry, the void of an authorisation, and the deadlines and inquiries of its sagas.
 """
 
 from datetime import UTC, datetime, timedelta

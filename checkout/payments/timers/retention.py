@@ -59,15 +59,15 @@ def _forget_messages(
 def _are_needed(rows: QuerySet[Any], written: str, done: str, long_ago: datetime) -> bool:
     """Return True if a row of a past month is not ``done``, or was ``written`` long after that month.
 
-    Keys follow the order of writing, so the last rows are checked.
+    Keys follow the order of writing, so only the last rows are checked.
     """
     last = rows.order_by("-pk").values_list(written, flat=True)[:BATCH]
     if any(at >= long_ago for at in last):
         return True
-    # PostgreSQL before release 17 would read all rows to find a NULL that the column cannot have.
+    # PostgreSQL before release 17 would read all rows to search a column that is never NULL for NULL.
     if not rows.model._meta.get_field(done).null:
         return False
-    # The order is that of the index of messages that are to be sent.
+    # The order is that of the index of unsent messages.
     open_ = rows.filter(**{f"{done}__isnull": True}).order_by("available_at")
     return open_.values_list("pk").first() is not None
 
@@ -91,7 +91,7 @@ def _were_used(rows: QuerySet[Any], done: str, long_ago: datetime) -> bool:
 
 @contextmanager
 def _planned_anew(database: str) -> Iterator[None]:
-    """Let PostgreSQL plan the statements of the block for their own values.
+    """Have PostgreSQL plan the statements of the block for their own values.
 
     With the generic plan of a repeated statement, it would read and sort the whole month for each part.
     """
@@ -119,8 +119,8 @@ def delete_expired_notifications() -> Work:
 def delete_expired_events() -> Work:
     """Delete events older than ``conf.event_retention``, in the next batch of rows.
 
-    The last event of a payment itself stays, with all events after it, because the next event is numbered
-    after them, and its changes are found by comparison. These events contain no more than the payment's rows,
+    The last event of a payment itself stays, with all events after it: the next event is numbered after them,
+    and its changes are found by comparison with them. These events contain no more than the payment's rows,
     which stay as well.
     """
     long_ago = server_time_now() - conf.event_retention
@@ -138,8 +138,8 @@ def _walk_on(table: QuerySet[Any], written: str, long_ago: datetime, old: QueryS
     """Delete the ``old`` rows in the next batch of ``table``, and store the position.
 
     This is for tables whose rows are mostly kept for ever. A walk goes from the oldest rows to recent ones by
-    the column ``written``. There it waits, and continues with rows that become old. Once a day it restarts.
-    All processes share the walk, and it continues after a restart.
+    the column ``written``. There it stops, and continues with rows as they become old. Once a day it
+    restarts. All processes share the walk, and it continues after a restart.
     """
     walk = locked_walk(table.model._meta.db_table)
     if walk is None:

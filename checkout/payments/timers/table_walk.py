@@ -1,4 +1,4 @@
-"""Delete old rows of tables in batches: from the first batch with old rows, or from a stored position."""
+"""Delete old rows of tables in batches, from the first batch with old rows or from a stored position."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -9,8 +9,8 @@ from checkout.payments.models import RetentionWalk
 from checkout.payments.timers.timer import BATCH
 from messaging.outbox.clock import server_time_now
 
-# Rows are deleted in many small transactions. A large one would delay vacuuming and all that wait for its
-# rows.
+# Rows are deleted in many small transactions. A large one would delay vacuuming, and every transaction that
+# waits for its rows.
 ROWS = 10 * BATCH
 # After this time a walk restarts, because rows that it had to leave may be deleted now.
 AGAIN_AFTER = timedelta(days=1)
@@ -41,8 +41,8 @@ def locked_walk(table: str) -> RetentionWalk | None:
 def begin_again_if_due(walk: RetentionWalk) -> bool:
     """Move a locked walk that is at its end back to the beginning of its table, once a day.
 
-    The database's clock is used, because a process with a fast clock would keep the walk at its end until its
-    time. Return True if the walk was moved.
+    The database's clock is used: a process with a fast clock would keep the walk at its end until the time of
+    that clock. Return True if the walk was moved.
     """
     if not walk.is_at_end:
         return False

@@ -24,7 +24,7 @@ class Work:
 
     done: int
     has_more: bool
-    # The seconds until work is due that is known already.
+    # The seconds until known work is due.
     due_in: float = 0.0
 
 
@@ -35,10 +35,10 @@ NOTHING = Work(0, has_more=False)
 class Timer:
     """A timer. ``act`` handles at most a batch of due work, and returns its size.
 
-    A full batch means that there may be more work, unless ``act`` returns ``Work``, which says so. ``act``
-    runs in a database thread, or manages threads itself if it is asynchronous. ``due_in`` runs in the same
-    thread before it, and returns the seconds until work is due. Only when none are left is ``act`` called:
-    ``due_in`` costs one statement, ``act`` a transaction.
+    A full batch means that there may be more work, unless ``act`` returns ``Work``, which says this itself.
+    ``act`` runs in a database thread, or manages threads itself if it is asynchronous. ``due_in`` runs in the
+    same thread before it, and returns the seconds until work is due. ``act`` is called only if these are 0,
+    because ``due_in`` costs one statement, but ``act`` a transaction.
     """
 
     name: str

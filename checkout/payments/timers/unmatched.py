@@ -1,8 +1,8 @@
 """Try notifications again that were not processed, or whose order was not known.
 
-Web sends the command to apply a notification as soon as it is stored. If that may have been lost, this timer
-writes the same message to the outbox, once. If the order of a notification was not known, it is tried at
-growing intervals.
+Web sends the command to apply a notification as soon as it is stored. If that command may have been lost,
+this timer writes the same message to the outbox, once. If the order of a notification was not known, the
+notification is tried at growing intervals.
 """
 
 from datetime import timedelta
@@ -21,7 +21,7 @@ REPEATED_AFTER = timedelta(minutes=10)
 
 @transaction.atomic
 def try_unmatched_again() -> int:
-    """Write a command for every notification whose next try is due. The payments service plans the next one.
+    """Write a command for every notification whose next try is due. The payments service plans the next try.
 
     If such a command becomes a dead letter, another follows.
     """
@@ -47,7 +47,7 @@ def try_unmatched_again() -> int:
 def _owe(notification: ProviderNotification) -> None:
     """Write the command that web has sent, or was about to send, with the same message id.
 
-    If staff have sent its dead letter again, the outbox has it already.
+    If staff have sent its dead letter again, the outbox has the command already.
     """
     command, message_id = ApplyNotification(notification=notification.pk), notification.command_id
     if not OutboxMessage.objects.filter(message_id=message_id).exists():

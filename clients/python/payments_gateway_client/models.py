@@ -220,7 +220,7 @@ class CreateWebhookEndpoint(TypedDict):
 
 
 class CustomerSessionObject(TypedDict):
-    """The way of one customer to the page of a payment, where the customer's saved cards can be used."""
+    """A link for one customer to the page of a payment, on which the customer's saved cards can be used."""
 
     object: Literal["customer_session"]
     payment: str
@@ -286,7 +286,7 @@ class Disabled(TypedDict):
 
 
 class DisputeObject(TypedDict):
-    """The dispute of a payment: what issuers have taken back, or are said to have, or ask about."""
+    """The dispute of a payment: sums that issuers took back or claim, or their request for information."""
 
     object: Literal["dispute"]
     payment: str
@@ -545,7 +545,7 @@ class OperationWebhookEvent(TypedDict):
 
 
 class PaymentEventData(TypedDict):
-    """The payment after the change, and what has no events of its own."""
+    """The payment after the change, with the attempt and operations that have no events of their own."""
 
     order_reference: str
     merchant: str

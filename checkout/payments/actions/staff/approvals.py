@@ -1,7 +1,7 @@
-"""Four eyes: what a member of staff wants to do, and another one approves or declines.
+"""Four-eyes approval: a member of staff requests an action, and another one approves or declines it.
 
-The rules are kept by merchant (``models.ApprovalRule``). They are applied where money is moved and books are
-settled, so that no page can forget them. Programs of merchants are not asked for an approval.
+Each merchant has its own rules (``models.ApprovalRule``). They are applied where money is moved and books are
+settled, so that no page can forget them. Programs of merchants need no approval.
 """
 
 from collections.abc import Callable, Mapping
@@ -34,7 +34,7 @@ class Member:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proposal:
-    """Something that a member of staff wants to do. ``models.ApprovalRequest`` describes its parts."""
+    """An action that a member of staff requests. ``models.ApprovalRequest`` describes its fields."""
 
     merchant: Merchant
     matter: Matter
@@ -49,12 +49,12 @@ class Proposal:
 
 
 def needs_approval(merchant: int, matter: Matter) -> bool:
-    """Return True if a rule of the merchant with this key has a second member of staff approve it."""
+    """Return True if a rule of the merchant with this key demands an approval for the matter."""
     return ApprovalRule.objects.filter(merchant=merchant, matter=matter).exists()
 
 
 def amount_needs_approval(payment: Payment, kind: str, amount: Money) -> bool:
-    """Return True if a rule of the payment's merchant has a second member of staff approve this amount.
+    """Return True if a rule of the payment's merchant demands an approval for this amount.
 
     Earlier operations of the same kind on the payment are added, so that nobody stays below the limit with
     several small parts.
@@ -87,7 +87,7 @@ def require_approval(
 
 
 def propose(proposal: Proposal, by: Member) -> tuple[ApprovalRequest, bool]:
-    """Record a request for approval once, and return it with True if it is new.
+    """Store a request for approval once. Return it, and True if it is new.
 
     Raises ``DuplicateRequest`` if the key was used for something else.
     """
@@ -117,10 +117,10 @@ def propose(proposal: Proposal, by: Member) -> tuple[ApprovalRequest, bool]:
 def approve(
     key: int, by: Member, carry_out: Callable[[ApprovalRequest], str] | None = None
 ) -> ApprovalRequest:
-    """Approve the request with this primary key, carry it out if it says how, and return it.
+    """Approve the request with this primary key, carry it out if ``carry_out`` is given, and return it.
 
-    Both happen or neither does. Raises ``OperationRejected`` if the request is decided or expired, if ``by``
-    has made it, and whatever ``carry_out`` raises, as when the state has changed.
+    Both happen or neither does. Raises ``OperationRejected`` if the request is decided or expired, or if
+    ``by`` has made it, and the errors of ``carry_out``, for example after a change of the state.
     """
     request = _to_be_decided(key, by)
     _decide(request, State.APPROVED, by, "")
@@ -139,7 +139,7 @@ def decline(key: int, by: Member, reason: str) -> None:
 
 @transaction.atomic
 def withdraw(key: int, by: Member) -> None:
-    """Withdraw a request of one's own. Raises ``OperationRejected`` if it is another's, or decided."""
+    """Withdraw one's own request. Raises ``OperationRejected`` if it is another's, or is decided."""
     request = _locked(key)
     if request.requested_by_user != by.key:
         raise OperationRejected("Only who has made a request can withdraw it.")
@@ -151,9 +151,9 @@ def withdraw(key: int, by: Member) -> None:
 
 @transaction.atomic
 def carry_out_approved(key: int, by: Member, carry_out: Callable[[ApprovalRequest], str]) -> ApprovalRequest:
-    """Carry out a request of one's own that was approved, once, and return it.
+    """Carry out one's own request after its approval, once, and return it.
 
-    Raises ``OperationRejected`` if it is another's, not approved, done already or too old.
+    Raises ``OperationRejected`` if it is another's, not approved, carried out already or too old.
     """
     request = _locked(key)
     if request.requested_by_user != by.key:
@@ -193,5 +193,5 @@ def _decide(request: ApprovalRequest, state: ApprovalRequest.State, by: Member, 
                 update_fields=["state", "decided_by", "decided_by_user", "decided_at", "decision_reason"]
             )
     except IntegrityError:
-        # The time has passed since the request was read.
+        # The request has expired since it was read.
         raise OperationRejected(LATE) from None

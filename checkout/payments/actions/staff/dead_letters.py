@@ -1,4 +1,4 @@
-"""Send a dead letter again, a message that its service could not handle."""
+"""Send a dead letter again: a message that its service could not handle."""
 
 from collections.abc import Iterator
 from typing import TypeVar
@@ -26,8 +26,7 @@ from messaging.topology import Topology
 M = TypeVar("M", InboxMessage, OutboxMessage)
 
 # Commands whose receiver can always see in its own tables if it has carried them out, so that no inbox is
-# needed: a posting is made once, a deleted token does not exist any more, and a notification has a mark when
-# it was applied.
+# needed: a posting is made once, a deleted token no longer exists, and an applied notification is marked.
 ONCE_FOR_EVER = frozenset({PostEntries.to, DeleteToken.to, ApplyNotification.to})
 
 INSTEAD = (
@@ -46,13 +45,13 @@ UNPROVEN = (
 def requeue_dead_letter(pk: int, *, by: str) -> None:
     """Send the same message again, with the same id, to the queue where it failed. ``by`` is a user's name.
 
-    An event is published to all listeners again. Each listener knows the events that it has handled.
+    An event is published to all listeners again. Each listener ignores the events that it has handled.
 
-    A message that was handled after all is not handled again. Its sealed card is gone, and its receiver asks
-    for the card. Raises ``OperationRejected``, with the reason, if there is no such letter, if it was sent
-    again before, or if it cannot or must not be sent. A message that failed longer than ``conf.retention``
-    ago must not be sent, because no inbox knows it any more, unless its receiver needs no inbox
-    (``ONCE_FOR_EVER``).
+    A message that was handled after all is not handled again. It is sent without its sealed card, so a
+    submission is refused as ``card_not_received``. Raises ``OperationRejected``, with the reason, if there is
+    no such letter, if it was sent again before, or if it cannot or must not be sent. A message that failed
+    longer than ``conf.retention`` ago must not be sent, because inboxes no longer contain it, unless its
+    receiver needs no inbox (``ONCE_FOR_EVER``).
     """
     letter = DeadLetter.objects.select_for_update().filter(pk=pk).first()
     if letter is None:
@@ -97,8 +96,9 @@ def _require_that_it_may_be_repeated(letter: DeadLetter) -> None:
 def _sendable(letter: DeadLetter) -> OutboxMessage | None:
     """Return the message's row in an outbox, if the gateway sent it and the row still exists.
 
-    The row of a command that web published has no correlation id. The id on the message belongs to a wait of
-    web, which has ended. Raises ``OperationRejected`` if another message was sent with this id.
+    The row of a command that web published has no correlation id. The correlation id of the published message
+    belonged to a request that waited in web, and that has ended. Raises ``OperationRejected`` if another
+    message was sent with this id.
     """
     rows = list(rows_with_id(OutboxMessage, letter.message_id))
     for row in rows:
@@ -128,7 +128,7 @@ def written_event(reference: str) -> OutboxMessage:
     row = message_if_possible(events.get())
     if row is None:
         raise OperationRejected("This event cannot be turned into a message. The log has the reason.")
-    # It may be there already, because of a second letter about it or another member of staff.
+    # A second letter about this event, or another member of staff, may have inserted it already.
     OutboxMessage.objects.bulk_create([row], ignore_conflicts=True)
     return OutboxMessage.objects.get(message_id=row.message_id)
 
@@ -161,7 +161,7 @@ def send_row_again(row: OutboxMessage) -> None:
 
 
 def _way_anew(letter: DeadLetter) -> tuple[str, str]:
-    """Return the exchange and routing key for a message that is not in an outbox.
+    """Return the exchange and routing key for a message that is in no outbox.
 
     Raises ``OperationRejected`` if the stored text is not the original message, if the gateway must not send
     the message, or if its proof is not valid.
@@ -219,7 +219,7 @@ def _write_anew(letter: DeadLetter, exchange: str, routing_key: str) -> None:
 
 
 def _may_be_believed(letter: DeadLetter) -> bool:
-    """Return True if a message of the relay may be sent again although no outbox has it any more.
+    """Return True if a message of the relay may be sent again although it is in no outbox.
 
     A posting must have its proof. The other commands need none, because they only delete the token of a
     removed card or apply a stored notification, and both have to be done in any case.

@@ -64,7 +64,8 @@ def erase_payment(reference: str, *, by: str, reason: str) -> None:
     Operation.objects.filter(payment=payment).update(metadata={})
     ProviderNotification.objects.filter(payment=payment).update(body="")
     DeadLetter.objects.filter(subject=reference).update(body="")
-    # If orders or ledger are restored, these may be needed again. They contain nothing about the shopper.
+    # If the database of orders or ledger is restored, these may be needed again. They contain nothing about
+    # the shopper.
     OutboxMessage.objects.filter(subject=reference).exclude(to_be_repeated()).delete()
     erase_cards(payment, by=by)
     Evidence.objects.filter(payment=payment).delete()

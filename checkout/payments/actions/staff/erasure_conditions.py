@@ -25,7 +25,7 @@ from checkout.payments.postings import is_posting
 from checkout.states import PaymentState
 from messaging.topology import Topology
 
-# The services of this app. Any other may be a program of the merchant with its inbox elsewhere.
+# The services of this app. Other services may be programs of the merchant, with inboxes elsewhere.
 _OURS = ("checkout", "payments")
 AGAIN = "Try again in a moment."
 
@@ -83,9 +83,9 @@ def _is_to_begin(payment: Payment) -> bool:
 def _unhandled(payment: Payment) -> str:
     """Return the type of a command that no service has handled yet; empty if there is none.
 
-    If staff have dealt with the dead letter of a command, it will not be handled. Postings are checked in the
-    ledger instead. Commands older than ``conf.retention`` are ignored, because inboxes no longer contain
-    them.
+    A command whose dead letter staff have dealt with is left out: it will not be handled. Postings are
+    checked in the ledger instead. Commands older than ``conf.retention`` are ignored, because inboxes no
+    longer contain them.
     """
     sent = OutboxMessage.objects.filter(
         subject=payment.reference,
@@ -93,7 +93,7 @@ def _unhandled(payment: Payment) -> str:
         created_at__gt=timezone.now() - conf.retention,
     ).exclude(type=PostEntries.to)
     open_ = {row[:2]: row[2] for row in sent.values_list("routing_key", "message_id", "type")}
-    # The outbox is read before the inboxes, which then contain every command that was handled by that time.
+    # The outbox is read before the inboxes: a command that is handled in between is then in an inbox.
     for database in databases():
         handled = InboxMessage.objects.using(database).filter(subject=payment.reference)
         for known in handled.values_list("consumer", "message_id"):

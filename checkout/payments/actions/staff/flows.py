@@ -1,4 +1,4 @@
-"""Actions for staff only: review a conflicted payment, accept one, note something, resume a parked saga."""
+"""Actions for staff only: have a conflict reviewed, accept a payment, note something, resume a saga."""
 
 from django.db import transaction
 
@@ -17,7 +17,7 @@ from checkout.states import Actor, PaymentState
 
 # The kind of the fact that staff accept an authorisation without authentication.
 UNAUTHENTICATED_ACCEPTED = "unauthenticated_accepted_by"
-# The kind of the fact that staff have noted something for their colleagues.
+# The kind of the fact that records a note of staff for their colleagues.
 NOTED = "noted_by"
 
 
@@ -44,7 +44,7 @@ def accept_unauthenticated(reference: str, *, by: str, reason: str) -> None:
     """Record that staff accept a payment that was authorised although 3-D Secure had failed.
 
     The payment no longer needs attention for that reason; nothing else changes. Raises ``PaymentNotFound``,
-    and ``OperationRejected`` if no attempt of the payment was authorised like that.
+    and ``OperationRejected`` if no attempt of the payment was authorised without authentication.
     """
     payment = get_payment_for_update(reference)
     attempt = payment.attempts.filter(UNAUTHENTICATED).first()
@@ -68,7 +68,8 @@ def resume_saga(saga_pk: int, *, by: str) -> None:
     """Resume a parked saga: the step at which it was parked is carried out again.
 
     Raises ``OperationRejected`` if there is no such saga, if it is not parked, if it would confirm an order
-    whose money is being refunded or is contradicted, or if others have got the money of its operation.
+    whose money is being refunded or is in conflict, or if other operations have used the money of its
+    operation.
     """
     saga = Saga.objects.select_related("payment").filter(pk=saga_pk).first()
     if saga is None or saga.status != Saga.Status.PARKED:

@@ -18,7 +18,7 @@ NEEDS_ATTENTION = (
 
 @transaction.atomic
 def deal_with_dead_letter(pk: int, *, by: str, note: str) -> None:
-    """Mark a dead letter that need not be sent again. If its message fails again, it waits for staff again.
+    """Mark a dead letter as one that need not be sent again. If its message fails again, it is unmarked.
 
     Raises ``OperationRejected`` if there is no such letter, or if it was sent again or marked before.
     """
@@ -35,7 +35,7 @@ def deal_with_dead_letter(pk: int, *, by: str, note: str) -> None:
 
 @transaction.atomic
 def deal_with_notification(pk: int, *, by: str, note: str) -> None:
-    """Mark a notification that could not be applied. It is not tried again.
+    """Mark a notification that could not be applied as dealt with. It is not tried again.
 
     Raises ``OperationRejected`` if there is no such notification, if it does not wait for staff, or if it was
     marked before.
@@ -55,7 +55,7 @@ def deal_with_notification(pk: int, *, by: str, note: str) -> None:
 
 @transaction.atomic
 def deal_with_difference(pk: int, *, by: str, note: str) -> None:
-    """Mark a difference that cannot be corrected in the books. If another sum is found, it waits again.
+    """Mark a difference that cannot be corrected as dealt with. If another sum is found, it is unmarked.
 
     Raises ``OperationRejected`` if there is no such difference, or if it is resolved or was marked before.
     """

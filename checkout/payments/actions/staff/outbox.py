@@ -22,8 +22,8 @@ from messaging.topology import Topology
 def send_again(message_id: str, *, by: str, reason: str) -> OutboxMessage:
     """Let the relay publish a message again, with the same id. Record the user and the reason.
 
-    The receiver knows the id and does not handle the message twice. Nevertheless the message is sent only if
-    nothing shows that it was handled. Raises ``OperationRejected``, with the reason, if it must not be sent.
+    A receiver handles the same id only once. Nevertheless the message is sent only if nothing shows that it
+    was handled. Raises ``OperationRejected``, with the reason, if it must not be sent.
     """
     reason = scrub_note(reason)
     if not reason.strip():

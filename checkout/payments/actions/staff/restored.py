@@ -2,16 +2,17 @@
 
 A request to a provider that the restored database is about to make may have been made already, after that
 moment. It is recorded as made, without an outcome. A request without an outcome at that moment may have been
-sent again since, and counts as sent just now. In both cases the flow asks the provider first, as after a
-crash. If the provider's answers do not show an operation, it is never sent again automatically, but waits for
-staff, because operations that were requested after the moment may hide it.
+sent again since, and counts as sent just now. In both cases the saga inquires first, as after a crash. If the
+provider's answers do not show an operation, it is never sent again automatically, but waits for staff: the
+answers may show an operation that was requested after the moment instead of it.
 
-A flow may wait before its request for an answer that came after the moment, and that will not come again. At
+Before its request, a saga may wait for an answer that came after the moment, and that will not come again. At
 its deadline it would give up, and refuse a payment that has been made. Therefore a purchase whose attempt was
 not submitted yet continues with its inquiry.
 
-What was captured, voided or refunded after the moment is forgotten, too. A payment of which more could be is
-locked until its books and the provider's have been compared, and agree.
+The database also lacks the captures, voids and refunds that were made after the moment. If more could be
+captured or refunded of a payment, it is locked until our books and the provider's have been compared and
+agree.
 """
 
 from collections.abc import Iterable
@@ -55,7 +56,7 @@ from messaging.outbox.clock import server_time, server_time_now
 from messaging.topology import Topology
 
 PAGE = 1000
-# The states of payments of which nothing can be captured, voided or refunded any more.
+# The states of payments whose money can no longer be captured, voided or refunded.
 NOTHING_LEFT = (
     PaymentState.VOIDED,
     PaymentState.REFUNDED,
@@ -79,7 +80,7 @@ def doubt_requests() -> int:
         state__in=(Operation.State.REQUESTED, Operation.State.UNKNOWN), kind__in=MODIFICATIONS
     )
     for operation in still_to_be_sent.select_related("attempt"):
-        # A capture that the authorisation includes has no request of its own.
+        # An included capture has no request of its own.
         if operation.reference != operation.attempt.capture_reference:
             doubted += _doubt(operation.attempt, Verb(operation.kind), operation.reference)
     return doubted
@@ -88,7 +89,8 @@ def doubt_requests() -> int:
 def lock_payments() -> int:
     """Lock the payments that have, or may get, money to capture or refund. Return their number.
 
-    A comparison unlocks no payment if it begins before the provider's queries must show every operation.
+    A payment is unlocked only by a comparison that begins when the provider's queries must show every
+    operation.
     """
     may_show_until = server_time_now() + time_to_show()
     attempts = Attempt.objects.filter(state__in=(AttemptState.AUTHORISED, *OPEN_ATTEMPTS)).exclude(
@@ -115,7 +117,7 @@ def lock_payments() -> int:
 
 
 def unlock_payments() -> int:
-    """Unlock all payments that have not been compared yet, or do not agree. Return their number."""
+    """Unlock the payments that a comparison has not unlocked yet. Return their number."""
     locked = PostponedComparison.objects.filter(is_lock=True)
     payments = locked.order_by().values("payment").distinct().count()
     locked.update(is_lock=False)
@@ -128,8 +130,8 @@ def _doubt(attempt: Attempt, verb: Verb, key: str) -> bool:
     )
     if is_new:
         return True
-    # A request without an outcome may have been sent again after the moment, if the provider showed that it
-    # had never arrived. It is marked once: from then on ``was_alone`` is False.
+    # After the restored moment, a request without an outcome may have been sent again, if the provider showed
+    # that it had never arrived. It is marked once: from then on ``was_alone`` is False.
     may_be_again = Q(outcome__in=TO_BE_SENT_AGAIN) | Q(outcome__in=UNANSWERED, was_alone=True)
     again = ProviderCall.objects.filter(may_be_again, pk=made.pk)
     changes = {"started_at": server_time(), "finished_at": None, "was_alone": False, "recognised_key": ""}
@@ -137,9 +139,9 @@ def _doubt(attempt: Attempt, verb: Verb, key: str) -> bool:
 
 
 def _go_on_at_the_inquiry(attempt: Attempt) -> None:
-    """Let the attempt's purchase, if there is one, ask the provider as soon as the timers run.
+    """Continue the attempt's purchase, if there is one, with its inquiry, as soon as the timers run.
 
-    Otherwise only the orchestrator changes sagas. It is stopped while this runs.
+    At other times only the orchestrator changes sagas. It is stopped while this runs.
     """
     purchases = Saga.objects.filter(attempt=attempt, kind=Purchase.kind, status=Saga.Status.RUNNING)
     if not purchases.exists():
@@ -159,7 +161,7 @@ def to_be_repeated() -> Q:
 
 
 def send_unhandled_again(since: datetime) -> int:
-    """Let the relay publish commands again that orders and ledger have not handled. Return their number.
+    """Have the relay publish the commands again that orders and ledger have not handled. Return their number.
 
     This is for a database of orders or ledger that was restored to an earlier moment than the others.
     ``since`` is a time before that moment. A command that was only late is handled once, because it keeps its
@@ -188,6 +190,6 @@ def _unhandled(page: Iterable[OutboxMessage]) -> list[int]:
 
 def _published_again(keys: list[int]) -> int:
     if keys:
-        # The walk must check these postings again.
+        # The check of postings must walk over these again.
         RetentionWalk.objects.filter(table=WALK, last_pk__gte=keys[0]).update(last_pk=keys[0] - 1)
     return publish_again(OutboxMessage.objects.filter(pk__in=keys))

@@ -1,4 +1,4 @@
-"""Record the decision of staff on what is open between the provider's books and ours."""
+"""Record the decision of staff on an open matter between the provider's books and ours."""
 
 from django.db import transaction
 
@@ -28,9 +28,9 @@ def settle_books(
     a moment later (``sagas/settlement/settle.py``). If more becomes known before that, a fact says that the
     decision came too late.
 
-    Raises ``OperationRejected``, with advice, if there is no such matter, if it cannot be settled like this,
-    if a decision has been made already, or if no reason is given. Raises ``ApprovalRequired`` if a rule of
-    the merchant asks for an ``approval``.
+    Raises ``OperationRejected``, with advice, if there is no such matter, if it cannot be settled in this
+    way, if a decision has been made already, or if no reason is given. Raises ``ApprovalRequired`` if a rule
+    of the merchant asks for an ``approval``.
     """
     reason = scrub_note(reason).strip()
     if not reason:
@@ -54,9 +54,9 @@ def settle_books(
 
 
 def refuse_duplicate_decision(matter: Matter, now: str) -> None:
-    """Raise ``OperationRejected`` if a decision on what is known ``now`` is about to be carried out.
+    """Raise ``OperationRejected`` if an earlier decision on what is known ``now`` is being carried out.
 
-    The matter is locked, so that decisions are made one after another. After a decision that came too late
+    The matter is locked, so that decisions are made one after another. After a decision that came too late,
     another one may follow.
     """
     named = {f"data__{name}": value for name, value in matter.named.items()}

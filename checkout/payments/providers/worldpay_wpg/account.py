@@ -4,13 +4,13 @@ Credentials: ``user``, ``password`` (XML user), ``mac_key``, ``issuer``, ``organ
 Options: ``device_data_url``, ``challenge_url``, ``encryption_script_url``, and, optionally,
 ``encryption_script_integrity`` (``sha384-…``, digests, one of which the script must have),
 ``encryption_public_key`` (a script may come with its key), ``exponents`` (``HUF=0 IDR=0``),
-``challenge_preference``, ``installation_id``, ``lists_orders`` (``yes`` if Worldpay answers inquiries with
-a ``dateSearch``), ``idempotency_keys`` (``off``, ``on`` or ``uuid``: Worldpay arranges them per customer),
+``challenge_preference``, ``installation_id``, ``lists_orders`` (``yes`` if Worldpay answers inquiries with a
+``dateSearch``), ``idempotency_keys`` (``off``, ``on`` or ``uuid``: Worldpay arranges them per customer),
 ``saved_cards`` (``yes`` if Worldpay has enabled tokenisation for the merchant code),
-``saves_without_challenge`` (``yes`` if saving a card mandates no challenge),
-``captures_with_authorisation`` (``yes`` if automatic captures are left to Worldpay),
-``refuses_failed_authentication`` (``yes`` if an authorisation despite a failed 3-D Secure is given up),
-``inquiries_at_once`` (the inquiries that may wait for answers while books are compared, ``1`` to ``32``).
+``saves_without_challenge`` (``yes`` if saving a card needs no challenge), ``captures_with_authorisation``
+(``yes`` if Worldpay makes the automatic captures), ``refuses_failed_authentication`` (``yes`` if an
+authorisation despite a failed 3-D Secure is given up), ``inquiries_at_once`` (``1`` to ``32``: the inquiries
+that reconciliation makes at the same time).
 """
 
 import re
@@ -25,7 +25,7 @@ from checkout.payments.providers.worldpay_wpg.amounts import read_exponents
 from checkout.payments.providers.worldpay_wpg.browser import Signer
 from checkout.payments.providers.worldpay_wpg.build import NAME_TOKEN, PREFERENCES, Setup
 
-# A change would alter the key of a request that is sent again.
+# With another value, a request that is sent again would have another key.
 _KEY_NAMESPACE = UUID("3022a58e-d90b-4137-82aa-681701d8cb4c")
 
 # The addresses that the shopper's browser loads and posts to.
@@ -34,13 +34,13 @@ _CAPTURES, _REFUSES = "captures_with_authorisation", "refuses_failed_authenticat
 _SWITCHES = (_CAPTURES, "lists_orders", _REFUSES, "saved_cards", "saves_without_challenge")
 _INSTALLATION_ID = "installation_id"
 _TEXTS = (_INSTALLATION_ID, "encryption_public_key")
-# With any other name the whole message would not follow the DTD.
+# With any other name, the whole message would violate the DTD.
 _NO_NAME = "has only letters, digits, and . _ : -"
 _KEY_FORMS = ("off", "on", "uuid")
 _CHOICES = {"challenge_preference": PREFERENCES, "idempotency_keys": _KEY_FORMS}
 _SHORTEST_SECRET = 8
 _AT_ONCE = "inquiries_at_once"
-# The second is the number of connections that are kept to an endpoint.
+# The second number is how many connections to an endpoint are kept.
 _USUAL_AT_ONCE, _MOST_AT_ONCE = 8, 32
 _INTEGRITY = "encryption_script_integrity"
 _DIGEST = r"(?:sha256-[\w+/]{43}=|sha384-[\w+/]{64}|sha512-[\w+/]{86}==)"
@@ -78,7 +78,7 @@ def account_errors(endpoint: str, options: Mapping[str, object]) -> Iterator[tup
 
 
 def _read_at_once(text: object) -> int:
-    """Return the inquiries at once. Raises ``ProviderMisconfigured``."""
+    """Return the option ``inquiries_at_once``. Raises ``ProviderMisconfigured``."""
     if text == "":
         return _USUAL_AT_ONCE
     if not (
@@ -146,8 +146,9 @@ class WorldpayAccount:
     def secrets(self) -> frozenset[str]:
         """The credentials that must not be stored, wherever they stand in a message.
 
-        The user is a name, often the merchant code. A text that is part of the merchant code is in every
-        message, and a very short one in words of many: to mask it would tell more than it hides.
+        The user is left out: it is a name, often the merchant code. A text that is part of the merchant code
+        is in every message, and a very short text is part of many words. To mask these would reveal more than
+        it hides.
         """
         return frozenset(
             value

@@ -1,4 +1,4 @@
-"""Conversion between our minor units and Worldpay's. Decimals are agreed per account and always sent."""
+"""Conversion between our minor units and Worldpay's. Each amount is sent with the account's exponent."""
 
 import re
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from checkout.errors import AmountNotSupported, ProviderMisconfigured
 from checkout.money import CURRENCIES, REPLACED, Money, exponent
 from checkout.payments.providers.worldpay_wpg.envelope import UnreadableMessage
 
-# Older orders are refunded and disputed in currencies that have been replaced since.
+# Older orders may be refunded and disputed in currencies that have been replaced since.
 KNOWN = CURRENCIES | REPLACED
 # The DTD allows no other exponents.
 EXPONENTS = frozenset({0, 2, 3})
@@ -53,7 +53,7 @@ def attributes(money: Money, exponents: Mapping[str, int]) -> dict[str, str]:
 def read_amount(parent: Element | None, path: str, exponents: Mapping[str, int]) -> Money | None:
     """Return the amount at ``path`` in our minor units, without its sign, or None if there is none.
 
-    Each amount is sent with its exponent, which must be the currency's own or the account's: any other could
+    Each amount comes with its exponent, which must be the currency's own or the account's: any other could
     make a value a hundred times too large. Raises ``UnreadableMessage`` for another exponent, for amounts
     that are not exact in our units, for unknown currencies, and for more than one amount.
     """

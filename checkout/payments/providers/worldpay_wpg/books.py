@@ -11,7 +11,7 @@ Worldpay keeps an order's money on accounts:
 
 A ``journal`` is a booking with two sides: each ``accountTx`` credits or debits an account. The ``balance``
 elements of a ``payment`` are the sums on the accounts (activemerchant, worldpay_test.rb: inquiries with a
-balance). Many replies have none. They do not show the origin of settled and disputed money.
+balance). Many replies have none. They do not show from which account settled and disputed money came.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -39,10 +39,10 @@ _ACCOUNTS = {
 }
 
 # The net movements that show the amount of an event: the accounts, with 1 for a credit and -1 for a debit.
-# Those that are present must agree. A refund of settled money passes through IN_PROCESS_CAPTURED, which is
-# then credited (Worldpay's published example), so for a refund only a debit of that account counts. Money on
-# its way back leaves REFUND_PENDING when the refund is made. A failed capture is booked on the accounts of a
-# capture, so that its movements show no amount.
+# All those that occur must have the same amount. A refund of settled money passes through
+# IN_PROCESS_CAPTURED, which is then credited (Worldpay's published example), so for a refund only a debit of
+# that account counts. Money on its way back leaves REFUND_PENDING when the refund is made. A failed capture
+# is booked on the accounts of a capture, so its movements show no amount.
 _MOVEMENTS = {
     EventKind.AUTHORISED: {(HELD, 1)},
     EventKind.REFUSED: {(HELD, -1)},
@@ -59,7 +59,8 @@ _MOVEMENTS = {
 
 REFUND_AUTHORISATION = "refund_authorisation"
 # The types of the reference that we gave to the operation, the likeliest first. Published examples of
-# REFUNDED carry the refund's own reference with the type ``capture``. ``PAYMENT`` marks those of the payment.
+# REFUNDED carry the refund's own reference with the type ``capture``. ``PAYMENT`` marks the references that
+# the payment names.
 PAYMENT = "payment"
 _REFUND_TYPES = ("refund", "capture", PAYMENT, REFUND_AUTHORISATION, "refund_response")
 _REFERENCE_TYPES = {
@@ -87,11 +88,12 @@ class Journal:
         return self.element.find("accountTx") is not None
 
     def amount_of(self, kind: EventKind) -> Money | None:
-        """Return the moved amount according to the accounts.
+        """Return the amount that the journal's accounts show for an event of this kind.
 
         The result is None if none of the relevant accounts was moved, if they contradict each other, if the
-        entries have more than one currency, or if one has no amount: Worldpay's example of a cancelled order
-        has it beside the account. Raises ``UnreadableMessage`` for an invalid amount.
+        entries have more than one currency, or if an entry has no amount: in Worldpay's example of a
+        cancelled order, the amount is outside the account. Raises ``UnreadableMessage`` for an invalid
+        amount.
         """
         entries = self._entries()
         currencies = {money.currency for _, money in entries}
@@ -124,10 +126,11 @@ class Journal:
 
 
 def meaning_of(event: str, journal: Journal | None) -> tuple[Outcome, EventKind]:
-    """Return the meaning of an event, of which ``journal`` is the booking: see ``codes.meaning``.
+    """Return the meaning of an event, which ``journal`` books: see ``codes.meaning``.
 
     A refund that was sent and has a refund authorisation counts as made, because some merchants never get a
-    REFUNDED (alphagov/pay-connector#5701). The authorisation is the text ``null`` until it exists.
+    REFUNDED (alphagov/pay-connector#5701). Until there is an authorisation, the reference is the text
+    ``null``.
     """
     outcome, kind = codes.meaning(event)
     if kind == EventKind.REFUND_SENT and journal is not None and journal.has_refund_authorisation:
@@ -136,9 +139,9 @@ def meaning_of(event: str, journal: Journal | None) -> tuple[Outcome, EventKind]
 
 
 def references(kind: EventKind, journal: Journal | None, payment: tuple[str, ...] = ()) -> tuple[str, ...]:
-    """Return all references that may be that of our operation, the likeliest first, each once.
+    """Return all references that may be our operation's, the likeliest first, each once.
 
-    ``payment`` are those that the payment names in addition to the journal.
+    ``payment`` are the references that the payment names in addition to the journal.
     """
     named = list(journal.references_by_type()) if journal is not None else []
     named += [(PAYMENT, reference) for reference in payment]
@@ -160,9 +163,9 @@ def _nets(entries: Sequence[tuple[str, Money]]) -> dict[str, int]:
 
 
 def _is_balanced(entries: Sequence[tuple[str, Money]]) -> bool:
-    """Return False if both sides are given and differ; but a hold may release more than is captured.
+    """Return False if credits and debits are both given and differ, except if more is released than captured.
 
-    One side is enough unless one account is both credited and debited. The rest of these is no movement then:
+    One side is enough unless one account is both credited and debited: its net sum is then no movement.
     Worldpay's example of a captured order credits 1.01 and debits 1.00.
     """
     nets = _nets(entries)
@@ -175,7 +178,7 @@ def _is_balanced(entries: Sequence[tuple[str, Money]]) -> bool:
     return not sides[0] & sides[1]
 
 
-# The balance, even if zero, that a reply must contain before its sums are believed, by the last event.
+# For each last event, the balance that a reply must contain, even if zero, before its sums are believed.
 REQUIRED = {
     "AUTHORISED": IN_PROCESS_AUTHORISED,
     "CAPTURED": IN_PROCESS_CAPTURED,
@@ -194,9 +197,9 @@ _RELEASES = (EventKind.CANCELLED, EventKind.EXPIRED)
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """The sums that a payment tells: its position or, if no more is certain, what is kept of its captures.
+    """The sums that a payment tells: its position or, if it is uncertain, the captured sum that is kept.
 
-    Sums that ``presume_unsettled`` are wrong once money of the order was settled.
+    If ``presume_unsettled`` is true, the sums are wrong once money of the order was settled.
     """
 
     position: Position | None = None
@@ -208,10 +211,10 @@ NOTHING_TOLD = Told()
 
 
 def may_have_taken(payment: PaymentElement, kind: EventKind) -> bool:
-    """Return True if a balance shows, or does not rule out, that money was captured of an order that ended.
+    """Return True if a balance shows, or does not rule out, that money of an ended order was captured.
 
-    An authorisation that was refused was never captured, so only the known accounts count then. One that was
-    cancelled, or has expired, may have been, and its money may lie on an account that we do not know.
+    A refused authorisation was never captured, so only the known accounts count for it. One that was
+    cancelled, or has expired, may have been captured, and its money may be on an account that we do not know.
     """
     filled = _filled_groups(payment)
     return bool(filled & _CAPTURED_MONEY) or (kind in _RELEASES and bool(filled - {HELD}))
@@ -222,10 +225,10 @@ def kind_in_books(payment: PaymentElement, kind: EventKind) -> EventKind:
 
     Worldpay answers an order that is captured at once with the last event AUTHORISED and the balance of
     IN_PROCESS_CAPTURED (documentation.ixopay.com, tokenex, worldpaywpg: purchase): the event follows later.
-    The accounts of balances are any names (DTD, ``balance``), of which IN_PROCESS_SENT_FOR_AUTH, PAYOUT and
-    others tell of no capture. With money on such an account, the authorisation is believed only if all of it
-    is still held; otherwise the last event says nothing about captures. Nor does a failed capture beside
-    money that was taken: its own journal has the accounts of a capture.
+    Accounts of balances may have any names (DTD, ``balance``), and money on IN_PROCESS_SENT_FOR_AUTH, PAYOUT
+    and others is no sign of a capture. With money on such an account, the authorisation is believed only if
+    all of it is still held; otherwise the last event says nothing about captures. A failed capture says
+    nothing either if money was taken: its own journal has the accounts of a capture.
     """
     filled = _filled_groups(payment)
     if kind == EventKind.CAPTURE_FAILED and filled - {HELD}:
@@ -250,25 +253,26 @@ def _filled_groups(payment: PaymentElement) -> set[str]:
 def sums_of(payment: PaymentElement, outcome: Outcome, kind: EventKind) -> Told:
     """Return the sums that follow from the balances of an order.
 
-    Sums need an explicit balance: the name of an event says what happened last, and not how much. Nothing
-    follows from any other account, another currency, two balances of one account, and negative sums, or if
-    the sums do not include the last event: published examples of SENT_FOR_REFUND and REFUNDED have balances
-    from before the refund. But two sums are told in any case: money that was captured beyond the order's
-    amount, on whatever accounts it lies, and the balance of CHARGED_BACK.
+    Sums need an explicit balance, because the name of an event says what happened last, but not how much.
+    There are no sums if the balances include any other account, another currency, two balances of one account
+    or a negative sum. There are none either if the balances are older than the last event: in published
+    examples, those of SENT_FOR_REFUND and REFUNDED are from before the refund. Two sums are always returned:
+    money that was captured beyond the order's amount, on whatever accounts it is, and the balance of
+    CHARGED_BACK.
 
-    While a part of the authorisation is held, the rest was captured. Once nothing is held, what was not
-    captured has been released, after a first partial capture by Worldpay itself, unless the account is
+    While a part of the authorisation is held, the rest was captured. Once nothing is held, the part that was
+    not captured has been released: Worldpay does so after a first partial capture, unless the account is
     enabled for several captures. Then the balance of IN_PROCESS_CAPTURED is the sum that is kept, and the
     position is certain only if that is the whole amount.
 
     A refund of settled money is booked from SETTLED_BIBIT_NET to IN_PROCESS_CAPTURED (Worldpay's published
-    example of REFUNDED), and raises the sum that a refund of other money lowers. Without a settled balance,
-    the two look alike after an event of a refund, so these sums presume that nothing was settled. A balance
-    of zero after a failed refund contradicts that.
+    example of REFUNDED), and raises that balance, while a refund of other money lowers it. Without a settled
+    balance, the two look alike after an event of a refund, so these sums presume that nothing was settled. A
+    balance of zero after a failed refund contradicts that.
 
-    An order that was refused or cancelled holds nothing, unless a balance says otherwise. If it was cancelled
-    or has expired, that may be about its rest only: callers who have captured a part may not conclude
-    from zeros that nothing was captured.
+    An order that was refused or cancelled holds nothing, unless a balance says otherwise. The cancellation or
+    expiry may concern only the rest of an order: callers who have captured a part may not conclude from zeros
+    that nothing was captured.
     """
     amount = payment.amount
     if amount is None:
@@ -308,7 +312,7 @@ def sums_of(payment: PaymentElement, outcome: Outcome, kind: EventKind) -> Told:
 
 
 def _told_in_any_case(amount: Money, balances: Mapping[str, Money]) -> Position | None:
-    """Return the sums that an order's balances tell although they do not tell all of its money.
+    """Return the two sums that the balances tell even if they do not tell all of the order's money.
 
     A journal moves money from one account to another, so the accounts of captured money together have no more
     than was captured.

@@ -1,4 +1,4 @@
-"""Data that the shopper's browser carries to Worldpay: signed tokens, their forms, and the sealing key.
+"""Data that the shopper's browser carries to Worldpay: signed tokens and their forms.
 
 The claims are those of developer.worldpay.com/docs/wpg/authentication/splitauth/ . Worldpay answers 400 to a
 token with any other claim.
@@ -50,7 +50,7 @@ class Signer:
 
 
 def device_data_form(action: str, signer: Signer) -> BrowserForm:
-    """Return the hidden form before the payment. The page adds the first digits of the card as ``Bin``."""
+    """Return the hidden form that collects device data. The page adds the card's first digits as ``Bin``."""
     return BrowserForm(action=action, fields={"JWT": signer.device_data_token()})
 
 

@@ -23,8 +23,8 @@ _PROLOGUE = (
     b'<!DOCTYPE paymentService PUBLIC "-//WorldPay//DTD WorldPay PaymentService v1//EN"'
     b' "http://dtd.worldpay.com/paymentService_v1.dtd">\n'
 )
-# At most 64 characters. Blanks, quotes, | and angle brackets do not survive at Worldpay (activemerchant,
-# worldpay.rb clean_order_id). A code below 50 characters also reaches Cardinal uncut.
+# At most 64 characters. Worldpay does not keep blanks, quotes, | and angle brackets (activemerchant,
+# worldpay.rb clean_order_id). Only a code below 50 characters reaches Cardinal complete.
 _ORDER_CODE = re.compile(r"[^\s|<>\"'\x00-\x1f\x7f]{1,64}")
 _TWO_LETTERS = re.compile("[a-z]{2}")
 NAME_TOKEN = re.compile(r"[A-Za-z0-9._:-]{1,64}")
@@ -44,7 +44,7 @@ PREFERENCES = (
     "TRAAlreadyPerformed",
     "dataOnly",
 )
-# EMV 3DS 2 knows only these. Devices report others (30 is common), and strict issuers refuse them.
+# EMV 3DS 2 knows only these depths. Devices report others (30 is common), and strict issuers refuse them.
 _COLOUR_DEPTHS = (48, 32, 24, 16, 15, 8, 4, 1)
 
 
@@ -62,14 +62,14 @@ class Setup:
 def authorisation(request: Authorisation, setup: Setup) -> bytes:
     """Return the first message: the order, the card, and the browser data for 3-D Secure.
 
-    If a stored card is charged without a shopper, there is no browser, and nobody to be challenged.
+    If a stored card is charged without a shopper, there is no browser, and no challenge is possible.
     """
     service, order = _order(setup, request.order_code)
     if setup.installation_id:
         order.set("installationId", setup.installation_id)
     if language := _language(request.language):
         order.set("shopperLanguageCode", language)
-    # Without the attribute, the delay that the merchant has chosen in Worldpay's portal would count.
+    # Without the attribute, the delay that the merchant has chosen in Worldpay's portal would apply.
     order.set("captureDelay", "0" if request.captures else "OFF")
     _add(order, "description", request.description, 50)
     _amount(order, request.amount, setup)
@@ -91,14 +91,14 @@ def authorisation(request: Authorisation, setup: Setup) -> bytes:
     session.set("id", _name_token(request.session_id))
     _browser(_shopper(order, request, customer), request.browser)
     if request.saves_for:
-        # A token of the shopper's own: another customer with the same card gets another one.
+        # The token belongs to the shopper: another customer with the same card gets another one.
         SubElement(order, "createToken", tokenScope=SCOPE)
     _three_ds(order, request, setup)
     return _document(service)
 
 
 def _language(locale: str) -> str:
-    """Return the two letters of a language for the provider's e-mails and pages, which lack Welsh."""
+    """Return the two-letter language of the provider's e-mails and pages; English for Welsh."""
     code = locale.partition("-")[0].lower()
     return "en" if code == "cy" else code if _TWO_LETTERS.fullmatch(code) else ""
 
@@ -227,7 +227,7 @@ def _browser(shopper: Element, browser: Browser) -> None:
 
 
 def _three_ds(order: Element, request: Authorisation, setup: Setup) -> None:
-    """Add 3-D Secure data. ``javaScriptEnabled`` needs device data (alphagov/pay-connector, non-JS).
+    """Add the data of 3-D Secure. ``javaScriptEnabled`` needs device data (alphagov/pay-connector, non-JS).
 
     A card that is saved for charges without the shopper must be authenticated with a challenge, or issuers
     refuse these charges later (developer.worldpay.com, Access, stored cards: sequence of the first payment).
@@ -250,7 +250,7 @@ def _colour_depth(reported: int | None) -> int | None:
 
 
 def _ip_address(reported: str) -> str:
-    """Return a valid IP address without its zone, or "": other text would make the message invalid."""
+    """Return a valid IP address without its zone, or "": any other text would make the message invalid."""
     try:
         return str(ipaddress.ip_address(reported.partition("%")[0]))
     except ValueError:
@@ -274,7 +274,7 @@ def _name_token(value: str) -> str:
 
 
 def _clean(value: str) -> str:
-    """Drop characters that XML cannot represent, as headers and descriptions come from outside."""
+    """Drop characters that XML cannot represent, because headers and descriptions come from outside."""
     return _NOT_IN_XML.sub("", value)
 
 

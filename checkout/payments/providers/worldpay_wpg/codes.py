@@ -31,7 +31,7 @@ EVENTS: dict[str, tuple[Outcome, EventKind]] = {
     "DISPUTE_RESERVE_RELEASED": (_APPROVED, EventKind.OTHER),
     "DISPUTED_FUNDS_HELD": (_APPROVED, EventKind.OTHER),
     "DISPUTED_FUNDS_RELEASED": (_APPROVED, EventKind.OTHER),
-    # A modification that was received, and a payment about which the acquirer must be asked
+    # A modification that was received, and a payment whose status must be asked from the acquirer
     # (juspay/hyperswitch-prism#2130).
     "CANCEL_RECEIVED": (_APPROVED, EventKind.OTHER),
     "CAPTURE_RECEIVED": (_APPROVED, EventKind.OTHER),
@@ -46,8 +46,8 @@ EVENTS: dict[str, tuple[Outcome, EventKind]] = {
     "REFUSED_BY_BANK": (_REFUSED, EventKind.REFUSED),
     "CANCELLED": (_REFUSED, EventKind.CANCELLED),
     "VOIDED": (_REFUSED, EventKind.CANCELLED),
-    # At the pages of another method of payment (developer.worldpay.com/docs/wpg/apms/, payment statuses).
-    # Such orders are not ours, but may be listed, or notified, for the same merchant code.
+    # Events of other payment methods (developer.worldpay.com/docs/wpg/apms/, payment statuses). Their orders
+    # are not ours, but may be listed, or notified, for the same merchant code.
     "SHOPPER_CANCELLED": (_REFUSED, EventKind.CANCELLED),
     "EXPIRED": (_REFUSED, EventKind.EXPIRED),
     "FAILURE": (_REFUSED, EventKind.ERROR),
@@ -62,7 +62,7 @@ def meaning(event: str) -> tuple[Outcome, EventKind]:
 
 FAILED_REFUNDS = {event for event, (_, kind) in EVENTS.items() if kind == EventKind.REFUND_FAILED}
 
-# The reason for the refusal of a whole order if no return code is more precise.
+# The reason for refusing a whole order, if no return code is more precise.
 KIND_REASONS = {
     EventKind.CANCELLED: RefusalReason.CANCELLED,
     EventKind.EXPIRED: RefusalReason.CANCELLED,
@@ -70,7 +70,7 @@ KIND_REASONS = {
 }
 
 # ISO 8583 return codes, after GOV.UK Pay's WorldpayAuthorisationRejectedCodeMapper and the table in
-# Worldpay's plug-in for hybris (ReturnCode), in which 55 and 75 are about the card's security code.
+# Worldpay's plug-in for hybris (ReturnCode), where 55 and 75 concern the card's security code.
 RETURN_CODES = {
     "4": RefusalReason.REFUSED_BY_ISSUER,
     "5": RefusalReason.REFUSED_BY_ISSUER,
@@ -116,9 +116,9 @@ def reason_of(code: str) -> RefusalReason:
 
 
 # The codes of the card schemes, which ``IssuerResponseCode`` has unchanged: Worldpay's tables of raw response
-# codes (developer.worldpay.com/products/access/reference/response-codes/scheme-codes/). No reason of ours is
-# about limits: like a lack of funds, they leave too little for this payment. The cardholder has ordered the
-# issuer to stop payments (R0, R1, R3), so the card must not be charged again.
+# codes (developer.worldpay.com/products/access/reference/response-codes/scheme-codes/). We have no reason for
+# an exceeded limit: like a lack of funds, it leaves too little for this payment. After R0, R1 and R3, the
+# card must not be charged again: the cardholder has ordered the issuer to stop payments.
 RAW_CODES = {
     "1A": RefusalReason.AUTHENTICATION_REQUIRED,
     "6P": RefusalReason.CARD_INVALID,
@@ -143,7 +143,7 @@ RAW_CODES = {
     "R1": RefusalReason.NOT_PERMITTED,
     "R3": RefusalReason.NOT_PERMITTED,
 }
-# Other meanings by brand. At Visa, 65 is a limit of activity. American Express has codes of its own.
+# Other meanings by brand. At Visa, 65 is an activity limit. American Express has its own codes.
 _MASTERCARD = RAW_CODES | {
     "63": RefusalReason.SUSPECTED_FRAUD,
     "65": RefusalReason.AUTHENTICATION_REQUIRED,
@@ -174,14 +174,16 @@ def reason_of_raw(code: str, brand: str) -> RefusalReason:
     return known.get(code.lstrip("0").upper(), RefusalReason.REFUSED_BY_ISSUER)
 
 
-# `description` of a ThreeDSecureResult is free text. The first entry of which it has one of the words counts.
+# `description` of a ThreeDSecureResult is free text. The first entry that has one of its words in the text
+# applies.
 _AUTHENTICATIONS = {
     Authentication.FAILED: ("fail", "reject", "not authenticated"),
     Authentication.NOT_AVAILABLE: ("unavailable", "not available"),
     Authentication.ATTEMPTED: ("attempted", "offered but not used"),
     Authentication.AUTHENTICATED: ("authenticated",),
 }
-# The electronic commerce indicators of Visa and others, and those of Mastercard. No other one is certain.
+# The electronic commerce indicators of Visa and others, and those of Mastercard. No other indicator is
+# certain.
 _INDICATORS = {
     "05": Authentication.AUTHENTICATED,
     "02": Authentication.AUTHENTICATED,

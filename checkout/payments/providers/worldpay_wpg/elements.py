@@ -18,7 +18,7 @@ from checkout.privacy.scrubbing import scrub_text, scrub_value
 
 MAX_WORD = 100
 MAX_PROSE = 200
-# The rest of a text need not be scrubbed: it cannot be among the characters that are kept.
+# The rest of a text need not be scrubbed: it contributes none of the characters that are kept.
 _MAX_SCRUBBED = 4_000
 _ABSENT = {"", "null"}
 # EMV 3DS 2, challenge cancellation indicator: "cardholder selected Cancel". Others are time-outs and errors.
@@ -26,13 +26,14 @@ _CARDHOLDER_CANCELLED = "01"
 # Worldpay's tokens are letters and digits, in one of four forms. Some look like card numbers.
 _TOKEN = re.compile(r"[A-Za-z0-9]{1,64}")
 _MONTH, _YEAR = re.compile("0?[1-9]|1[0-2]"), re.compile("[0-9]{4}")
-# At most 56 letters, digits and blanks. Mastercard's new identifiers, which are to replace the old ones, have
-# hyphens and underscores, too (docs.worldpay.com/access/products/payments/enable-features/mastercard-tlid).
+# At most 56 letters, digits and blanks. Mastercard's new identifiers, which are to replace the old ones, also
+# have hyphens and underscores (docs.worldpay.com/access/products/payments/enable-features/mastercard-tlid).
 _SCHEME_TRANSACTION = re.compile(r"[A-Za-z0-9 _-]{1,56}")
-# A new token, or the one that the customer's same card has already, whose card is then renewed. With CONFLICT
-# the stored details are not those of this payment. If the expiry is, only the name or the address was written
-# in another way (developer.worldpay.com/docs/access-worldpay/api/references/tokens/token/conflicts/).
-# Otherwise the card may have been issued anew.
+# A new token, or the one that the same card of this customer has already, which then gets the new details.
+# With CONFLICT, the stored details differ from this payment's. If the expiry is the same, only the name or
+# the address was written in another way
+# (developer.worldpay.com/docs/access-worldpay/api/references/tokens/token/conflicts/). Otherwise the card may
+# have been issued anew.
 _CONFLICT = "CONFLICT"
 _KEPT = {"NEW", "MATCH", _CONFLICT}
 
@@ -93,7 +94,7 @@ class PaymentElement:
 
     @property
     def references(self) -> tuple[str, ...]:
-        """The references of the last event that the payment itself names, the likeliest first."""
+        """The references of the last event in the payment element itself, the likeliest first."""
         return tuple(
             filter(None, (word(text(self.element, tag)) for tag in ("refundReference", "reference")))
         )
@@ -116,7 +117,7 @@ class PaymentElement:
 
     @property
     def card(self) -> CardSummary | None:
-        """Brand, last four digits and expiry, however much of the number the message contains."""
+        """Brand, last four digits and expiry, whether or not the message contains the whole number."""
         detail = self.element.find("paymentMethodDetail/card")
         number = text(self.element, "cardNumber") or (detail.get("number", "") if detail is not None else "")
         digits = re.search(r"[0-9]{4}\s*$", number)
@@ -152,15 +153,15 @@ class PaymentElement:
 
     @property
     def was_cancelled_by_shopper(self) -> bool:
-        """Return True if the shopper chose to cancel at the issuer, rather than failed to authenticate."""
+        """Return True if the shopper cancelled at the issuer, instead of failing to authenticate."""
         indicator = text(self.element, "ThreeDSecureResult/challengeCancelIndicator")
         return indicator == _CARDHOLDER_CANCELLED
 
 
 def read_token(status: Element, payment: PaymentElement) -> tuple[IssuedToken | None, str]:
-    """Return the token that was made with an order, or the reason why what is there cannot be used.
+    """Return the token that was made with an order, or the reason why it cannot be used.
 
-    The token is read apart from the payment, so that whatever is wrong with it changes no outcome.
+    The token is read apart from the payment, so that a faulty token changes no outcome.
     """
     found = status.findall("token")
     if not found:
@@ -208,7 +209,7 @@ def _readable_token(token: Element, payment: PaymentElement) -> tuple[IssuedToke
 
 
 def _date(element: Element | None) -> date | None:
-    """Return a date. Without a day, as that of a card is, it is the last day of the month."""
+    """Return a date. If it has no day, as a card's expiry, it is the last day of the month."""
     if element is None:
         return None
     day, month, year = (element.get(name, "").strip() for name in ("dayOfMonth", "month", "year"))

@@ -1,9 +1,9 @@
 """Read the XML envelope of any WPG message from outside, which may be hostile or broken.
 
 The messages carry a DOCTYPE with an external id, so document types must be accepted. The external one is
-never fetched, and entities are refused (defusedxml's defaults). An internal document type could supply
-attributes that the message lacks, for example a currency, and is refused as well. Real replies contain raw
-``&`` and wrong encoding declarations (activemerchant, worldpay.rb ``parse``), and examples an ill-formed
+never fetched, and entities are refused (defusedxml's defaults). An internal document type is refused as well,
+because it could supply attributes that the message lacks, for example a currency. Real replies contain raw
+``&`` and wrong encoding declarations (activemerchant, worldpay.rb ``parse``), and some examples an ill-formed
 document type (support.worldpay.com, paypal-ssl, captured).
 
 All functions take time proportional to the size of the message, because anyone may send a notification.
@@ -20,16 +20,16 @@ MAX_DEPTH = 40
 MAX_ELEMENTS = 4_000
 
 _DECLARED = re.compile(rb"<\?xml[^>]{0,200}encoding\s*=\s*[\"']([A-Za-z0-9._-]{1,40})[\"']")
-# A document type without one of its own, which is not used. Worldpay's examples lack a blank in it.
+# A document type without an internal subset. It is not used. Worldpay's examples lack a blank in it.
 _DOCUMENT_TYPE = re.compile(r"\A<!DOCTYPE\s[^<>\[\]]{0,500}>")
 _DECLARATION = re.compile(r"\A\s*<\?xml\b[^>]*\?>")
-# An unclosed CDATA section extends to the end of the text. If it did not match, a text with many of them
-# would be searched to the end once for each.
+# An unclosed CDATA section extends to the end of the text. If the pattern did not match it, a text with many
+# of them would be searched to the end once for each.
 _RAW_AMPERSAND = re.compile(
     r"(<!\[CDATA\[.*?(?:\]\]>|\Z))|&(?!(?:amp|lt|gt|quot|apos|#[0-9]{1,7}|#x[0-9A-Fa-f]{1,6});)", re.S
 )
-# Encodings that are decoded as declared. Others (such as punycode) are slow, and Python remembers every name
-# that it was asked for.
+# Encodings that are decoded as declared. Others (such as punycode) are slow, and Python keeps every requested
+# name in memory.
 _ENCODINGS = re.compile(r"iso[-_]?8859[-_]\d{1,2}|(?:windows-|cp)125\d", re.IGNORECASE)
 
 
@@ -38,7 +38,7 @@ class UnreadableMessage(Exception):
 
 
 class _BoundedBuilder(TreeBuilder):
-    """A builder that stops at depths and numbers of elements that no genuine message has."""
+    """A builder that refuses more depth and more elements than any genuine message has."""
 
     def __init__(self, max_elements: int) -> None:
         super().__init__()
@@ -58,7 +58,7 @@ class _BoundedBuilder(TreeBuilder):
 
 
 class _Parser(DefusedXMLParser):
-    """A parser that accepts a document type only if it is nothing but the address of an external one."""
+    """A parser that accepts a document type only if it consists of the address of an external one."""
 
     def __init__(self, target: TreeBuilder) -> None:
         super().__init__(target=target, forbid_dtd=True)
@@ -104,7 +104,7 @@ def _parse_repaired(text: str, max_elements: int) -> Element:
 
 
 def _decode(body: bytes) -> str:
-    """Decode as UTF-8 if possible, before any declared encoding: other text is hardly ever valid UTF-8."""
+    """Decode as UTF-8 if possible, despite any declared encoding: other text is hardly ever valid UTF-8."""
     if body.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return body.decode("utf-16", errors="replace")
     try:

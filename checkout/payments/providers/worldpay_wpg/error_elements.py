@@ -1,7 +1,7 @@
 """Read an ``error`` element, whose code and text show whether anything was carried out.
 
-A text counts only as a whole sentence that is known. Worldpay has any words for faults of its own, such as
-"Deadline exceeded" or "Concurrency conflict", after which something may have happened.
+Only a known, whole sentence has a meaning. Worldpay has many texts for its own faults, such as "Deadline
+exceeded" or "Concurrency conflict", after which the request may have been carried out.
 """
 
 import re
@@ -14,10 +14,10 @@ from checkout.payments.providers.worldpay_wpg.elements import prose, word
 
 INTERNAL_ERROR = "1"
 SECURITY_VIOLATION = "4"
-# The codes of `error` (DTD comment) that show with any text that nothing was carried out: the message was not
-# understood (2), order or amount are invalid (3), invalid content (6), wrong routing, level 2/3 or lodging
-# data (10 to 12). So does a security violation (4). An internal error (1), "not available" (8) and the 3DS
-# and token services (13, 14) may come after the authorisation was sent on.
+# The codes of `error` (DTD comment) that show, with any text, that nothing was carried out: the message was
+# not understood (2), order or amount are invalid (3), invalid content (6), wrong routing, level 2/3 or
+# lodging data (10 to 12). A security violation (4) shows it, too. An internal error (1), "not available" (8)
+# and the 3DS and token services (13, 14) may come after the authorisation was sent on.
 _NOTHING_DONE = {"2", "3", "6", "10", "11", "12"}
 
 _PAYS = {Verb.AUTHORISE}
@@ -37,9 +37,9 @@ class Meaning:
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """A known text, with the codes and verbs with which its meaning is certain.
+    """A known text, with the codes and verbs for which its meaning is certain.
 
-    ``pattern`` matches all of the text, without regard to case, white space and the full stop at its end.
+    ``pattern`` matches the whole text, without regard to case, white space and the full stop at its end.
     """
 
     pattern: str
@@ -68,20 +68,21 @@ _DETAILS = (
     rf"Invalid payment details : (Card number not recognised: {_MASKED}|Card number : {_MASKED}"
     r"|Expiry date = \d\d?/\d{4})"
 )
-# Each sentence is below its source.
+# The comment above each sentence names its source.
 SENTENCES = (
     # activemerchant, remote_worldpay_test.rb: captures, voids and refunds of an order that does not exist.
-    # alphagov/pay-connector, WorldpayPaymentProvider: inquiries about one, and about one in its challenge.
+    # alphagov/pay-connector, WorldpayPaymentProvider: inquiries about such an order, and about one in its
+    # challenge.
     Sentence("Could not find payment for order", "5", {*_MODIFIES, Verb.INQUIRE}, _NOT_FOUND),
-    # An inquiry of a real shop, after a challenge. In answer to the second message of the same order, with
-    # code 7, it said nothing: the order had been authorised.
+    # An inquiry of a real shop, after a challenge. With code 7, in answer to the second message of the same
+    # order, the sentence meant nothing: the order had been authorised.
     Sentence("Could not find order", "5", {*_MODIFIES, Verb.INQUIRE}, _NOT_FOUND),
     Sentence("Could not find order", "7", {Verb.INQUIRE}, _NOT_FOUND),
     # alphagov/pay-connector, WorldpayPaymentProvider: soon after an order was submitted.
     Sentence("Order not ready", "5", set(Verb), Meaning(Outcome.UNKNOWN, event="NOT_READY")),
     # activemerchant, worldpay_test.rb and remote_worldpay_test.rb: the card that the shopper typed.
     Sentence(f"(XML failed validation: )?{_DETAILS}", "2 5 7", _PAYS, _CARD_INVALID),
-    # The same, without what is invalid. A message that fails the validation is not carried out.
+    # The same sentences without details. A message that fails the validation is not carried out.
     Sentence("XML failed validation", "5", _CHANGES, _REFUSED),
     Sentence("Invalid payment details", "7", _PAYS, _CARD_INVALID),
     # juspay/hyperswitch#11660.
@@ -89,7 +90,7 @@ SENTENCES = (
         '(Invalid XML: )?The content of element type "[^"]+" must match "[^"]+"', "5", _CHANGES, _REFUSED
     ),
     # developer.worldpay.com/docs/wpg/troubleshoot/clientsideencryptionerrors/: the card that the browser has
-    # encrypted, without which nothing can be charged. A test of Worldpay's SDK for Java has code 5.
+    # encrypted, without which nothing can be charged. A test in Worldpay's SDK for Java has code 5.
     Sentence("An internal CSE service error has occurred", "5 7", _PAYS, _CARD_INVALID),
     Sentence(
         "CSE Key is disabled",
@@ -104,8 +105,8 @@ SENTENCES = (
         {*_PAYS, Verb.DELETE_TOKEN},
         _not_able("Have Worldpay enable tokenisation, or set the account's option saved_cards to no."),
     ),
-    # developer.worldpay.com/docs/wpg/troubleshoot/idempotencyerrors/. Not "Request in progress", after which
-    # the earlier copy may be carried out.
+    # developer.worldpay.com/docs/wpg/troubleshoot/idempotencyerrors/. "Request in progress" is left out:
+    # after it the earlier copy may still be carried out.
     Sentence(
         "(Service not enabled: )?Idempotent requests are not enabled for this customer|Service not enabled",
         "9",
@@ -123,25 +124,25 @@ SENTENCES = (
             "Set the account's option idempotency_keys to uuid, the form that Worldpay asks for, or to off."
         ),
     ),
-    # sandbox/bank/modifications.py. Worldpay does not publish its words for modifications that it refuses.
+    # sandbox/bank/modifications.py. Worldpay does not publish the texts with which it refuses modifications.
     Sentence(r"Cannot (capture|cancel|refund) an order in state \w+", "5", _MODIFIES, _REFUSED),
     Sentence(r"Requested (capture|refund) of \d+ exceeds the \d+ available", "5", _MODIFIES, _REFUSED),
     Sentence(
         "Currency or exponent of the (capture|refund) differs from the order's", "5", _MODIFIES, _REFUSED
     ),
 )
-# In answer to the deletion of a token. Worldpay documents the first with code 1 only ("Internal error: token
+# Answers to the deletion of a token. Worldpay documents the first with code 1 only ("Internal error: token
 # not found"), as a fault of its own service after which the message should be sent again
-# (developer.worldpay.com/docs/wpg/troubleshoot/tokenisationerrors/). With another code they are an answer.
+# (developer.worldpay.com/docs/wpg/troubleshoot/tokenisationerrors/). With another code, it is an answer.
 _NO_TOKEN = ("token not found", "token does not exist", "token doesn't exist")
 
 
 def read_error(error: Element, order_code: str, verb: Verb) -> ProviderResult:
     """Return the result that ``error`` means in answer to ``verb``.
 
-    Nothing was carried out if it is refused, ``NOT_FOUND`` or ``NOT_ABLE``. A token that is to be deleted and
-    that the provider does not know is gone, which is ``APPROVED``. With the code of an internal error that is
-    not certain, and the event is ``TOKEN_NOT_FOUND``.
+    If the result is a refusal, ``NOT_FOUND`` or ``NOT_ABLE``, nothing was carried out. In answer to the
+    deletion of a token, an unknown token counts as deleted, which is ``APPROVED``. With the code of an
+    internal error this is uncertain: the result is ``UNKNOWN`` with the event ``TOKEN_NOT_FOUND``.
     """
     code = word(error.get("code", ""))[:50]
     content = "".join(error.itertext())

@@ -31,7 +31,7 @@ _OF_THE_WHOLE_ORDER = {
 # journal AUTHORISED and the last event CANCELLED (Worldpay/hybris#130), and may be the only one.
 _ENDS = {EventKind.REFUSED, EventKind.CANCELLED, EventKind.EXPIRED}
 _OF_REFUNDS = {EventKind.REFUND_SENT, EventKind.REFUNDED, EventKind.REFUND_FAILED}
-# An event of our own: one of a report that is not understood.
+# The event of our own for an event of a report that is not understood.
 UNREADABLE = "UNREADABLE"
 _FORM = re.compile(rb"\s{0,16}[A-Za-z][A-Za-z0-9_.%-]{0,63}=")
 _ISO_4217: Mapping[str, int] = MappingProxyType({})
@@ -41,14 +41,13 @@ def parse_notification(body: bytes, exponents: Mapping[str, int] = _ISO_4217) ->
     """Return the statements in ``body``, one per journal. Raises only ``NotificationRejected``.
 
     A journal's own type takes precedence over ``lastEvent``: if they differ, the journal is the reason for
-    the notification. A last event that ends the authorisation is a statement of its own then. ``amount`` is
-    what the journal's accounts moved. The payment's own amount is the order's, and is used only if no account
-    is named and the event concerns the whole order. ``exponents`` are the account's, where they differ from
-    ISO 4217. A report (DTD, ``report``) has the same events as other notifications; of several, one that
-    cannot be read is a statement that is not known. One of journals without orders is rejected, and an empty
-    one yields an empty list.
-    There is no signature: the caller must compare merchant, amount and currency with its own record. Events
-    may come in any order.
+    the notification. If the last event then ends the authorisation, it is a statement of its own. ``amount``
+    is the amount that the journal's accounts moved. The payment's own amount is the order's, and is used only
+    if no account is named and the event concerns the whole order. ``exponents`` are the account's, where they
+    differ from ISO 4217. A report (DTD, ``report``) has the same events as other notifications. If it has
+    several, an event that cannot be read becomes a statement whose ``is_known`` is false. A report of
+    journals without orders is rejected, and an empty report yields an empty list. There is no signature: the
+    caller must compare merchant, amount and currency with its own record. Events may come in any order.
     """
     if _FORM.match(body):
         raise NotificationFormatNotSupported(
@@ -64,11 +63,11 @@ def parse_notification(body: bytes, exponents: Mapping[str, int] = _ISO_4217) ->
 
 def _read(body: bytes, exponents: Mapping[str, int]) -> list[Notification]:
     if b"\0" in body:
-        # For example UTF-16: it could be read here, but not stored as text and read again.
+        # For example UTF-16: it can be read here, but could not be stored as text and read again.
         raise UnreadableMessage("NUL bytes in it")
     root = read_message(body)
     if any(name.startswith("{") for element in root.iter() for name in (element.tag, *element.keys())):
-        # Worldpay uses no namespaces, and the digest of many takes long.
+        # Worldpay uses no namespaces, and the digest of an event with many takes long.
         raise UnreadableMessage("names of other vocabularies in it")
     notify = root.find("notify")
     if notify is None:
@@ -87,7 +86,7 @@ def _read(body: bytes, exponents: Mapping[str, int]) -> list[Notification]:
 def _read_one_of_many(
     merchant_code: str, event: Element, exponents: Mapping[str, int]
 ) -> Sequence[Notification]:
-    """Read an event of a report. One that is not understood, such as another program's, spoils no other."""
+    """Read an event of a report. If it cannot be understood, return it as an unreadable statement."""
     try:
         return list(_read_event(merchant_code, event, exponents))
     except UnreadableMessage:
@@ -127,14 +126,14 @@ def _read_event(merchant_code: str, event: Element, exponents: Mapping[str, int]
             reference=named[0] if named else "",
             references=named,
             event_id=f"{digest}-{number}",
-            # Worldpay does not name its events, and has dates without a time (DTD, ``orderStatusEvent``).
+            # Worldpay gives its events no ids, and has dates without a time (DTD, ``orderStatusEvent``).
             is_identity=False,
             is_known=name in EVENTS,
         )
 
 
 def _is_end_beside(last_event: str, journals: Sequence[Journal | None]) -> bool:
-    """Return True if the last event ends the authorisation, and there are journals, all of other kinds."""
+    """Return True if the last event ends the authorisation, and there are journals, but none of its kind."""
     kind = meaning(last_event)[1]
     kinds = [meaning(journal.event)[1] for journal in journals if journal is not None and journal.event]
     return kind in _ENDS and bool(kinds) and kind not in kinds
@@ -145,8 +144,8 @@ def _amount(
 ) -> Money | None:
     """Return the amount of this event, or None if the message does not contain it.
 
-    The accounts of settled money are in the currency of the settlement. In another one than the order's, a
-    refund's amount there says nothing about what the shopper gets.
+    The accounts of settled money are in the currency of the settlement. If the order has another currency,
+    the amount of a refund on them does not show how much the shopper gets.
     """
     of_order = payment.amount if payment is not None else None
     if journal is not None and journal.names_accounts:
@@ -157,7 +156,7 @@ def _amount(
 
 
 def _digest(merchant_code: str, event: Element) -> str:
-    """Return a digest that is the same for each repetition, whatever its layout and its mark ``sent``."""
+    """Return a digest that is the same for each repetition, in any layout and with any attribute ``sent``."""
     try:
         canonical = canonicalize(tostring(event, encoding="unicode"), strip_text=True, exclude_attrs=["sent"])
     except ParseError as error:

@@ -1,4 +1,4 @@
-"""Read a WPG reply: from bytes to a result. Pure functions, so that recorded messages can test them."""
+"""Read a WPG reply: from bytes to a result, in pure functions, so that recorded messages can test them."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -33,7 +33,7 @@ from checkout.payments.providers.worldpay_wpg.error_elements import read_error
 
 MAX_LIST_BYTES = 8_388_608
 MAX_LIST_ELEMENTS = 500_000
-# Events of our own: an answer that contradicts itself about an order, and a listed order that is not
+# Events of our own: for an answer that contradicts itself about an order, and for a listed order that is not
 # understood.
 CONTRADICTORY = "CONTRADICTORY"
 UNREADABLE = "UNREADABLE"
@@ -62,14 +62,14 @@ def parse_reply(
 ) -> ProviderResult:
     """Return the result in ``body``, the answer to ``verb``. Raises only ``ProviderReplyInvalid``.
 
-    ``exponents`` are the account's, where they differ from ISO 4217. A reply for another merchant than
-    ``merchant_code``, if that is given, is not understood. An error whose code and text do not show
-    whether anything was carried out is ``UNKNOWN``. That depends on the verb; the default gets the most
-    careful reading. The status of an order in answer to a capture, void or refund is that operation's, see
-    ``_read_modified``. An order without a record is ``NOT_FOUND`` with the event ``MISSING``. One that is
-    "not ready" exists, and is ``UNKNOWN`` with the event ``NOT_READY``. An answer with more than one
-    statement about its order (two payments, or a payment and an error), or with an acknowledgement that is
-    not the request's, is ``UNKNOWN`` with the event ``CONTRADICTORY``.
+    ``exponents`` are the account's, where they differ from ISO 4217. If ``merchant_code`` is given, a reply
+    for another merchant raises the error. An error whose code and text do not show whether anything was
+    carried out is ``UNKNOWN``. That depends on the verb; the default gets the most careful reading. The
+    status of an order in answer to a capture, void or refund is that operation's, see ``_read_modified``. An
+    order without a record is ``NOT_FOUND`` with the event ``MISSING``. An order that is "not ready" exists,
+    and is ``UNKNOWN`` with the event ``NOT_READY``. An answer with more than one statement about its order
+    (two payments, or a payment and an error), or with an acknowledgement of another request, is ``UNKNOWN``
+    with the event ``CONTRADICTORY``.
     """
     try:
         return _read_reply(_reply_in(read_message(body), merchant_code), verb, exponents)
@@ -80,8 +80,8 @@ def parse_reply(
 def parse_token_deletion(body: bytes, token: str, *, merchant_code: str = "") -> ProviderResult:
     """Return the result in ``body``, the answer to the deletion of ``token``.
 
-    Raises only ``ProviderReplyInvalid``, also for another merchant than ``merchant_code``. An answer with
-    more than one statement is ``UNKNOWN`` with the event ``CONTRADICTORY``.
+    Raises only ``ProviderReplyInvalid``, also if the reply is for another merchant than ``merchant_code``. An
+    answer with more than one statement is ``UNKNOWN`` with the event ``CONTRADICTORY``.
     """
     try:
         reply = _reply_in(read_message(body), merchant_code)
@@ -105,10 +105,10 @@ def parse_listing(
 ) -> list[ProviderResult]:
     """Return one result for each order in ``body``. Raises ``ProviderReplyInvalid`` or ``ListIncomplete``.
 
-    A reply with ``complete="false"`` (DTD, ``reply``) has only some of the orders. A reply with anything but
-    orders (and ``actions``, which the grammar allows after any reply) is no list, and one for another
-    merchant than ``merchant_code``, if that is given, is not understood. An order that cannot be
-    understood is ``UNKNOWN`` with the event ``UNREADABLE``; the others are read.
+    A reply with ``complete="false"`` (DTD, ``reply``) has only some of the orders. ``ProviderReplyInvalid``
+    is raised for a reply with anything but orders (and ``actions``, which the DTD allows after any reply),
+    and for another merchant than ``merchant_code``, if that is given. An order that cannot be understood is
+    ``UNKNOWN`` with the event ``UNREADABLE``; the others are read.
     """
     try:
         message = read_message(body, max_bytes=MAX_LIST_BYTES, max_elements=MAX_LIST_ELEMENTS)
@@ -123,7 +123,7 @@ def parse_listing(
 
 
 def _read_listed(status: Element, exponents: Mapping[str, int]) -> ProviderResult:
-    """Read one order of a list, with its code as it is: another program may have given it any."""
+    """Read one order of a list. Its code is not checked, because another program may have chosen it."""
     if (order_code := status.get("orderCode")) is None:
         raise UnreadableMessage("an order without a code")
     try:
@@ -134,7 +134,7 @@ def _read_listed(status: Element, exponents: Mapping[str, int]) -> ProviderResul
 
 def _reply_in(message: Element, merchant_code: str) -> Element:
     replies, named = message.findall("reply"), message.get("merchantCode", "").strip()
-    # A request that the provider could not read has no merchant whom an error could name.
+    # If the provider could not read a request, its error names no merchant.
     is_unnamed_error = not named and all(each.tag == "error" for reply in replies for each in reply)
     if merchant_code and named != merchant_code and not is_unnamed_error:
         raise UnreadableMessage("a reply for another merchant")
@@ -166,7 +166,7 @@ def _contradiction(order_code: str) -> ProviderResult:
 def _read_acknowledgement(received: Element, verb: Verb, exponents: Mapping[str, int]) -> ProviderResult:
     """Read an ``ok``, which is not success: the request was accepted, and a notification has its result.
 
-    An acknowledgement that is not one of our request's says nothing about our request.
+    An acknowledgement of another request says nothing about ours.
     """
     order_code = received.get("orderCode", "").strip()
     if received.tag not in _RECEIVED.get(verb, ()):
@@ -219,10 +219,10 @@ def _read_modified(
 
     Some accounts are answered at once, with the order's payment and, perhaps, the ``orderModification`` that
     was requested (activemerchant, worldpay_test.rb: synchronous responses; DTD, ``orderStatus``). The last
-    event may be that of an earlier capture or refund of the order, so it does not show that this one is done:
-    a notification or an inquiry shows it. Only a void has an event that leaves no doubt, because it releases
-    the whole order. A failed refund may be this one, so the provider must be asked. The payment's amount is
-    the order's, and that of the operation is in the repeated request.
+    event may concern an earlier capture or refund of the order, so it does not show that this one is done: a
+    notification or an inquiry shows it. Only the event of a void is certain, because a void releases the
+    whole order. A failed refund may be this one, so the provider must be asked. The amount of the payment
+    element is the order's; the operation's amount is in the repeated request.
     """
     order_code = status.get("orderCode", "").strip()
     asked = [(each.get("orderCode", "").strip(), [*each]) for each in status.iterfind("orderModification")]
@@ -251,7 +251,7 @@ def _read_payment(
     event = payment.event or last_journal
     booking = next((journal for journal in reversed(journals) if journal.event == event), None)
     outcome, named = meaning_of(event, booking)
-    # The answer to an authorisation must be about its whole amount, also if that is captured at once.
+    # The answer to an authorisation must be about the whole amount, also if it is captured at once.
     kind = kind_in_books(payment, named) if verb == Verb.INQUIRE else named
     told = sums_of(payment, outcome, kind)
     if outcome == Outcome.REFUSED and may_have_taken(payment, kind):
@@ -277,7 +277,7 @@ def _read_payment(
 
 
 def _references(kind: EventKind, journals: list[Journal], payment: PaymentElement) -> tuple[str, ...]:
-    """Return the references that the reply names for its last event, leaving out other events' journals."""
+    """Return the references that the reply names for its last event, without other events' journals."""
     of_last_event = (journal for journal in journals if meaning_of(journal.event, journal)[1] == kind)
     named = [name for journal in of_last_event for name in references(kind, journal)]
     return tuple(dict.fromkeys([*named, *references(kind, None, payment.references)]))
@@ -326,8 +326,9 @@ def _challenge(status: Element) -> Challenge | None:
 def _read_old_challenge(order_code: str, verb: Verb) -> ProviderResult:
     """Read the demand for an authentication by 3-D Secure 1, which the card schemes have retired.
 
-    It is not supported. In answer to the first message nothing is authorised, and nothing ever will be, since
-    no second message follows. In answer to any other message it does not show what earlier ones have done.
+    It is not supported. In answer to the first message, nothing is authorised and nothing ever will be,
+    because no second message follows. In answer to any other message, the outcomes of earlier messages are
+    unknown.
     """
     if verb != Verb.AUTHORISE:
         return ProviderResult(outcome=Outcome.UNKNOWN, order_code=order_code, event=OLD_CHALLENGE)
@@ -340,7 +341,7 @@ def _read_old_challenge(order_code: str, verb: Verb) -> ProviderResult:
 
 
 def _address(url: str) -> str:
-    """Return the address to which the shopper's browser is sent, which must be an absolute web address."""
+    """Return the address to which the shopper's browser is sent. It must be an absolute web address."""
     url = "".join(url.split())
     try:
         parts = urlsplit(url)

@@ -31,7 +31,7 @@ from checkout.payments.providers.worldpay_wpg.envelope import UnreadableMessage,
 from checkout.privacy.scrubbing import scrub_value
 from checkout.privacy.xml_scrubbing import scrub_tree
 
-# A cookie's name and value (RFC 6265, 4.1.1). Names that begin with $ are attributes in an old form.
+# A cookie's name and value (RFC 6265, 4.1.1). In an old form, names that begin with $ are attributes.
 _COOKIE = re.compile(r"\s*([!#%&'*+.^_`|~0-9A-Za-z-][!#$%&'*+.^_`|~0-9A-Za-z-]*)=([!-+\--:<-~]*)\s*(?:;|\Z)")
 _REMOVES = re.compile(r";\s*max-age\s*=\s*(?:0|-)", re.IGNORECASE)
 _MAX_AGE = re.compile(r";\s*max-age\s*=", re.IGNORECASE)
@@ -43,8 +43,8 @@ class WorldpayWpg:
     """An adapter for Worldpay's XML Direct protocol and one account (options: see ``WorldpayAccount``).
 
     ``session_state`` has the cookies of the order's replies, as a ``Cookie`` header. The second message must
-    reach the machine that answered the first; it fails if a cookie is stale or sent twice. Worldpay wants no
-    assumption about the names of its cookies (developer.worldpay.com/docs/wpg/reference/wpgbestpractice/).
+    reach the machine that answered the first; it fails if a cookie is stale or sent twice. Worldpay asks
+    programs not to rely on its cookies' names (developer.worldpay.com/docs/wpg/reference/wpgbestpractice/).
     """
 
     def __init__(self, account: Account, transport: Transport | None = None) -> None:
@@ -96,7 +96,7 @@ class WorldpayWpg:
 
     @property
     def remembers_keys_for(self) -> timedelta:
-        """The shortest time that Worldpay arranges. Source: Worldpay, Idempotency, "Time to Live"."""
+        """The shortest time that Worldpay offers. Source: Worldpay, Idempotency, "Time to Live"."""
         return timedelta(days=1)
 
     @property
@@ -105,7 +105,7 @@ class WorldpayWpg:
 
     @property
     def deletes_tokens(self) -> bool:
-        # Also if no cards are saved any more: those that were saved before can still be removed.
+        # This holds even if cards are no longer saved: those that were saved before can still be removed.
         return True
 
     def delete_token(self, kept: KeptToken) -> ProviderResult:
@@ -177,7 +177,8 @@ class WorldpayWpg:
         return replace(
             result,
             order_code=order_code,
-            # Any machine answers inquiries, without a cookie: theirs would replace those of the order.
+            # Any machine answers inquiries, without a cookie: the cookies in its answer would replace those
+            # of the order.
             session_state="" if verb == Verb.INQUIRE else _cookies(session_state, reply.set_cookies),
             transcript=f"{self.scrub(message)}\n\n{self.scrub(reply.body)}",
         )
@@ -192,7 +193,7 @@ class WorldpayWpg:
 
 
 def _cookies(before: str, set_cookies: Sequence[str]) -> str:
-    """Return the newest cookie of each name, without attributes. The oldest are dropped if they are long."""
+    """Return the newest cookie of each name, without attributes. If they are too long, drop the oldest."""
     cookies: dict[str, str] = {}
     for cookie in (*filter(None, before.split("; ")), *set_cookies):
         if (found := _COOKIE.match(cookie)) is None or len(found[0]) > MAX_SESSION_STATE:
@@ -207,7 +208,7 @@ def _cookies(before: str, set_cookies: Sequence[str]) -> str:
 
 
 def _is_removed(cookie: str) -> bool:
-    """Return True if the cookie is to be forgotten at once (RFC 6265, 5.3: Max-Age counts before Expires)."""
+    """Return True if the cookie is to be deleted now (RFC 6265, 5.3: Max-Age has priority over Expires)."""
     if _MAX_AGE.search(cookie):
         return _REMOVES.search(cookie) is not None
     expires = _EXPIRES.search(cookie)

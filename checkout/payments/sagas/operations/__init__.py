@@ -1,1 +1,1 @@
-"""The sagas of captures, voids, refunds and charge-backs."""
+"""Sagas of captures, voids, refunds and charge-backs."""

@@ -7,9 +7,9 @@ from checkout.payments.sagas.definition import Decision
 
 
 class At(StrEnum):
-    """The steps of an operation's saga, besides the first one, which has the name of its kind.
+    """The steps of an operation's saga, besides the first one, which is named after the operation's kind.
 
-    Rows of sagas have these names, so a name is never changed.
+    These names are stored in the rows of sagas, so a name never changes.
     """
 
     AWAIT_PROVIDER = "await_provider"
@@ -19,18 +19,19 @@ class At(StrEnum):
     REFUSED = "refused"
 
 
-# The steps, besides the first one of each kind, at which the operation's outcome is not known yet.
+# The steps at which the operation's outcome is not known yet, besides the first step of each kind.
 UNTOLD = (At.AWAIT_PROVIDER, At.INQUIRE, At.CONFLICTED)
 
 
 class OperationData(Body, frozen=True, forbid_unknown_fields=False):
     """The data of the saga of one operation.
 
-    ``inquiries`` and ``tries`` count the questions and requests without result, ``denials`` those requests
-    that the provider has answered, and ``undecided`` the answers that did not tell whether the operation
-    arrived. ``is_booked`` means that the ledger was told the outcome, ``is_included`` that the provider was
-    asked for it with the authorisation, ``is_doubted`` that a notification contradicts it, of which the
-    provider has yet to say more. ``returns`` counts how often the outcome was booked back.
+    ``inquiries`` counts the inquiries without result, ``tries`` the requests without result, ``denials``
+    those of these requests that the provider has answered, and ``undecided`` the answers that do not show
+    whether the request arrived. ``is_booked`` means that the ledger has got the outcome, ``is_included`` that
+    the capture was requested with the authorisation, ``is_doubted`` that a notification contradicts the
+    operation, and the provider has confirmed neither yet. ``returns`` counts how often the outcome was booked
+    back.
     """
 
     payment: str

@@ -1,16 +1,17 @@
-"""The common flow of captures, voids and refunds: ask the provider, wait for a certain outcome, book it.
+"""The common flow of captures, voids and refunds: send a request, wait for a certain outcome, book it.
 
 Acceptance is not success: the provider has only taken the request. The outcome comes by a notification, which
-the payments service stores and signals here, or by an inquiry. While the outcome is unknown, the provider is
-asked. The request is sent again, with the same reference and idempotency key, only if the provider's answer
-shows that it never arrived. If several answers leave that open, the saga is parked until staff look the
-request up at the provider and settle it.
+the payments service stores and signals to the saga, or by an inquiry. While the outcome is unknown, the saga
+inquires. The request is sent again, with the same reference and idempotency key, only if the provider's
+answer shows that it never arrived. If several answers leave that open, the saga is parked until staff look
+the request up at the provider and settle it.
 
-A proven notification may contradict what is known of an operation: it has failed, or was made with another
-amount. It is not believed by itself. The operation is in doubt, and the provider is asked, at once or as soon
-as the command under way has been answered. Meanwhile it keeps its state, even if it is done and booked.
+A proven notification may contradict what our books say of an operation: that it failed, or has another
+amount. This is not believed without the provider's answer. The operation is in doubt, and the saga inquires,
+at once or as soon as the command under way has been answered. Meanwhile the operation keeps its state, even
+if it is done and booked.
 
-Read the table first: ``OperationSaga.table``. The methods below it are the decisions that it mentions.
+Read the table first: ``OperationSaga.table``. The methods below it are the decisions that the table mentions.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -36,11 +37,11 @@ from messaging.envelope import Reply
 
 
 def entries(data: OperationData, posting: Posting) -> PostEntries:
-    """Return the command to post. The ledger makes a posting once, however often it is told."""
+    """Return the command to post. The ledger makes each posting once, even if the command is repeated."""
     return PostEntries(
         payment=data.payment,
         kind=posting,
-        # A booking that is made once more, after it was booked back, is another posting.
+        # After a return, the same booking is another posting, so it needs another reference.
         reference=f"{data.operation}/{data.returns}" if data.returns else data.operation,
         minor=data.minor,
         currency=data.currency,
@@ -49,11 +50,12 @@ def entries(data: OperationData, posting: Posting) -> PostEntries:
 
 
 class OperationSaga(TableSaga[OperationData]):
-    """A saga of its own per operation, keyed by the operation's reference.
+    """The saga of one operation, keyed by the operation's reference.
 
-    Its first step has the name of its kind. Its ``News`` go to the saga that started it. The ledger is told
-    what to post, and is not waited for. A kind has None for postings that it does not need:
-    ``posted_when_refused`` books back what was only accepted, ``posted_when_undone`` what was done.
+    Its first step is named after the operation's kind. Its ``News`` go to the saga that started it. It sends
+    postings to the ledger without waiting for an answer. A kind has None for postings that it does not need:
+    ``posted_when_refused`` books back an operation that was only accepted, ``posted_when_undone`` one that
+    was done.
     """
 
     asks: type[Command[ProviderAnswered]]
@@ -65,7 +67,7 @@ class OperationSaga(TableSaga[OperationData]):
 
     def table(self) -> Sequence[Step[OperationData]]:
         """The steps."""
-        # A notification about the operation, or the decision of staff on a parked one, ends what is open.
+        # A notification about the operation, or a decision of staff on a parked one, ends an open operation.
         told: Mapping[Heard, AfterSignal[OperationData]] = {
             Signal.DONE: self.done_unless_booked,
             Signal.REFUSED: self.refused,
@@ -140,13 +142,13 @@ class OperationSaga(TableSaga[OperationData]):
     def answered(
         follows: Callable[[OperationData], OperationDecision],
     ) -> Callable[[OperationData, ProviderAnswered], OperationDecision]:
-        """Return what follows from an answer of which only the outcome matters."""
+        """Return a function that also takes the answer, and ignores it: only the answer's outcome matters."""
         return lambda data, answer: follows(data)
 
     def unless_accepted(
         self, follows: Callable[[OperationData], OperationDecision]
     ) -> Callable[[OperationData, ProviderAnswered], OperationDecision]:
-        """Return what follows unless the request was accepted before: then the provider is asked again."""
+        """Inquire again if the request was accepted before; otherwise decide as ``follows`` does."""
         return lambda data, answer: self.inquire(data) if data.is_accepted else follows(data)
 
     # The request
@@ -155,16 +157,16 @@ class OperationSaga(TableSaga[OperationData]):
         return Go(step=self.kind, data=data)
 
     def not_sent(self, data: OperationData, answer: ProviderAnswered) -> OperationDecision:
-        """Send it later: nothing has left us."""
+        """Send the request later: it has not left our systems."""
         return self.send_later(data, f"The provider was not reached. {answer.why}".rstrip())
 
     def denied(self, data: OperationData, answer: ProviderAnswered) -> OperationDecision:
-        """Send the request later: the provider has no such order, or this account may not do that."""
+        """Send the request later: the provider has no such order, or refuses the request of this account."""
         counted = with_changes(data, denials=data.denials + 1)
         return self.send_later(counted, answer.why or f"The provider has not carried out the {self.kind}.")
 
     def send_later(self, data: OperationData, why: str) -> OperationDecision:
-        """Send it later, with the same reference, or park it if that has been tried often enough."""
+        """Send the request later, with the same reference. After too many tries, park the saga."""
         delay_seconds, counted = next_try(data.tries, data.denials), with_changes(data, tries=data.tries + 1)
         if delay_seconds is None:
             return self.parked(self.kind, counted, why)
@@ -177,14 +179,15 @@ class OperationSaga(TableSaga[OperationData]):
 
     def pending(self, data: OperationData, answer: ProviderAnswered) -> OperationDecision:
         if data.is_accepted:
-            # Staff had it sent again. Its acceptance has been signalled and booked before.
+            # Staff had the request sent again. Its acceptance was signalled and booked before.
             return replace(self.await_provider(data), recalculate=True)
         return self.accepted(data)
 
     def not_answered(self, data: OperationData, reply: Reply) -> OperationDecision:
-        """Send it later if it was certainly not sent, and ask what became of it if that is not certain.
+        """Send the request later if it certainly was not sent. If that is uncertain, inquire.
 
-        If the error is not retryable, nothing was done by contract, and trying again would change nothing.
+        By the contract of commands, an error that is not retryable means that nothing was done, and that
+        another try would not help.
         """
         if reply.ok or reply.error is None or reply.tells_nothing:
             return self.inquire(data)
@@ -197,15 +200,15 @@ class OperationSaga(TableSaga[OperationData]):
         return replace(decision, transitions=("conflicted",))
 
     def arrived(self, data: OperationData) -> OperationDecision:
-        """End the saga, and any doubt: the provider has confirmed the operation, or staff found it there."""
+        """Finish, and end any doubt: the provider has confirmed the operation, or staff found it there."""
         return self.done(with_changes(data, is_doubted=False))
 
     def resend(self, data: OperationData) -> OperationDecision | None:
-        """Send the request again, because staff found that it never arrived. A refund in doubt did arrive."""
+        """Send the request again: staff found that it never arrived. Do nothing for a refund in doubt."""
         return None if data.is_doubted else self.request(self.afresh(data))
 
     def withdrawn(self, data: OperationData) -> OperationDecision:
-        """Ask what became of it until that is certain: it is not sent any more, and may have arrived."""
+        """Inquire until the outcome is certain: a withdrawn request is not sent again, but may arrive."""
         return self.ask(with_changes(data, inquiries=0, undecided=0))
 
     # The unknown outcome
@@ -230,23 +233,23 @@ class OperationSaga(TableSaga[OperationData]):
         )
 
     def undecided(self, data: OperationData) -> OperationDecision:
-        """Inquire a few times more, as a notification may still come. Then only a person can decide."""
+        """Inquire a few times more, because a notification may still come. After that, staff must decide."""
         counted = with_changes(data, undecided=data.undecided + 1)
         if counted.undecided < UNDECIDED_ANSWERS:
             return self.inquire(counted)
         why = f"The provider's answers do not tell whether the {self.kind} arrived: look it up there."
         return self.parked(At.INQUIRE, counted, why)
 
-    # A notification contradicts what is known. As long as it is in doubt, the provider is asked
+    # Notifications that contradict our books. While an operation is in doubt, the provider is asked
 
     def ask_in_doubt(self, data: OperationData) -> OperationDecision:
-        """Ask without waiting for an answer that is under way, as it is older than this doubt."""
+        """Inquire at once. An answer to an earlier inquiry is older than the notification of the doubt."""
         return self.ask(_doubted(data))
 
     def ask_anew(self, data: OperationData) -> OperationDecision | None:
-        """Inquire, unless an inquiry is under way.
+        """Inquire because of a notification that raises doubt, unless such an inquiry is under way.
 
-        The answer to an earlier inquiry decides nothing if it is older than this request.
+        The answer to an earlier inquiry may be older than the notification, and is not used.
         """
         is_asked = data.is_doubted and inquiry_delay(data.inquiries) is not None
         return None if is_asked else self.ask_in_doubt(data)
@@ -255,7 +258,7 @@ class OperationSaga(TableSaga[OperationData]):
         return self.ask_in_doubt(with_changes(data, is_booked=self.posted_when_done is not None))
 
     def ask_afterwards(self, step: str) -> Callable[[OperationData], OperationDecision]:
-        """Finish the step first. What follows it asks the provider, as long as the operation is in doubt."""
+        """Return a decision that notes the doubt and finishes the step. After it, the saga inquires."""
         return lambda data: OperationDecision(step=step, data=_doubted(data))
 
     # Accepted, done or refused
@@ -271,12 +274,12 @@ class OperationSaga(TableSaga[OperationData]):
         )
 
     def acceptance_of(self, data: OperationData) -> tuple[PostEntries, ...]:
-        """Return the posting of the acceptance, unless it was told before."""
+        """Return the posting of the acceptance, unless it was sent before."""
         posting = self.posted_when_accepted
         return () if posting is None or data.is_accepted else (entries(data, posting),)
 
     def done(self, data: OperationData) -> OperationDecision:
-        """Book the outcome, and the acceptance if it was not noticed before, and finish."""
+        """Book the outcome, and finish. If the acceptance was not booked yet, book it first."""
         posting = self.posted_when_done
         if posting is None or data.is_booked:
             return self.finished(data)
@@ -284,7 +287,7 @@ class OperationSaga(TableSaga[OperationData]):
         return replace(decision, side_commands=(*self.acceptance_of(data), entries(data, posting)))
 
     def done_unless_booked(self, data: OperationData) -> OperationDecision | None:
-        """Book the outcome once. Later events repeat that it is done, even while that is in doubt."""
+        """Book the outcome once. Later signals repeat that the operation is done, even while in doubt."""
         return None if data.is_booked else self.done(data)
 
     def finished(self, data: OperationData) -> OperationDecision:
@@ -293,7 +296,7 @@ class OperationSaga(TableSaga[OperationData]):
         return Go(step=At.FINISHED, data=data, recalculate=True, notify_parent=self.result(News.DONE))
 
     def refused(self, data: OperationData) -> OperationDecision:
-        """Book back what was booked too early, if anything was."""
+        """Book back the postings of the refused operation, if there are any."""
         decision = Go(step=At.REFUSED, data=data, recalculate=True, notify_parent=self.result(News.REFUSED))
         posting = self.posted_when_undone if data.is_booked else self.posted_when_refused
         if posting is None or not (data.is_booked or data.is_accepted):

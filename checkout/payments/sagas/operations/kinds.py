@@ -1,4 +1,4 @@
-"""The sagas of each kind of operation: captures, voids and refunds, and the movements of issuers."""
+"""The sagas of each kind of operation: captures, voids, refunds, charge-backs and reversals."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -16,10 +16,10 @@ from checkout.receipts.messages import SendRefundReceipt
 
 
 class Capture(OperationSaga):
-    """The capture: it takes authorised money.
+    """The capture takes authorised money.
 
-    It is booked as requested when it is accepted, and as captured when it is confirmed. It is booked back
-    when it is refused, or when staff find that the provider never had it.
+    It is posted as requested when the provider accepts it, and as captured when the provider confirms it. It
+    is booked back if it is refused, or if staff find that the provider never had it.
     """
 
     kind = "capture"
@@ -31,9 +31,9 @@ class Capture(OperationSaga):
 
 
 class Void(OperationSaga):
-    """The void: it releases an authorisation of which nothing was captured. Nothing is booked.
+    """The void releases an authorisation of which nothing was captured. Nothing is booked.
 
-    When it is done it signals the purchase, which gives the stock back, or cancels an order that was
+    When it is done, it signals the purchase, which gives the stock back, or cancels an order that was
     confirmed.
     """
 
@@ -42,10 +42,10 @@ class Void(OperationSaga):
 
 
 class Refund(OperationSaga):
-    """The refund: it gives captured money back. It is booked when confirmed.
+    """The refund gives captured money back. It is booked when confirmed.
 
-    The money of a failed refund could be refunded once more, so a notification that it failed puts it in
-    doubt (see the common flow). It may come even weeks after the refund was finished.
+    A notification that a refund failed may come even weeks after the refund was finished. It only puts the
+    refund in doubt (see the common flow), because the money of a failed refund can be refunded once more.
     """
 
     kind = "refund"
@@ -54,7 +54,7 @@ class Refund(OperationSaga):
     posted_when_undone = Posting.REFUND_RETURNED
 
     def table(self) -> Sequence[Step[OperationData]]:
-        """The steps of every operation. In addition a finished one may fail, and be made after all."""
+        """Return the steps of every operation, and the signals that a refund failed or was made after all."""
         heard: Mapping[str, Mapping[Heard, AfterSignal[OperationData]]] = {
             At.FINISHED: {Signal.REFUSED: self.booked_back},
             At.REFUSED: {Signal.DONE: self.arrived},
@@ -63,7 +63,7 @@ class Refund(OperationSaga):
         return [replace(row, hears={**row.hears, **heard.get(row.name, {})}) for row in rows]
 
     def done(self, data: OperationData) -> OperationDecision:
-        """Have the shopper told as well, once no doubt is left. A second command sends no second receipt."""
+        """Send the shopper a receipt as well, once no doubt is left. A repeated command sends it once."""
         decision = super().done(data)
         if data.is_doubted:
             return decision
@@ -74,10 +74,11 @@ class Refund(OperationSaga):
 
 
 class IssuerMovement(TableSaga[OperationData]):
-    """A charge-back or its reversal. It is done, and is only posted; the payment follows its sums.
+    """A charge-back or its reversal. It has happened already, so it is only posted.
 
-    We do not ask the provider to make it, so there is no request, no refusal and nothing to wait for: the
-    operation was recorded when the provider confirmed it (``payments/books/compare_events.py``).
+    We do not request it from the provider, so there is no refusal and nothing to wait for: the operation was
+    recorded when the provider confirmed it (``payments/books/compare_events.py``). The payment follows its
+    sums.
     """
 
     data_type = OperationData
@@ -88,7 +89,7 @@ class IssuerMovement(TableSaga[OperationData]):
         super().__init__()
 
     def table(self) -> Sequence[Step[OperationData]]:
-        """The only step. Nothing that happens elsewhere changes what an issuer did, so no signal is heard."""
+        """Return the only step. It hears no signal, because nothing here changes a decision of the issuer."""
         return (Step(name=At.FINISHED, ends=End.COMPLETED),)
 
     def begin(self, data: OperationData) -> OperationDecision:

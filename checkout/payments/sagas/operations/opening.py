@@ -1,4 +1,4 @@
-"""The rows of operations that sagas carry out, above all of captures that authorisations include.
+"""The rows of the operations that sagas carry out, above all of included captures.
 
 The payment must be locked.
 """
@@ -24,10 +24,10 @@ _CAPTURE_NOTICES = Compiled(
 
 
 def open_capture(attempt: Attempt) -> None:
-    """Record the capture that the provider makes with the authorisation, which it has just given.
+    """Record the included capture of an authorisation that the provider has just given.
 
-    It is recorded together with the authorisation, so that a notification of it is explained. If a proven one
-    came before the provider's answer, it is done.
+    It is recorded together with the authorisation, so that a notification about it finds its operation. If a
+    proven notification of the capture came before the provider's answer, the capture is done.
     """
     payment = attempt.payment
     amounts = ("", str(payment.amount))
@@ -49,10 +49,10 @@ def open_capture(attempt: Attempt) -> None:
 
 
 def is_contradicted(data: Body, attempt: int, payment: Payment) -> bool:
-    """Return True for an included capture whose authorisation has turned out to be a contradiction meanwhile.
+    """Return True for an included capture whose attempt turned out to contradict the provider meanwhile.
 
     ``attempt`` is the primary key of the attempt. If staff have settled the contradiction, the capture may be
-    recorded otherwise than by its reference.
+    recorded under another reference.
     """
     if not (isinstance(data, OperationData) and data.is_included):
         return False
@@ -62,8 +62,8 @@ def is_contradicted(data: Body, attempt: int, payment: Payment) -> bool:
 def operation_of_child(child: Start, parent: Saga, payment: Payment) -> Operation | None:
     """Return the operation of a saga that is about to start; None if that saga carries out none.
 
-    It is inserted, unless it was recorded before, as an included capture is. A notification may have settled
-    that one.
+    The operation is inserted, except for an included capture, which was recorded before and may be settled
+    already.
     """
     data = child.data
     if not isinstance(data, OperationData):

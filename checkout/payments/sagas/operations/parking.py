@@ -1,4 +1,4 @@
-"""Operations whose flow waits for staff: why, and whether they reserve money meanwhile.
+"""Operations whose saga waits for staff: the reason, and whether they reserve money meanwhile.
 
 The payment must be locked.
 """
@@ -17,10 +17,10 @@ LONGEST: int = Operation._meta.get_field("parked_reason").max_length or 0
 
 
 def note_parking(saga: Saga, payment: Payment, why: str) -> None:
-    """Record why the saga's operation is parked, or that it is not any more if ``why`` is empty.
+    """Record why the saga's operation is parked. If ``why`` is empty, it is no longer parked.
 
-    A parked one of which nothing can be at the provider reserves no money, so that a merchant can do without
-    it; unless it may have been made in the provider's portal instead.
+    A parked operation reserves no money if the provider cannot have any of its requests, so that the merchant
+    can use the money otherwise. It does reserve money if staff may have made it in the provider's portal.
     """
     operation = operation_of(saga, payment)
     if operation is None:
@@ -43,7 +43,7 @@ def note_parking(saga: Saga, payment: Payment, why: str) -> None:
 def obstacle_to_sending(saga: Saga, payment: Payment) -> str:
     """Return why the operation of a parked saga cannot be sent again; empty if it can.
 
-    Others may have got the money that it does not reserve any more.
+    Other operations may have used the money that it stopped reserving.
     """
     operation = operation_of(saga, payment)
     if operation is None or not operation.is_idle:

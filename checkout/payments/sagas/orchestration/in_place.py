@@ -1,7 +1,7 @@
-"""Services whose commands are carried out in the saga's transaction, instead of by a process of their own.
+"""Services whose commands are carried out in the saga's transaction, instead of in their own process.
 
-Which ones is chosen when the checkout service starts (``CHECKOUT_IN_PLACE``). A saga is the same either way:
-its steps are recorded, and an answer moves it on as a reply does.
+``CHECKOUT_IN_PLACE`` selects these services when the checkout service starts. Sagas behave the same either
+way: their steps are recorded, and an answer moves a saga on as a reply does.
 """
 
 from collections.abc import Iterable
@@ -18,18 +18,18 @@ _services: dict[str, Service] = {}
 
 
 def choose(services: Iterable[Service]) -> None:
-    """Have these services, and no others, work in place from now on."""
+    """Carry out the commands of these services, and of no others, in place from now on."""
     _services.clear()
     _services.update({service.name: service for service in services})
 
 
 def answers(ask: Ask) -> bool:
-    """Return True if a question is answered in place. One that is repeated after a pause is always sent."""
+    """Return True if a question is answered in place. A question with a delay is always sent."""
     return not ask.delay_seconds and ask.command.address[0] in _services
 
 
 def reply_to(command: Command[Any], message: Message) -> Reply | None:
-    """Return the reply of the command's service; None if it does not work in place."""
+    """Return the reply of the command's service; None if the service does not work in place."""
     name, type = command.address
     service = _services.get(name)
     return None if service is None else in_place.carry_out(service, type, command, message)
@@ -38,8 +38,8 @@ def reply_to(command: Command[Any], message: Message) -> Reply | None:
 def is_done(command: Command[Any], message: Message) -> bool:
     """Return True if a command that nobody waits for was carried out in place.
 
-    Otherwise it has to be sent, because its service is not in place, or has rejected it. The service then
-    tries again, or makes a dead letter of it.
+    Otherwise it has to be sent, because its service does not work in place, or has rejected it. After a
+    rejection, the service's own process tries again, or makes a dead letter of the command.
     """
     reply = reply_to(command, message)
     return reply is not None and reply.ok

@@ -15,11 +15,11 @@ from messaging.compiled_queries import Compiled
 _NAMED = Compiled(lambda kind, key: Saga.objects.filter(kind=kind, key=key))
 _NUMBERED = Compiled(lambda pk: Saga.objects.filter(pk=pk))
 # The rows are selected by primary key only: PostgreSQL evaluates the condition again for a row that changed
-# while its lock was waited for, and a condition on anything else may not hold any more.
+# while its lock was waited for, and other conditions may no longer hold.
 _BOTH = Compiled(
     lambda pk, parent: Saga.objects.select_for_update().filter(Q(pk=pk) | Q(pk=parent)).order_by("pk")
 )
-# Most replies concern the payment, so that it is locked with its saga. The parent is locked first, as it is
+# Most replies concern the payment, so it is locked with its saga. The parent is locked first, because it is
 # older than its child and has the lower key; then the payment, then the child. Every query that locks two of
 # these locks the parent first.
 _WITH_PAYMENT = Compiled(
@@ -41,13 +41,13 @@ def locked_saga(kind: str, key: str) -> Saga | None:
 
 
 def numbered_saga(pk: int) -> Saga | None:
-    """Return the saga with this primary key, locked after its parent."""
+    """Return the saga with this primary key, locked after its parent; None if there is none."""
     found = _NUMBERED.first(pk)
     return None if found is None else _locked(_BOTH, pk, found.parent_id)
 
 
 def saga_waiting_for(question: str) -> Saga | None:
-    """Return the saga that waits for the answer to a question, locked after its parent and its payment."""
+    """Return the saga that waits for the answer to a question, locked after its parent and payment."""
     asker = question_ids.asker_in(question)
     saga = None if asker is None else _locked(_WITH_PAYMENT, *asker)
     return saga if saga is not None and _is_waiting(saga, question) else None
@@ -86,5 +86,5 @@ def _locked(query: Compiled[Saga], pk: int, parent: int | None) -> Saga | None:
 
 
 def _is_waiting(saga: Saga, question: str) -> bool:
-    """Return True if the saga has not gone on while its lock was waited for."""
+    """Return True if the saga still waited for this answer when it was locked."""
     return saga.awaiting == question

@@ -1,4 +1,4 @@
-"""The orchestrator: it stores the decisions of saga definitions, and carries them out.
+"""The orchestrator stores the decisions of saga definitions and carries them out.
 
 Every function here runs inside the transaction of the message that caused it: inbox row, saga row under lock,
 decision and outbox rows are committed together or not at all. The order of locks is that of ``locking``.
@@ -57,9 +57,9 @@ def start(
 ) -> Saga | None:
     """Start a saga, once per kind and key, for an attempt, or for the attempt of another saga. Return it.
 
-    If the saga exists and its ``parent`` starts it again, a parked saga goes on. Any other saga repeats its
-    signal that it has ended, or that the provider has accepted its operation. If the saga exists and there is
-    no parent, None is returned. ``payment`` is the attempt's payment, if it has been locked already.
+    If the saga exists and its ``parent`` starts it again: a parked saga is resumed; any other saga repeats
+    its signal that it has ended, or that the provider has accepted its operation. If the saga exists and
+    there is no parent, None is returned. ``payment`` is the attempt's payment, if it has been locked already.
     """
     saga = Saga(
         kind=kind,
@@ -91,7 +91,7 @@ def start(
 def take_reply(reply: Reply, message: Message) -> None:
     """Give a service's reply to the saga that waits for it. A late or second reply changes nothing.
 
-    Raise MalformedMessage, before anything is changed, if the result does not fit the step's command.
+    Raises MalformedMessage, before anything is changed, if the result does not fit the step's command.
     """
     question_ids.require_the_one_asked(message)
     correlation_id = message.envelope.correlation_id
@@ -110,7 +110,7 @@ def take_reply(reply: Reply, message: Message) -> None:
 
 
 def _go_on(saga: Saga, decision: Decision[Any], message: Message, payment: Payment | None) -> None:
-    """Carry out what follows from the reply to a saga's question. ``payment`` is given if it is locked."""
+    """Carry out the decision that follows from a reply. ``payment`` is given if it is locked already."""
     saga.awaiting = ""
     _carry_out(saga, decision, message, payment)
     if saga.status in _ENDED:
@@ -118,10 +118,10 @@ def _go_on(saga: Saga, decision: Decision[Any], message: Message, payment: Payme
 
 
 def _tell_what_overtook(saga: Saga, message: Message, payment: Payment) -> None:
-    """Signal the present outcome of its operation to a saga that the provider's answer has ended.
+    """Signal the present outcome of the operation to its saga, which the provider's answer has ended.
 
-    The answer may be outdated: the news that a failed refund was made after all may have come first. If
-    answer and operation agree, the saga ignores the signal.
+    The answer may be outdated: a notification that a failed refund was made after all may have come first. If
+    the answer and the operation agree, the saga ignores the signal.
     """
     operation = opening.operation_of(saga, payment)
     if operation is not None and operation.state in SETTLED:
@@ -162,7 +162,7 @@ def _is_overdue(saga: Saga, version: int) -> bool:
 
 
 def resume(saga: Saga, message: Message, payment: Payment | None = None) -> None:
-    """Have a locked saga that is parked carry its step out again, if there is room for its operation."""
+    """Repeat the step of a locked, parked saga, if the money of its operation is still available."""
     payment = payment or locked_payment_of(saga)
     if why := parking.obstacle_to_sending(saga, payment):
         record_not_resumed(saga, why)
@@ -219,8 +219,9 @@ def _carry_out(saga: Saga, decision: Decision[Any], message: Message, payment: P
         reply_to_waiters(saga, decision, message, payment)
         if decision.child is not None:
             _start(saga, decision.child, message, payment)
-    # After the child, whose insertion would have to wait for a change of the same table. A child that had
-    # nothing to wait for has moved this saga on, and written it. So does an answer that came at once.
+    # The saga's row is written after the child's, whose insertion would otherwise wait for a change of the
+    # same table. A child that had nothing to wait for has already moved this saga on, and has written its
+    # row. So has an answer given in place.
     if answer is not None:
         _go_on(saga, _after(saga, decision, answer), message, payment)
     if saga.version == version:
@@ -241,7 +242,7 @@ def _concerns_payment(decision: Decision[Any]) -> bool:
     """Return True if a decision moves the payment, counts or adds operations, or replies to its waiters.
 
     All other decisions only change the saga, and do not need the payment's lock. A question that is answered
-    in place does, as its service takes locks, and what follows from the answer may concern the payment.
+    in place needs this lock: its service takes locks, and the decision on its answer may concern the payment.
     """
     if decision.ask is not None and in_place.answers(decision.ask):
         return True
@@ -310,7 +311,7 @@ def _ask(saga: Saga, ask: Ask, message: Message) -> Reply | None:
 
 
 def _after(saga: Saga, asked: Decision[Any], answer: Reply) -> Decision[Any]:
-    """Return the decision that follows from an answer that came at once."""
+    """Return the decision that follows from an answer given in place."""
     definition: Definition = DEFINITIONS[saga.kind]
     try:
         if answer.ok:
@@ -321,7 +322,7 @@ def _after(saga: Saga, asked: Decision[Any], answer: Reply) -> Decision[Any]:
 
 
 def _tell(commands: Iterable[Command[Any]], message: Message) -> None:
-    """Owe commands to their services, which do not answer, because nothing depends on an answer."""
+    """Send commands to services that do not answer, because nothing depends on an answer."""
     for command in commands:
         if not in_place.is_done(command, message):
             message.send(*command.address, command, reply_to="")
@@ -339,7 +340,7 @@ def _record_parking(saga: Saga, why: str) -> None:
 
 
 def record_not_resumed(saga: Saga, why: str) -> None:
-    """Record that a parked saga was not resumed although staff wanted it, as something came between."""
+    """Record that a parked saga was not resumed although staff asked for it, and why."""
     data = {"saga": saga.kind, "step": saga.step, "why": why}
     Fact.objects.create(
         payment_id=saga.payment_id,
@@ -351,7 +352,7 @@ def record_not_resumed(saga: Saga, why: str) -> None:
 
 
 def _clean(text: str) -> str:
-    """Return a service's text as it may be kept: scrubbed, cut, and without NUL, which PostgreSQL refuses."""
+    """Return a service's text as it is stored: scrubbed, cut, and without NUL, which PostgreSQL refuses."""
     return scrub_text(text.replace("\0", ""))[:500]
 
 

@@ -1,4 +1,4 @@
-"""The way to the authorisation: what follows from the answers of risk, stock and provider."""
+"""The purchase until the authorisation: decisions on the answers of risk, stock and provider."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -19,12 +19,12 @@ from checkout.risk.messages import RiskAssessed
 from checkout.states import PaymentEvent
 from messaging.envelope import Reply
 
-# The deadline is later than the return token's expiry, so that it never overtakes a last-second return.
+# The deadline is later than the return token's expiry, so that a return at the last second is in time.
 CHALLENGE_MARGIN = timedelta(seconds=30)
 
 
 def begin(data: PurchaseData) -> PurchaseDecision:
-    """Ask for risk.
+    """Ask the risk service.
 
     No service is asked if the submission's card was lost in an outage, or if the payment was cancelled before
     the submission arrived.
@@ -99,12 +99,12 @@ def approved(data: PurchaseData, answer: ProviderAnswered) -> PurchaseDecision:
         return Go(step=At.VOID, data=with_changes(held, refusal_reason=answer.refusal_reason))
     if not data.captures:
         return fulfilment.authorised(held)
-    # If the challenge was late, the payment is still in the state that waits for it. This event ends that.
+    # After a late challenge, the payment is still in the state ``challenge_required``. This event ends that.
     return Go(step=At.CAPTURE, data=held, transitions=("outcome_unknown",) if data.is_expiring else ())
 
 
 def challenged(data: PurchaseData, answer: ProviderAnswered) -> PurchaseDecision:
-    """Wait for the shopper. A payment that was called off meanwhile is cancelled at the provider instead."""
+    """Wait for the shopper. If the payment was called off meanwhile, cancel it at the provider instead."""
     if data.is_called_off:
         return Go(step=At.ABANDON, data=with_changes(data, is_expiring=True))
     return Go(step=At.AWAIT_CHALLENGE, data=data, transitions=("challenge_required",), reply_to_waiters=True)
@@ -126,30 +126,30 @@ def time_for_challenge() -> timedelta:
 
 
 def returned(data: PurchaseData) -> PurchaseDecision:
-    """Send the second message. From now on the shopper is back, and the challenge is not late any more."""
+    """Send the second message. The shopper is back, so the challenge is no longer late."""
     back = with_changes(data, tries=0, is_back=True, is_expiring=False)
     return Go(step=At.COMPLETE_CHALLENGE, data=back)
 
 
 def returned_late(data: PurchaseData) -> PurchaseDecision | None:
-    """Go on with a challenge that had expired. If the shopper was back already, nothing changes."""
+    """Go on with a challenge whose time was over. If the shopper was back already, nothing changes."""
     return returned(data) if data.is_expiring else None
 
 
 def not_returned(data: PurchaseData) -> PurchaseDecision:
-    """Ask the provider, because the time for the challenge is over."""
+    """Inquire, because the time for the challenge is over."""
     return _ask_provider(with_changes(data, is_expiring=True))
 
 
 def called_off(data: PurchaseData) -> PurchaseDecision:
-    """Do the same because the payment is cancelled."""
+    """Inquire, because the payment is cancelled while its challenge is open."""
     return _ask_provider(with_changes(data, is_expiring=True, is_called_off=True))
 
 
 def unless_expiring(follows: Callable[..., PurchaseDecision]) -> Callable[..., PurchaseDecision]:
-    """Do what follows unless the challenge is late: then cancel it at the provider.
+    """Decide as ``follows`` does, unless the challenge is late: then cancel it at the provider.
 
-    The end of that challenge is unknown, and the provider must not hold money for it, now or later.
+    The end of a late challenge is unknown, and the provider must not hold money for it, now or later.
     """
     return lambda data, heard: Go(step=At.ABANDON, data=data) if data.is_expiring else follows(data, heard)
 
@@ -173,8 +173,8 @@ def not_answered(data: PurchaseData, reply: Reply) -> PurchaseDecision:
 def inquire(data: PurchaseData) -> PurchaseDecision:
     """Ask the provider at growing intervals. If the outcome is unknown after the last, park the saga.
 
-    If the shopper came back from a challenge, the order is cancelled at the provider before that, since the
-    provider may never find it.
+    If the shopper came back from a challenge, the order is first cancelled at the provider, because the
+    provider's queries may never find it.
     """
     delay_seconds = inquiry_delay(data.inquiries)
     if delay_seconds is None and data.is_back and not data.is_expiring:
@@ -192,19 +192,18 @@ def inquire(data: PurchaseData) -> PurchaseDecision:
 
 
 def inquire_at_once(data: PurchaseData) -> PurchaseDecision:
-    """Ask because of a proven notification, which is not an answer, but a reason to ask.
+    """Inquire because of a proven notification. This does not count as one of the inquiries.
 
-    This does not count as an inquiry. It is only done while the outcome is unknown: otherwise the provider's
-    own reply is on its way.
+    It is done only while the outcome is unknown: otherwise the provider's own reply is on its way.
     """
     return _ask_provider(data)
 
 
 def inquire_because_of_hint(data: PurchaseData) -> PurchaseDecision | None:
-    """Ask at once instead of later, once for each inquiry that we would make anyway.
+    """Inquire at once instead of later, once for each inquiry that we would make anyway.
 
-    Anybody can send any number of hints, so they must neither start a second question while one is under way,
-    nor use up our inquiries.
+    Anybody can send any number of hints, so hints must neither start a second question while one is under
+    way, nor use up our inquiries.
     """
     if data.inquiries <= data.hinted:
         return None
@@ -212,7 +211,7 @@ def inquire_because_of_hint(data: PurchaseData) -> PurchaseDecision | None:
 
 
 def _ask_provider(data: PurchaseData, *, delay_seconds: float = 0) -> PurchaseDecision:
-    # The outcome of a late challenge is not unknown: it was not completed, or is just being completed.
+    # The outcome of a late challenge is known: it was not completed, or is just being completed.
     is_unknown = not data.is_expiring
     return Go(
         step=At.INQUIRE,

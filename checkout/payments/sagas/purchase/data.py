@@ -10,7 +10,7 @@ from checkout.payments.sagas.definition import Decision
 
 
 class At(StrEnum):
-    """The steps of a purchase. Rows of sagas have these names, so a name is never changed.
+    """The steps of a purchase. Their names are stored in the rows of sagas, so a name never changes.
 
     Steps of your own are called ``own_<name>``, and their undoing ``undo_<name>``.
     """
@@ -34,13 +34,13 @@ class At(StrEnum):
     SETTLE_UNDONE = "settle_undone"
 
 
-# The beginnings of the names of steps of your own, and of their undoing.
+# The prefixes of the names of your own steps, and of the steps that undo them.
 UNDO = "undo_"
 STEPS_OF_YOUR_OWN = ("own_", UNDO)
 
 
 def advice_about(step: str) -> str:
-    """Return what staff can do about a saga at an unknown step, if that may have been one of your own."""
+    """Return advice for staff if a saga is at an unknown step that may be one of your own; else ""."""
     if not step.startswith(STEPS_OF_YOUR_OWN):
         return ""
     return " Configure this step of your own again, restart the checkout service, then try again."
@@ -49,22 +49,22 @@ def advice_about(step: str) -> str:
 class PurchaseData(Body, frozen=True, forbid_unknown_fields=False):
     """The data of one purchase.
 
-    ``inquiries``, ``tries`` and ``voids`` count the questions, requests and voids without success. ``hinted``
+    ``inquiries``, ``tries`` and ``voids`` count the inquiries, requests and voids without success. ``hinted``
     is the value of ``inquiries`` when a hint last made us ask: a hint may do so once for each value.
     ``has_card`` says that the submission came with its card, which is never stored, or names a saved one.
     ``is_capture_included`` says that the provider captures with the authorisation, without being asked again.
     ``is_back`` says that the shopper came back from a challenge, ``is_expiring`` that we no longer wait for
     the challenge to end. ``is_called_off`` says that somebody has cancelled the payment.
     ``is_capture_refused`` says that the capture was refused while another step had to be finished first.
-    ``refusal_reason`` says why we refuse an authorisation ourselves, until it is released.
-    ``is_taken`` says that staff found the money taken, whatever became of our own capture. ``taken_minor`` is
-    how much of it; zero means all of it. ``is_only_held`` says that it was found held,
-    and that we do not capture it.
-    ``merchant``, ``order_reference``, ``description``, ``locale``, ``minutes_behind_utc`` and ``is_test`` are
-    for the receipt, as are card, support and logo, and they and ``merchant_code`` for services of others.
-    ``own_begun`` names steps of your own that were begun and can be undone. ``own_undone`` says that the
-    purchase went on after their undoing had begun, ``is_order_cancelled`` that it cannot go on any more.
-    ``own_place`` is the place of the last one that was begun, in the words of ``Place``.
+    ``refusal_reason`` says why we refuse an authorisation ourselves, until it is released. ``is_taken`` says
+    that staff found the money taken, whatever became of our own capture. ``taken_minor`` is the amount that
+    they found; zero means all of it. ``is_only_held`` says that staff found the money held, and that we do
+    not capture it. ``merchant``, ``order_reference``, ``description``, ``locale``, ``minutes_behind_utc`` and
+    ``is_test`` are for the receipt, as are card, support and logo. Those fields and ``merchant_code`` are
+    also for the services of your own steps. ``own_begun`` names the steps of your own that were begun and can
+    be undone. ``own_undone`` says that the purchase went on after their undoing had begun,
+    ``is_order_cancelled`` that it can no longer go on. ``own_place`` is the value of ``Place`` of the step
+    that was begun last.
     """
 
     payment: str
@@ -109,7 +109,7 @@ class PurchaseData(Body, frozen=True, forbid_unknown_fields=False):
 
     @property
     def is_reserved(self) -> bool:
-        """True if the amount is held, and is not taken before the merchant captures it."""
+        """True if the amount is held, and stays so until the merchant captures it."""
         return not self.is_taken and (self.is_only_held or not self.captures)
 
 
@@ -117,5 +117,5 @@ PurchaseDecision = Decision[PurchaseData]
 
 
 def with_taken(stored: Mapping[str, Any], minor: int) -> dict[str, Any]:
-    """Return a purchase's stored data with the sum that staff found taken, for the signal that says so."""
+    """Return a purchase's stored data with the amount that staff found taken, for the signal that follows."""
     return {**stored, "taken_minor": minor}

@@ -1,16 +1,15 @@
 """The purchase: risk, stock, authorisation, perhaps a challenge, capture, order, receipt.
 
-If it fails, the stock reservation is undone; an authorisation whose capture is refused is voided before that.
-If staff void the authorisation, the order is cancelled. While the outcome at the provider is unknown, nothing
-is repeated or undone; the provider is asked instead. A challenge that nobody completes is cancelled at the
-provider before the payment ends here.
+If it fails, the stock is released; an authorisation whose capture is refused is voided before that. If staff
+void the authorisation, the order is cancelled. While the outcome at the provider is unknown, nothing is
+repeated or undone: the purchase inquires. A challenge that nobody completes is cancelled at the provider
+before the payment ends here.
 
-A payment may be called off until its capture is asked for. If the provider has been asked to authorise it,
-its answer is waited for, and what it holds then is released.
+A payment may be called off until its capture is requested. If the authorisation has been requested, the
+purchase waits for the answer, and then releases any money that the provider holds.
 
-Read the table first. The functions that it mentions are in ``authorisation.py``, which leads to the
-authorisation, in ``fulfilment.py``, which has what comes after it, and in ``own.py``, which adds steps of
-your own.
+Read the table first. Its functions are in ``authorisation.py`` until the authorisation, in ``fulfilment.py``
+after it, and in ``own.py`` for steps of your own.
 """
 
 from collections.abc import Mapping, Sequence
@@ -48,8 +47,8 @@ AUTHORISATION_ANSWERS: Mapping[StrEnum, AfterAnswer[PurchaseData]] = {
     ProviderOutcome.CONFLICTED: authorisation.contradicted,
 }
 
-# The next step of a purchase that was parked or given up, after its conflict has been settled. Staff also
-# decide if money that is held is captured.
+# The next step of a purchase that was parked or given up, after its conflict has been settled. If money is
+# held, staff also decide if it is captured.
 TAKEN_UP_AGAIN: Mapping[Heard, AfterSignal[PurchaseData]] = {
     Signal.REVIEW_HELD: fulfilment.found_held,
     Signal.REVIEW_CAPTURED: fulfilment.found_taken,
@@ -57,7 +56,7 @@ TAKEN_UP_AGAIN: Mapping[Heard, AfterSignal[PurchaseData]] = {
 
 
 def table_with(own: OwnSteps) -> Sequence[Step[PurchaseData]]:
-    """Return the table. ``own`` has the steps of your own, which most installations do not have."""
+    """Return the table. ``own`` has the steps of your own; most installations have none."""
     return (
         Step(
             name=At.ASSESS_RISK,
@@ -271,18 +270,18 @@ class Purchase(TableSaga[PurchaseData]):
     def __init__(self, own: Sequence[OwnStep] | None = None) -> None:
         """Take the steps of your own; by default, they are loaded when the saga is first used.
 
-        So a fault in one of them is reported by the system check, and not while modules are imported.
+        Thus the system check can report a fault in one of them, and importing modules does not fail.
         """
         self._own = own
         if own is not None or not conf.own_apps:
             super().__init__()
 
     def table(self) -> Sequence[Step[PurchaseData]]:
-        """The steps, with those of your own. Raises ImproperlyConfigured if one of these cannot be taken."""
+        """Return the steps, with your own. Raises ImproperlyConfigured if one of yours cannot be used."""
         return table_with(OwnSteps(own_steps() if self._own is None else self._own))
 
     def begin(self, data: PurchaseData) -> PurchaseDecision:
-        """Ask the risk service first, as its refusal costs least."""
+        """Ask the risk service first, because its refusal costs least."""
         return authorisation.begin(data)
 
     def afresh(self, data: PurchaseData) -> PurchaseData:

@@ -1,4 +1,4 @@
-"""The end of a purchase: capture, order, receipt when it is paid; void and release of stock when not."""
+"""The end of a purchase: capture, order and receipt if it is paid; void and release of stock if not."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -22,7 +22,7 @@ from messaging.envelope import Reply
 def authorised(data: PurchaseData) -> PurchaseDecision:
     """Move the payment to authorised and confirm the order. Success is not reported before.
 
-    Any result of its capture that has already been received is applied at the same moment.
+    If the result of the capture is known already, it is applied at the same moment.
     """
     return Go(
         step=At.CONFIRM_ORDER,
@@ -50,7 +50,7 @@ def the_capture(data: PurchaseData) -> Start:
 def the_void(data: PurchaseData) -> Start:
     """Return the void of an authorisation that cannot be captured, or that we refuse.
 
-    A refused void is final: the next void is another operation.
+    A refused void is final, so the next void is another operation.
     """
     suffix = f"v{data.voids}" if data.voids else "void"
     return _operation("void", f"{data.capture_operation}-{suffix}", data)
@@ -78,9 +78,9 @@ def void_accepted(data: PurchaseData) -> PurchaseDecision:
 
 
 def voided(data: PurchaseData) -> PurchaseDecision:
-    """Release the stock. An attempt that we have refused counts as such once nothing is held.
+    """Release the stock. An attempt that we have refused is reported as refused only now, as nothing is held.
 
-    So does one of a payment that was cancelled meanwhile.
+    The same applies to an attempt whose payment was cancelled meanwhile.
     """
     if data.is_called_off:
         return release(data, transitions=("cancelled",), attempt_transitions=("released",))
@@ -118,13 +118,13 @@ NOT_HELD_ANY_MORE: Mapping[Heard, AfterSignal[PurchaseData]] = {
 
 
 def order_confirmed(data: PurchaseData, answer: Done) -> PurchaseDecision:
-    """Finish, and have a receipt sent, unless the order is not paid or the shopper left no address."""
+    """Finish, and have a receipt sent, unless the order is not paid or the shopper gave no e-mail address."""
     is_owed = data.email and not data.is_capture_refused
     return replace(finished(data), side_commands=(receipt(data),) if is_owed else ())
 
 
 def receipt(data: PurchaseData) -> SendReceipt:
-    """Return the command to send the receipt. If staff found only a part taken, it is for that part."""
+    """Return the command to send the receipt. If staff found only a part taken, it names that amount."""
     told = {name: getattr(data, name) for name in SendReceipt.__struct_fields__}
     brand = SCHEMES.get(data.card_brand, "")
     return SendReceipt(**{**told, "minor": data.taken_minor or data.minor, "card_brand": brand})
@@ -152,7 +152,7 @@ def capture_lost(step: str) -> Callable[[PurchaseData], PurchaseDecision | None]
 def found_taken_at(step: str) -> Callable[[PurchaseData], PurchaseDecision]:
     """Note that staff found the money of a confirmed order taken. The step under way is finished first.
 
-    If it was taken by another capture than our own, our own is refused.
+    If the money was taken by a capture that is not ours, a refusal of ours no longer counts.
     """
     return lambda data: PurchaseDecision(step=step, data=_paid(data))
 
@@ -162,7 +162,7 @@ def found_taken_at_the_end(data: PurchaseData) -> PurchaseDecision:
 
 
 def found_untaken_at(step: str) -> Callable[[PurchaseData], PurchaseDecision | None]:
-    """Note that staff, who had found the money taken, now say that nothing was taken."""
+    """Note that staff first found the money taken, and now say that nothing was taken."""
     return lambda data: PurchaseDecision(step=step, data=_unpaid(data)) if data.is_taken else None
 
 
@@ -183,7 +183,7 @@ def _paid(data: PurchaseData) -> PurchaseData:
 
 
 def _unpaid(data: PurchaseData) -> PurchaseData:
-    """Return the data of an order whose money is not taken. The merchant may have wanted only to hold it."""
+    """Return the data of an order whose money is not taken. It is unpaid if we capture automatically."""
     return with_changes(data, is_taken=False, taken_minor=0, is_capture_refused=data.captures)
 
 
@@ -191,7 +191,7 @@ def _unpaid(data: PurchaseData) -> PurchaseData:
 
 
 def refuse(data: PurchaseData, reason: str) -> PurchaseDecision:
-    """Release the stock. A payment that was called off meanwhile is cancelled, and not tried again."""
+    """Release the stock. The payment is refused; if it was called off meanwhile, it is cancelled instead."""
     if data.is_called_off:
         return release(data, transitions=("cancelled",))
     return release(data, transitions=("refused",), refusal_reason=reason)
@@ -215,7 +215,7 @@ def release(
 
 
 def until_done(step: str) -> Callable[[PurchaseData, Reply], PurchaseDecision]:
-    """Have a service undo something. It is asked until it has done so."""
+    """Have a service undo something. It is asked again until it has done so."""
     return lambda data, reply: Go(
         step=step, data=with_changes(data, tries=data.tries + 1), delay_seconds=retry_delay(data.tries)
     )
@@ -226,7 +226,8 @@ def until_released(
 ) -> Callable[[PurchaseData, Reply], PurchaseDecision]:
     """Have the stock released. If another attempt has confirmed the order, nothing is left to give back.
 
-    That attempt turned out to hold money before this release arrived, and the stock is sold for it.
+    In that case, the other attempt turned out to hold money before this release arrived, and the stock is
+    sold for it.
     """
     again = until_done(At.RELEASE_STOCK)
 
@@ -247,20 +248,20 @@ def taken_up_again(data: PurchaseData) -> PurchaseDecision:
 
 
 def found_held(data: PurchaseData) -> PurchaseDecision:
-    """Confirm the order: the money is held. Nothing but the authorisation itself captures it any more."""
+    """Confirm the order: the money is held. The purchase does not capture it; an included capture does."""
     return taken_up_again(with_changes(data, is_only_held=not data.is_capture_included))
 
 
 def found_taken(data: PurchaseData) -> PurchaseDecision:
-    """Confirm the order: the money is taken, whatever became of the capture that the purchase asked for."""
+    """Confirm the order: the money is taken, whatever became of the capture that the purchase requested."""
     return taken_up_again(with_changes(data, is_taken=True))
 
 
 def money_returned(data: PurchaseData) -> PurchaseDecision:
     """Park a purchase whose money came back after its order had been given up.
 
-    The goods may have been sold to others, and the merchant may have settled it with the shopper: staff
-    decide.
+    Staff decide, because the goods may have been sold to others, and the merchant may have come to terms with
+    the shopper.
     """
     why = "Money came back after the order had been given up. Refund it, or try again to confirm the order."
     if data.is_order_cancelled:
@@ -269,12 +270,12 @@ def money_returned(data: PurchaseData) -> PurchaseDecision:
 
 
 def confirmed_after_all(data: PurchaseData) -> PurchaseDecision:
-    """Have the order confirmed, as staff want. One that was called off is never confirmed."""
+    """Have the order confirmed, as staff want. An order that was cancelled is never confirmed."""
     return given_up_for_good(data) if data.is_order_cancelled else found_taken(data)
 
 
 def given_up_for_good(data: PurchaseData) -> PurchaseDecision:
-    """End the purchase where its undoing ended: staff have refunded the money that had come back."""
+    """End the purchase at the step where its undoing ended: staff have refunded the money that came back."""
     step = At.CANCEL_ORDER if data.is_order_cancelled else At.RELEASE_STOCK
     return PurchaseDecision(step=step, data=data, end=End.COMPENSATED)
 
@@ -283,8 +284,9 @@ def found_released(data: PurchaseData) -> PurchaseDecision:
     return release(data, transitions=())
 
 
-# No money of its own is left for a purchase that has never confirmed the order. For one that has, another
-# attempt pays for the order: whatever becomes of its own capture, the order is not unpaid.
+# The purchase's own attempt has no money left. This is for purchases that never confirmed their order. If a
+# purchase has confirmed it, another attempt pays for the order: whatever becomes of its own capture, the
+# order is not unpaid.
 NOTHING_LEFT: Mapping[Heard, AfterSignal[PurchaseData]] = {
     Signal.REVIEW_RELEASED: found_released,
     Signal.REVIEW_GIVEN_BACK: found_released,

@@ -1,7 +1,7 @@
-"""Steps of your own in the purchase (``checkout.own``), as rows of its table, and the ways to them.
+"""Steps of your own in the purchase (``checkout.own``): their rows, and the decisions between them.
 
-The purchase remembers the steps that it has begun and that can be undone, in ``own_begun``. If the payment is
-refused or cancelled, they are undone after the stock, the last one first.
+``own_begun`` has the names of the steps that were begun and can be undone. If the payment is refused or
+cancelled, they are undone after the stock, the last one first.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -33,7 +33,7 @@ class OwnSteps:
         self._undoable = {step.name: step for step in steps if step.undo is not None}
 
     def rows(self) -> Iterator[Step[PurchaseData]]:
-        """Yield the rows of the steps and of their undoing."""
+        """Yield the rows of the steps, and of the steps that undo them."""
         for position, step in enumerate(self._before):
             yield self._row_before(step, position)
         for position, step in enumerate(self._after):
@@ -74,19 +74,19 @@ class OwnSteps:
         def refused_for(reason: str) -> Callable[[PurchaseData, Answer], PurchaseDecision]:
             return lambda data, answer: authorisation.not_sent(data, reason)
 
-        in_place = _in_place(step)
+        unless_moved = _unless_moved(step)
         return Step(
             name=_row(step.name),
             asks=step.asks,
             within=_time_for(step),
             repeated=_repeated(step),
             on={
-                **dict.fromkeys(step.goes_on, in_place(self._towards_authorisation(position + 1))),
-                **{answer: in_place(refused_for(reason)) for answer, reason in step.refuses.items()},
+                **dict.fromkeys(step.goes_on, unless_moved(self._towards_authorisation(position + 1))),
+                **{answer: unless_moved(refused_for(reason)) for answer, reason in step.refuses.items()},
             },
-            failed=in_place(authorisation.not_reserved),
-            unknown=in_place(authorisation.given_up),
-            hears={Signal.CALLED_OFF: in_place(authorisation.called_off_unasked)},
+            failed=unless_moved(authorisation.not_reserved),
+            unknown=unless_moved(authorisation.given_up),
+            hears={Signal.CALLED_OFF: unless_moved(authorisation.called_off_unasked)},
             undo=_undo_of(step.name) if step.undo else "",
         )
 
@@ -95,7 +95,7 @@ class OwnSteps:
     def before_the_end(
         self, follows: Callable[[PurchaseData, Any], PurchaseDecision]
     ) -> Callable[[PurchaseData, Any], PurchaseDecision]:
-        """Return what follows, with the steps after the capture before the end of a paid purchase."""
+        """Insert the steps after the capture between ``follows`` and the end of a paid purchase."""
 
         def decide(data: PurchaseData, answer: Any) -> PurchaseDecision:
             decision = follows(data, answer)
@@ -113,7 +113,7 @@ class OwnSteps:
         return Go(step=At.SETTLE_UNDONE, data=data) if data.own_undone else fulfilment.finished(data)
 
     def _row_after(self, step: OwnStep, position: int) -> Step[PurchaseData]:
-        """Return the row of a step whose failure undoes nothing, because the money has been taken."""
+        """Return the row of a step after the capture. As the money is taken, its failure undoes nothing."""
         row = _row(step.name)
 
         def gone_on(data: PurchaseData, answer: Answer) -> PurchaseDecision:
@@ -128,15 +128,15 @@ class OwnSteps:
                 return _for_staff(row, data, f"The step {step.name} was not answered.")
             return Go(step=row, data=with_changes(data, tries=data.tries + 1))
 
-        in_place = _in_place(step)
+        unless_moved = _unless_moved(step)
         return Step(
             name=row,
             asks=step.asks,
             within=_time_for(step),
             repeated=_repeated(step),
-            on=dict.fromkeys(step.goes_on, in_place(gone_on)),
-            failed=in_place(failed),
-            unknown=in_place(not_answered),
+            on=dict.fromkeys(step.goes_on, unless_moved(gone_on)),
+            failed=unless_moved(failed),
+            unknown=unless_moved(not_answered),
             hears={
                 ChildResult("capture", News.REFUSED): fulfilment.capture_lost(row),
                 Signal.REVIEW_CAPTURED: fulfilment.found_taken_at(row),
@@ -150,11 +150,11 @@ class OwnSteps:
     # The undoing
 
     def released(self, data: PurchaseData, answer: Done) -> PurchaseDecision:
-        """Undo the steps that were begun, after the stock of a refused payment has been released."""
+        """Undo the steps that were begun, once the stock of a refused payment has been released."""
         return self._undo_next(At.RELEASE_STOCK, data)
 
     def cancelled(self, data: PurchaseData, answer: Done) -> PurchaseDecision:
-        """Undo the steps that were begun, after an order has been cancelled for good."""
+        """Undo the steps that were begun, once an order has been cancelled for good."""
         return self._undo_next(At.CANCEL_ORDER, with_changes(data, is_order_cancelled=True))
 
     def _undo_next(self, at: str, data: PurchaseData) -> PurchaseDecision:
@@ -204,16 +204,18 @@ def _taken(step: OwnStep, data: PurchaseData) -> PurchaseDecision:
     begun = data.own_begun
     if step.undo is not None and step.name not in begun:
         begun = (*begun, step.name)
-    # A question that may not be repeated has had its last try when it is asked.
+    # If the command must not be repeated, this try is its last.
     begun_here = with_changes(data, own_begun=begun, own_place=str(step.place), tries=_first_try(step))
     return Go(step=_row(step.name), data=begun_here)
 
 
-def _in_place(step: OwnStep) -> Callable[[Callable[..., PurchaseDecision]], Callable[..., PurchaseDecision]]:
-    """Return a guard for what follows at a step, for purchases that began the step at another place.
+def _unless_moved(
+    step: OwnStep,
+) -> Callable[[Callable[..., PurchaseDecision]], Callable[..., PurchaseDecision]]:
+    """Return a function that parks purchases which began the step before it was moved to another place.
 
-    The step was moved since then. A purchase that is not authorised must not go on as a captured one, nor a
-    captured one as one that is not authorised.
+    A purchase that is not authorised must not continue as a captured one, nor a captured one as one that is
+    not authorised.
     """
 
     def guarded(follows: Callable[..., PurchaseDecision]) -> Callable[..., PurchaseDecision]:

@@ -1,1 +1,1 @@
-"""The decisions of staff that settle what is open, and what these decisions have to look at."""
+"""Decisions of staff that settle open matters, and the conditions of these decisions."""

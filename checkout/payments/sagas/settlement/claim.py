@@ -43,7 +43,7 @@ CLAIM_TO_BE_SETTLED = Q(kind=Asking.kind, step=CHECK, status=Saga.Status.PARKED)
 
 
 def question_of(saga: Saga) -> AskingData | None:
-    """Return the data of a question about an event; None for another saga, or other data."""
+    """Return the data of a question about an event; None if the saga or its data is of another kind."""
     if saga.kind != Asking.kind or not saga.data.get("claim"):
         return None
     try:
@@ -55,7 +55,7 @@ def question_of(saga: Saga) -> AskingData | None:
 def left_to_book(claim: str, attempt: Attempt) -> Money:
     """Return the largest charge-back, or reversal, that our books have room for.
 
-    Refunds are not deducted, as an issuer may charge back money that was refunded, too.
+    Refunds are not deducted, because an issuer may charge back money that was refunded, too.
     """
     sums = sums_of_attempt(attempt)
     is_charge_back = kind_by_issuer(claim) == Kind.CHARGE_BACK
@@ -64,7 +64,7 @@ def left_to_book(claim: str, attempt: Attempt) -> Money:
 
 
 def refund_claimed(attempt: Attempt, question: AskingData) -> Operation | None:
-    """Return the refused refund that a claim says was made after all; None for a claim of another kind."""
+    """Return the refused refund that was made after all according to the claim; None for another claim."""
     is_told = question.minor is not None and question.currency
     amount = Money(question.minor or 0, question.currency) if is_told else None
     event = Event(kind=question.claim, operation=question.operation, amount=amount)
@@ -73,7 +73,7 @@ def refund_claimed(attempt: Attempt, question: AskingData) -> Operation | None:
 
 
 def obstacle(saga: Saga, attempt: Attempt, *, is_true: bool, amount: Money | None) -> str:
-    """Return why staff cannot settle the claim so, and what to do instead; empty if they can.
+    """Return why staff cannot settle the claim in this way, and what to do instead; empty if they can.
 
     Unless the rows are locked, the answer may be out of date at once.
     """
@@ -118,11 +118,11 @@ def _key(question: AskingData) -> str:
 
 @dataclass(slots=True)
 class ClaimMatter(Matter):
-    """A notification's claim, and whether staff say that it is true.
+    """The claim of a notification, and the decision of staff that it is true or untrue.
 
-    If it is, a charge-back or its reversal is booked and posted as if the provider had told its amount, and
-    so is a refund that failed and was made after all. Any other true claim has the same effect as if the
-    provider had confirmed it.
+    If staff say that the claim is true, a charge-back or its reversal is booked and posted with the amount
+    that they enter, and a failed refund that was made after all is done again. Any other true claim has the
+    same effect as if the provider had confirmed it.
     """
 
     saga: Saga
@@ -143,7 +143,7 @@ class ClaimMatter(Matter):
 
     @property
     def amount(self) -> Money | None:
-        """The amount to book; None if nothing is."""
+        """The amount to book; None if nothing is to be booked."""
         minor = self.found.minor
         return None if minor is None else Money(minor, self.found.currency)
 
@@ -193,6 +193,6 @@ class ClaimMatter(Matter):
 
 
 def _contradict(attempt: Attempt) -> None:
-    """Mark an attempt as conflicted that had ended without money although the provider holds some for it."""
+    """Mark an attempt as conflicted: it ended without money, but the provider holds money for it."""
     if attempt_machine.allows(attempt.state, "conflicted", Actor.PROVIDER):
         move_attempt(attempt.payment, attempt, "conflicted", Actor.PROVIDER)

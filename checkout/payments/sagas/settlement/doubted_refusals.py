@@ -1,7 +1,7 @@
 """Refusals in doubt: the provider denied knowing an order, and has notified money of it since.
 
-Some orders show only hours later (decision 43). Until the provider, or staff, have said if the money is held,
-the payment is not called refused, and nothing is sent for a later attempt.
+The provider shows some orders only hours later (decision 43). Until the provider or staff have said if the
+money is held, the payment is not called refused, and nothing is sent for a later attempt.
 """
 
 from checkout.payments.models import Attempt, Payment, Saga
@@ -13,7 +13,7 @@ from checkout.states import ENDED_WITHOUT_MONEY, Actor, AttemptState, PaymentSta
 from messaging.compiled_queries import Compiled
 from messaging.worker.service import Message
 
-# An attempt is conflicted from the provider's confirmation on, and its payment only a moment later.
+# From the provider's confirmation on, the attempt is conflicted; its payment is only a moment later.
 _DENIED_AND_NOTIFIED = Compiled(
     lambda payment: (
         Saga.objects.only("pk")
@@ -31,7 +31,7 @@ _DENIED_AND_NOTIFIED = Compiled(
 
 
 def may_hold_money_after_all(payment: Payment) -> bool:
-    """Return True if an order of the payment was denied and notified, and is still being asked about."""
+    """Return True while the provider is being asked about an order that it first denied, then notified."""
     return _DENIED_AND_NOTIFIED.first(payment.pk) is not None
 
 

@@ -1,7 +1,7 @@
-"""Open matters between the provider's books and ours, and the decisions of staff on them.
+"""Matters that are open between the provider's books and ours, and the decisions of staff on them.
 
 There are three kinds: an operation without a certain outcome, the claim of a notification, and the figures of
-an attempt. ``settle.py`` has what is done with each of them.
+an attempt. ``settle.py`` carries the decisions out.
 """
 
 import hashlib
@@ -21,9 +21,9 @@ from messaging.worker.service import Message
 
 @dataclass(slots=True)
 class Matter(ABC):
-    """One matter and what staff say of it, with its rows under lock.
+    """An open matter and the decision of staff on it, with its rows under lock.
 
-    ``noun`` names its row in errors, and ``fact`` is the kind of the fact that staff have decided.
+    ``noun`` names the matter's row in errors. ``fact`` is the kind of the fact that records the decision.
     """
 
     payment: Payment
@@ -35,21 +35,21 @@ class Matter(ABC):
     @property
     @abstractmethod
     def seen_now(self) -> str:
-        """All that is known now, as a text that differs as soon as more is known."""
+        """A text of all that is known about the matter now. It differs as soon as more is known."""
 
     @property
     @abstractmethod
     def said(self) -> str:
-        """The decision, as it is recorded in facts."""
+        """The decision, in the form that facts record."""
 
     @property
     def named(self) -> Mapping[str, object]:
-        """The data of facts that tell the matter from others of the attempt."""
+        """The fields of facts that tell this matter from others of the attempt."""
         return {}
 
     @property
     def details(self) -> Mapping[str, object]:
-        """More of the decision, for the fact that it was made."""
+        """Further fields of the fact that records the decision."""
         return {}
 
     @property
@@ -59,23 +59,24 @@ class Matter(ABC):
 
     @classmethod
     def in_words(cls, said: str) -> str:
-        """Return a recorded decision on such a matter in words."""
+        """Return a recorded decision on a matter of this kind in words."""
         return said
 
     @property
     @abstractmethod
     def obstacle(self) -> str:
-        """The reason why staff cannot settle the matter so, and what to do instead; empty if they can."""
+        """The reason why staff cannot make this decision, and what to do instead; empty if they can."""
 
     @abstractmethod
     def carry_out(self, by: str, message: Message, *, is_as_seen: bool) -> None:
-        """Change our books, and signal it to the sagas. There is no obstacle."""
+        """Change our books, and signal the decision to the sagas. There is no obstacle."""
 
 
 def seen_of_saga(saga: Saga) -> str:
-    """Return what is known about the question of a saga: its version, and how much issuers have moved.
+    """Return a text that changes when a saga learns more: its version, and the count of issuers' operations.
 
-    The answer to an earlier question may still arrive while staff decide, and book what it confirms.
+    The answer to an earlier question may still arrive while staff decide, and book the event that it
+    confirms.
     """
     by_issuers = Operation.objects.filter(attempt_id=saga.attempt_id, kind__in=ISSUERS)
     return f"{saga.version}.{by_issuers.count()}"
@@ -84,8 +85,9 @@ def seen_of_saga(saga: Saga) -> str:
 def seen_of_payment(payment: Payment) -> str:
     """Return a digest of all that is known about a payment.
 
-    After a contradiction that was settled, all may look the same at the next one, but for the events. Staff
-    may have looked the order up before the latest notification, which moves nothing meanwhile.
+    The digest includes the events, because states and amounts may be the same at a second contradiction as at
+    the first, which was settled. It includes the latest notification, because staff may have looked the order
+    up before it, and it moves nothing by itself.
     """
     events = payment.events.order_by("-sequence")
     told = payment.facts.filter(kind__startswith=NOTIFIED).order_by("-pk")

@@ -1,4 +1,4 @@
-"""Captures, voids and refunds whose outcome the provider's answers do not tell, and that staff settle."""
+"""Captures, voids and refunds that staff settle, because the provider's answers show no outcome."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -41,15 +41,15 @@ _OF_OPERATION = Saga.objects.filter(
     Q(step__in=UNTOLD) | Q(step=OuterRef("kind")), kind=OuterRef("kind"), key=OuterRef("reference")
 )
 _PARKED = _OF_OPERATION.filter(status=Saga.Status.PARKED)
-# Operations that staff may withdraw while their flow is at work: those that may yet be sent, or lost.
+# Operations that staff may withdraw while their saga is running: those that may still be sent, or be lost.
 TO_BE_WITHDRAWN = Q(
     Exists(_OF_OPERATION.filter(status=Saga.Status.RUNNING)),
     kind__in=(Kind.CAPTURE, Kind.VOID, Kind.REFUND),
     state__in=(State.REQUESTED, State.UNKNOWN),
     is_withdrawn=False,
 )
-# Operations whose outcome staff may decide: open ones, and refunds that may have come back.
-# The few parked flows come first, because an alternative alone would have all operations read.
+# Operations whose outcome staff may decide: open ones, and refunds that may have come back. The few parked
+# sagas are selected first, because the alternative alone would make the database read all operations.
 TO_BE_SETTLED = Q(reference__in=Saga.objects.filter(status=Saga.Status.PARKED).values("key")) & (
     (Q(state__in=OPEN) & Q(Exists(_PARKED)))
     | (Q(state=State.DONE) & ~Q(doubt=OF_ANOTHER_AMOUNT) & Q(Exists(_PARKED.filter(data__is_doubted=True))))
@@ -57,7 +57,7 @@ TO_BE_SETTLED = Q(reference__in=Saga.objects.filter(status=Saga.Status.PARKED).v
 
 
 def obstacle(operation: Operation, attempt: Attempt, saga: Saga | None, fate: Fate) -> str:
-    """Return why staff cannot settle ``operation`` so, and what to do instead; empty if they can.
+    """Return why staff cannot settle ``operation`` in this way, and what to do instead; empty if they can.
 
     Unless the rows are locked, the answer may be out of date at once.
     """
@@ -81,7 +81,8 @@ def obstacle(operation: Operation, attempt: Attempt, saga: Saga | None, fate: Fa
     if fate == Fate.ARRIVED:
         return ""
     if is_doubted(saga):
-        # The news that it failed may be false, and the provider's books do not show it at once.
+        # The notification that it failed may be false, and the provider's books do not show the failure at
+        # once.
         return _obstacle_of_time(operation)
     if operation.is_withdrawn:
         return f"This {kind} is withdrawn, and is never sent again. Say that it is not to be sent any more."
@@ -107,7 +108,7 @@ def _obstacle_to_withdrawing(operation: Operation, attempt: Attempt, saga: Saga)
 
 
 def is_doubted(saga: Saga | None) -> bool:
-    """Return True for the saga of a refund that failed according to a notification, and so did arrive."""
+    """Return True for the saga of a refund that arrived, and that a notification then reported as failed."""
     return saga is not None and bool(saga.data.get("is_doubted"))
 
 
@@ -139,11 +140,12 @@ def _obstacle_of_time(operation: Operation) -> str:
 
 @dataclass(slots=True)
 class OperationMatter(Matter):
-    """A capture, void or refund, and what staff say became of it.
+    """A capture, void or refund, and the outcome that staff found.
 
-    One that arrived is done, and is booked and counted as if the provider had confirmed it. One that did not
-    arrive is sent again with the same reference, and may be refused; or it is withdrawn. A refund that is
-    said to have failed did arrive: if it did not stay, it is refused, and is booked back if it was booked.
+    An operation that arrived is done, and is booked and counted as if the provider had confirmed it. An
+    operation that did not arrive is sent again with the same reference, and may be refused; or staff withdraw
+    it. A refund that a notification reports as failed did arrive: if the money did not stay with the shopper,
+    the refund is refused, and is booked back if it was booked.
     """
 
     operation: Operation
@@ -178,7 +180,7 @@ class OperationMatter(Matter):
 
     @property
     def holds_later(self) -> bool:
-        """A withdrawal is right whatever the flow has done meanwhile."""
+        """True for a withdrawal, which is right whatever the saga has done meanwhile."""
         return self.fate == Fate.GIVEN_UP
 
     @classmethod
@@ -187,7 +189,7 @@ class OperationMatter(Matter):
 
     @property
     def obstacle(self) -> str:
-        """An operation that is sent again also needs the money that it may not have reserved while parked."""
+        """The obstacle, including a lack of the money that the operation did not reserve while parked."""
         why = obstacle(self.operation, self.attempt, self.saga, self.fate)
         if why or self.saga is None or self.fate != Fate.NOT_ARRIVED or is_doubted(self.saga):
             return why
@@ -227,7 +229,7 @@ def _move(operation: Operation, saga: Saga, payment: Payment, *, arrived: bool) 
 
 
 def _let_be_sent_again(operation: Operation) -> None:
-    """Let one more copy be sent: as long as the provider recognises it, or at the risk of who decided."""
+    """Allow one more copy of the request: the provider recognises it, or staff take the risk."""
     calls = ProviderCall.objects.filter(key=operation.reference)
     call = calls.select_related("attempt__provider_account").first()
     if call is not None and not has_had_no_effect(call):

@@ -1,6 +1,6 @@
-"""The news of a review for the purchase of the attempt that was reviewed.
+"""The signal about a review for the purchase of the reviewed attempt.
 
-A payment may have several attempts. Each purchase only goes on with the money of its own.
+A payment may have several attempts. Each purchase only goes on with the money of its own attempt.
 """
 
 from checkout.payments.models import Attempt, Saga
@@ -12,8 +12,8 @@ from checkout.states import AttemptState
 def news_of_own_money(saga: Saga, name: Heard) -> Heard:
     """Return the signal that a saga's parent gets instead of ``name``.
 
-    A review finds a payment held if any of its attempts holds money. One that does is authorised. It stays so
-    when all that was taken has gone back.
+    A review finds a payment held if any of its attempts holds money, perhaps not the reviewed one. An
+    attempt with money is authorised, and stays so even if all the money has gone back.
     """
     if name is not Signal.REVIEW_HELD:
         return name

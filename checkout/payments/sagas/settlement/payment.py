@@ -1,7 +1,7 @@
 """Settle a payment by the figures that staff have found in the provider's books.
 
 A review relies only on the provider's answer, which seldom shows enough if it has no sums. Staff can look
-into the provider's books instead. Figures that equal ours change nothing, so that nobody else hears of them.
+into the provider's books instead. If their figures equal ours, nothing changes and no signal is sent.
 """
 
 from collections.abc import Iterable, Mapping
@@ -62,13 +62,13 @@ from messaging.compiled_queries import insert_in_batch
 from messaging.worker.service import Message
 
 Kind = Operation.Kind
-# The differences of sums that staff enter. Nothing is kept of an order whose money all went back.
+# The differences of sums that staff enter, and the note on an order whose money all went back.
 _ENTERED = (Difference.Kind.CAPTURED, Difference.Kind.REFUNDED, Difference.Kind.CHARGED_BACK)
 _NOTHING_KEPT = "Staff settled the payment: of this order, nothing is kept."
 
 
 def obstacle(attempt: Attempt, theirs: TheirBooks | None = None) -> str:
-    """Return why staff cannot settle the payment so, and what to do instead; empty if they can.
+    """Return why staff cannot settle the payment in this way, and what to do instead; empty if they can.
 
     Without ``theirs``, only check if the payment can be settled at all now. Unless the rows are locked, the
     answer may be out of date at once.
@@ -116,8 +116,8 @@ def _obstacle_of_others(attempt: Attempt, theirs: TheirBooks) -> str:
 class FiguresMatter(Matter):
     """An attempt, and the figures that staff have found for it in the provider's books.
 
-    Movements that our books lack become operations that are done, and are posted by their sagas. Operations
-    that the provider lacks are refused and booked back. Then the payment follows the sums, as after a review.
+    Operations that our books lack are added as done, and are posted by their sagas. Operations that the
+    provider lacks are refused and booked back. Then the payment follows the sums, as after a review.
     """
 
     sagas: list[Saga]
@@ -176,12 +176,13 @@ class FiguresMatter(Matter):
             _tell_of_end(payment, attempt, theirs, sagas, message)
         own = [saga for saga in sagas if saga.attempt_id == attempt.pk]
         if not theirs.captured.minor:
-            # Before the news of captures that are taken back: a purchase whose money staff found ignores
-            # them.
+            # This comes before the signals of captures that are taken back: a purchase whose money staff
+            # found ignores those.
             _tell_purchases(own, Signal.REVIEW_NOT_CAPTURED, message, payment)
         if not theirs.has_money:
-            # Unless nothing is held at all, which it has heard by now. If it went on, it would confirm the
-            # order, or void, which would call the money of the other attempt released.
+            # If nothing is held at all, the purchase has heard that by now. If it went on although another
+            # attempt has the money, it would confirm the order, or void, and the void would call the other
+            # attempt's money released.
             _tell_purchases(own, Signal.HELD_ELSEWHERE, message, payment)
         news = {each.reference: Signal.UNDONE for each in reckoning.undone}
         news |= {each.reference: Signal.REFUSED for each in reckoning.given_up}
@@ -193,7 +194,7 @@ class FiguresMatter(Matter):
 
 def _correct_the_books(payment: Payment, attempt: Attempt, reckoning: Reckoning, by: str) -> None:
     for operation in (*reckoning.undone, *reckoning.given_up, *reckoning.arrived, *reckoning.confirmed):
-        # The figures of staff outweigh a notification that speaks against an operation.
+        # Staff's figures outweigh a notification that contradicts an operation.
         end_doubt(operation)
     for operation in (*reckoning.undone, *reckoning.given_up):
         if operation.kind == Kind.REFUND:
@@ -209,7 +210,7 @@ def _correct_the_books(payment: Payment, attempt: Attempt, reckoning: Reckoning,
 def _move_of(attempt: Attempt, theirs: TheirBooks) -> AttemptEvent | None:
     """Return the event that moves the attempt to the end that staff found: with money, or without.
 
-    If its authorisation was released it stays authorised, unless another attempt may hold the money.
+    An attempt whose authorisation was released stays authorised, unless another attempt may hold the money.
     """
     if theirs.has_money:
         return None if attempt.state == AttemptState.AUTHORISED else "settled_as_authorised"
@@ -221,7 +222,8 @@ def _move_of(attempt: Attempt, theirs: TheirBooks) -> AttemptEvent | None:
 def _move_payment(payment: Payment, state: PaymentState, message: Message) -> None:
     """Move the payment to ``state``.
 
-    It follows its sums. If no sums lead on from here, it first moves by what staff found.
+    The payment follows its sums. If its present state has no transition to that of the sums, it first moves
+    by the event that staff found.
     """
     earlier, is_held = PaymentState(payment.state), state != PaymentState.VOIDED
     is_led_on = payment_machine.event_between(earlier, state, COUNTED) is not None
@@ -235,10 +237,10 @@ def _move_payment(payment: Payment, state: PaymentState, message: Message) -> No
 def _tell_of_end(
     payment: Payment, attempt: Attempt, theirs: TheirBooks, sagas: list[Saga], message: Message
 ) -> None:
-    """Tell those who wait for the payment, and its purchases, that its money is known now."""
+    """Tell the payment's waiters and purchases that its money is known now."""
     reply_with_state(payment, payment.waiters.all(), message)
     if not theirs.has_money and not holders_beside(attempt):
-        # The order may have been confirmed by the purchase of another attempt, which was settled before.
+        # The purchase of another attempt, which was settled before, may have confirmed the order.
         _tell_purchases(sagas, Signal.REVIEW_RELEASED, message, payment)
     elif theirs.has_money:
         own = [saga for saga in sagas if saga.kind == Purchase.kind and saga.attempt_id == attempt.pk]
@@ -269,11 +271,11 @@ def _applied(attempt: Attempt, theirs: TheirBooks, by: str) -> Fact:
 def _settle_differences(attempt: Attempt, theirs: TheirBooks, by: str) -> None:
     """Resolve the differences of the sums that staff have entered.
 
-    The provider may not tell its sums any more, so that no comparison would. One that does opens them again.
-    A payment that was restored is locked no longer.
+    The provider may no longer report its sums; then no comparison would resolve them. A comparison that does
+    get sums opens the differences again. A payment that was restored from a backup is unlocked.
 
-    An order whose money all went back, because another one pays, is entered as one without a capture. Its
-    differences never end, so they count as dealt with, until another sum is found.
+    If all money of an attempt went back because another attempt pays, staff enter it as one without a
+    capture. Its differences never end, so they count as dealt with until another sum is found.
     """
     PostponedComparison.objects.filter(payment=attempt.payment_id, is_lock=True).update(is_lock=False)
     found = Difference.objects.filter(

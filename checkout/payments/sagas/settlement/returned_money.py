@@ -1,4 +1,4 @@
-"""Orders that were given up because all of their money had gone back, after some of it came back."""
+"""Orders that were given up because all of their money went back, before some of it returned to us."""
 
 import structlog
 
@@ -16,15 +16,15 @@ from messaging.worker.service import Message
 
 log = structlog.get_logger(__name__)
 
-# The time after which an order is looked at again whose purchase is still undoing something.
+# The time after which an order is looked at again, while its purchase is still undoing steps.
 LATER_SECONDS = 600.0
 
 
 def review_order(command: ReviewOrder, message: Message) -> None:
-    """Park the purchase of money that came back, for staff, unless another one has confirmed the order.
+    """Park the purchase of money that came back, for staff, unless another purchase has confirmed the order.
 
-    A charge-back was reversed, or a refund has failed: the money is the merchant's, and the stock has been
-    given back. A payment that contradicts us is looked at when that has been resolved.
+    The money came back because a charge-back was reversed or a refund failed: it is the merchant's, but the
+    stock was given back. A conflicted payment is looked at once its conflict is resolved.
     """
     attempt = Attempt.objects.filter(payment__reference=command.payment).first()
     if attempt is None:
@@ -44,7 +44,7 @@ def review_order(command: ReviewOrder, message: Message) -> None:
 
 
 def obstacle_to_confirming(saga: Saga, payment: Payment) -> str:
-    """Return why a parked purchase must not have its order confirmed now; empty if nothing is in the way."""
+    """Return why the order of a parked purchase must not be confirmed now; empty if it may be."""
     if saga.kind != Purchase.kind or saga.step not in (At.CONFIRM_ORDER, At.MONEY_RETURNED):
         return ""
     if payment.state == PaymentState.CONFLICTED:
@@ -55,9 +55,9 @@ def obstacle_to_confirming(saga: Saga, payment: Payment) -> str:
 
 
 def decided_by_staff(purchase: Saga, message: Message, payment: Payment) -> None:
-    """Have the order confirmed whose money came back, or end its purchase if nothing of that is kept.
+    """Have the order of a purchase confirmed if some money is kept; otherwise end the purchase.
 
-    The receipt is for what was captured.
+    The receipt is for the amount that was captured.
     """
     sums = sums_of_attempt(purchase.attempt)
     if sums.left_to_charge_back:
@@ -68,6 +68,6 @@ def decided_by_staff(purchase: Saga, message: Message, payment: Payment) -> None
 
 
 def _is_given_up(purchase: Saga) -> bool:
-    """Return True if a purchase has undone what it did, or is doing so."""
+    """Return True if a purchase has undone its steps, or is undoing them."""
     is_undoing = purchase.step in (At.RELEASE_STOCK, At.CANCEL_ORDER) or purchase.step.startswith(UNDO)
     return is_undoing or purchase.status == Saga.Status.COMPENSATED

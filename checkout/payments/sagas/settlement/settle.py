@@ -1,10 +1,10 @@
-"""Carry out what staff say about a matter: look, check, change our books, tell the sagas.
+"""Carry out the decision of staff on a matter: check it, change our books, signal the sagas.
 
 Our books are changed in the orchestrator's transaction, and not by a command to the payments service. So
-three things are committed together: the check that nothing has moved since staff looked, what changes in our
-books, and the next step of each saga. A copy of the decision that is delivered late finds another state and
-changes nothing. A command to another service that is repeated or delayed could mark a request as not sent
-although it has been sent again by then.
+three things are committed together: the check that nothing has changed since staff looked, the changes of our
+books, and the next step of each saga. If a copy of the decision is delivered late, it finds another state and
+changes nothing. With a command to another service, a late or repeated copy could mark a request as not sent
+that has been sent again meanwhile.
 """
 
 from collections.abc import Mapping
@@ -32,13 +32,13 @@ MATTERS: Mapping[type[Found], Any] = {
 
 
 def locked_matter(found: Found) -> Matter | None:
-    """Return the matter that staff speak of, with its rows under lock; None if there is none."""
+    """Return the matter that staff decided, with its rows under lock; None if there is none."""
     matter: Matter | None = MATTERS[type(found)].locked(found)
     return matter
 
 
 def settle(command: SettleBooks, message: Message) -> None:
-    """Carry out staff's decision, or only record a fact if anything has moved since they looked."""
+    """Carry out staff's decision. If anything has changed since they looked, only record a fact."""
     matter = locked_matter(command.found)
     if matter is None or matter.payment.reference != command.payment:
         noun = MATTERS[type(command.found)].noun

@@ -1,4 +1,4 @@
-"""The payments that staff may settle by figures: the attempts, the reasons, and what comes first."""
+"""The payments that staff may settle by figures: their attempts, the reasons, and what must be done first."""
 
 from collections.abc import Iterable
 
@@ -21,33 +21,34 @@ from checkout.states import OPEN_ATTEMPTS, AttemptState, PaymentState
 
 Kind, State = Operation.Kind, Operation.State
 
-# Steps of a purchase from which an answer may lead to a capture, whatever staff have decided meanwhile.
+# Steps of a purchase at which an answer may lead to a capture, whatever staff have decided meanwhile.
 ASKING = (At.AUTHORISE, At.AWAIT_CHALLENGE, At.COMPLETE_CHALLENGE, At.ABANDON)
-# Steps of a parked purchase that can do nothing with its authorisation.
+# Steps of a parked purchase that can neither capture nor release its authorisation.
 STUCK = (At.VOID, At.UNPAID)
-# The differences that are those of an attempt, whose sums staff can enter.
+# The differences that concern one attempt, whose sums staff can enter.
 OF_AN_ATTEMPT = (
     Difference.Kind.AUTHORISED,
     Difference.Kind.CAPTURED,
     Difference.Kind.REFUNDED,
     Difference.Kind.CHARGED_BACK,
 )
-# The states of a payment of which no attempt has ended, or none has begun.
+# The states of a payment whose first attempt has not ended.
 _TOO_EARLY = (PaymentState.OPEN, PaymentState.PROCESSING, PaymentState.CHALLENGE_REQUIRED)
 NOTHING_TO_SETTLE = "There is nothing to settle: an attempt is still under way, or no money was ever held."
 _WAS_AUTHORISED = WITH_MONEY | {PaymentState.CONFIRMING, PaymentState.VOIDED, PaymentState.EXPIRED}
 
 
 def contradicting_attempt(payment: Payment) -> Attempt:
-    """Return the attempt of a conflicted payment that the conflict is about.
+    """Return the attempt that a conflicted payment's conflict is about.
 
-    A conflicted attempt comes before an authorised one, on which the provider may have moved money by itself.
+    A conflicted attempt comes before an authorised one, whose money may have been moved at the provider
+    without a request of ours.
     """
     return min(payment.attempts.all(), key=_rank)
 
 
 def attempts_to_settle(payment: Payment) -> list[Attempt]:
-    """Return every attempt of which staff may enter the figures, the one to begin with first."""
+    """Return the attempts whose figures staff may enter, in the order of entry."""
     first = attempt_to_settle(payment)
     if first is None:
         return []
@@ -55,7 +56,7 @@ def attempts_to_settle(payment: Payment) -> list[Attempt]:
 
 
 def attempt_to_settle(payment: Payment) -> Attempt | None:
-    """Return the attempt of which staff enter the figures first; None if no money was ever held."""
+    """Return the attempt whose figures staff enter first; None if no money was ever held."""
     if found := untold_attempt(payment):
         return found
     if payment.state == PaymentState.CONFLICTED:
@@ -64,7 +65,7 @@ def attempt_to_settle(payment: Payment) -> Attempt | None:
 
 
 def untold_attempt(payment: Payment) -> Attempt | None:
-    """Return the attempt of which the provider has not said what became of it, however often it was asked."""
+    """Return an attempt whose outcome the provider did not tell, however often it was asked; else None."""
     if payment.state not in (PaymentState.CONFIRMING, PaymentState.CONFLICTED):
         return None
     given_up = payment.sagas.filter(kind=Purchase.kind, step=At.INQUIRE, status=Saga.Status.PARKED)
@@ -73,14 +74,14 @@ def untold_attempt(payment: Payment) -> Attempt | None:
 
 
 def _ended_attempt(payment: Payment) -> Attempt | None:
-    """Return the attempt of which reconciliation found other sums, or whose purchase can do nothing with it.
+    """Return an ended attempt with open differences, or whose purchase cannot use its authorisation.
 
     After a restore, notifications that arrived since the backup are not sent again. A purchase can neither
-    capture nor release an authorisation of which somebody has captured a part in the provider's portal.
+    capture nor release an authorisation if somebody has captured a part of it in the provider's portal.
 
-    Without such a reason, return the first attempt that was authorised. The provider may tell no sums and
-    notify nothing of what was done in its portal, but staff may know of it. A part may also have been
-    captured before the rest was released or has expired, and staff may have entered nothing by mistake.
+    Without such an attempt, return the first one that was authorised. The provider may report neither sums
+    nor what was done in its portal, but staff may know of it. A part may also have been captured before the
+    rest was released or has expired, and staff may have entered no money by mistake.
     """
     is_reason = _is_reason(payment)
     is_candidate = is_reason
@@ -94,7 +95,7 @@ def _ended_attempt(payment: Payment) -> Attempt | None:
 
 
 def _is_reason(payment: Payment) -> Q:
-    """Match the payment's attempts of which something is open that their figures would settle."""
+    """Match the payment's attempts with an open difference, or with a purchase that is stuck."""
     differences = payment.differences.filter(OPEN_DIFFERENCE, kind__in=OF_AN_ATTEMPT)
     stuck = payment.sagas.filter(kind=Purchase.kind, step__in=STUCK, status=Saga.Status.PARKED)
     return Q(order_code__in=differences.values("order_code")) | Q(
@@ -105,8 +106,8 @@ def _is_reason(payment: Payment) -> Q:
 def needs_figures(payment: Payment) -> bool:
     """Return True if something is open that the figures of the provider's books would settle.
 
-    That is a contradiction, an attempt of which the provider does not tell, a difference, a purchase that can
-    do nothing with its authorisation, or a charge-back for which our books have no room.
+    That is a contradiction, an attempt whose outcome the provider does not tell, a difference, a purchase
+    that cannot use its authorisation, or a charge-back for which our books have no room.
     """
     if payment.state == PaymentState.CONFLICTED or untold_attempt(payment) is not None:
         return True
@@ -115,7 +116,7 @@ def needs_figures(payment: Payment) -> bool:
 
 
 def lacks_room(saga: Saga) -> bool:
-    """Return True for a claim that an issuer perhaps took more, or gave more back, than our books have."""
+    """Return True for a claim of an issuer's movement for which our books have perhaps no room."""
     if saga.kind != Asking.kind or saga.data.get("claim") not in BY_ISSUERS:
         return False
     return saga.data.get("minor") is None or _has_to_wait(saga)
@@ -127,7 +128,7 @@ def _rank(attempt: Attempt) -> tuple[int, int]:
 
 
 def obstacle_to_settling(attempt: Attempt) -> str:
-    """Return what has to be finished before staff can settle the payment; empty when nothing has to be."""
+    """Return what must be finished before staff can settle the payment; empty if nothing must be."""
     payment = attempt.payment
     if payment.state in _TOO_EARLY:
         return NOTHING_TO_SETTLE
@@ -160,9 +161,10 @@ def _obstacle_of_sagas(sagas: list[Saga]) -> str:
 
 
 def _has_to_wait(question: Saga) -> bool:
-    """Return True for a claim of an issuer's movement that its attempt has no room for in our books.
+    """Return True for a claim of an issuer's movement for which our books of its attempt have no room.
 
-    The figures of the settlement include that movement. Afterwards nothing more happened.
+    Such a claim waits for the settlement, whose figures include the movement. Afterwards staff answer that
+    nothing more happened.
     """
     claim = str(question.data.get("claim"))
     if claim not in BY_ISSUERS:
@@ -188,9 +190,9 @@ def _obstacle_of_operations(payment: Payment, sagas: dict[tuple[str, str], Saga]
 
 
 def _ends_by_figures(operation: Operation, saga: Saga | None) -> bool:
-    """Return True for a parked capture or void whose end follows from the figures when staff settle.
+    """Return True for a parked capture or void whose outcome follows from the figures that staff enter.
 
-    A capture cannot be sent again while its attempt is not authorised, and a void is only refused again once
+    A capture cannot be sent again while its attempt is not authorised, and a void can only be refused once
     money was captured.
     """
     if saga is None or saga.status != Saga.Status.PARKED or saga.step not in (operation.kind, *UNTOLD):
@@ -212,7 +214,7 @@ def _obstacle_of_attempts(attempt: Attempt) -> str:
 
 
 def _obstacle_of_flows(payment: Payment, sagas: Iterable[Saga]) -> str:
-    """Return that a flow is at work, unless the payment is conflicted: then it waits for what staff say."""
+    """Return that a saga is running, unless the payment is conflicted: then the saga waits for staff."""
     if payment.state != PaymentState.CONFLICTED and any(each.status == Saga.Status.RUNNING for each in sagas):
         return "A flow is still at work on this payment. Wait until it has ended, or has stopped."
     return ""

@@ -1,4 +1,4 @@
-"""Save a card with its approved attempt, or drop it with a refused one.
+"""Save a card with its approved attempt, or delete it with a refused one.
 
 The payment and the attempt must be locked.
 """
@@ -19,25 +19,27 @@ log = structlog.get_logger(__name__)
 
 DELETED_MEANWHILE = "gateway: its token was just being deleted"
 NOT_APPROVED = "gateway: its payment was refused"
-# A shopper may try the same card again at once, whose token is the same: so many settling times are left.
+# The settling times to wait before a deletion. Meanwhile a shopper may try the same card again, whose token
+# is the same.
 TIMES_FOR_ANOTHER_TRY = 3
 
 
 def keep_card(attempt: Attempt, result: ProviderResult) -> None:
-    """Keep the card for later, or renew the card with the same token. The payment does not depend on this."""
+    """Save the card for later, or renew the card with the same token. The payment does not depend on it."""
     if result.token is None:
         log.warning("card not saved", attempt=attempt.order_code, reason=result.token_fault or "no token")
         return
-    # If another payment is saving the same token just now, the constraint lets the insertion wait for it, and
-    # then refuses it. Its card is renewed instead, unless it was removed in that moment.
+    # If another payment is saving the same token just now, the constraint makes this insertion wait for it,
+    # and then refuses it. That payment's card is renewed instead, unless it was removed in that moment.
     while not _kept(attempt, result.token):
         log.info("card saved at once by another payment", attempt=attempt.order_code)
 
 
 def drop_card(attempt: Attempt, token: IssuedToken) -> None:
-    """Plan the deletion of a refused payment's card, which the provider keeps all the same.
+    """Plan the deletion of the card of a refused payment. The provider keeps it despite the refusal.
 
-    It is not needed if the card was saved before, or if a deletion is planned that has not begun.
+    The deletion is not needed if the card was saved before, or if another deletion is planned and has not
+    begun.
     """
     is_planned = Q(deletion_asked_at=None) & ~Q(token_to_delete="")
     known = SavedCard.ever_with_token(attempt.payment.merchant_id, token.token)
@@ -50,7 +52,7 @@ def drop_card(attempt: Attempt, token: IssuedToken) -> None:
 
 
 def note_use(card: SavedCard) -> None:
-    """Forget the last day of a token that was charged, because the charge may have prolonged it unannounced.
+    """Clear the last day of a token that was charged, because the charge may have prolonged the token.
 
     From then on only the provider decides whether the token is valid.
     """
@@ -62,12 +64,12 @@ def note_use(card: SavedCard) -> None:
 def _kept(attempt: Attempt, token: IssuedToken) -> bool:
     """Renew the cards with this token, or insert one. Return False if another payment was first.
 
-    A token has no version. If the same one is just being deleted, because its card was removed before, the
-    provider may have given us the old token, or may delete the new one. Then the card is not usable, and is
-    written as one that is removed at once, so that the token is deleted. An answer may come hours later, when
-    the removed card has been erased.
+    A token has no version. If the token is just being deleted, because its card was removed before, the
+    provider may have given us the old token, or may delete the new one. The new card is then written as
+    removed, so that it cannot be used and its token is deleted. The answer may come hours later, when the
+    removed card has been erased.
     """
-    # Locked in the order in which removals lock them, so that none of them waits for another in a circle.
+    # Locked in the order in which removals lock them, to avoid deadlocks.
     rows = SavedCard.ever_with_token(attempt.payment.merchant_id, token.token)
     same = list(rows.select_for_update(no_key=True))
     known = [
@@ -89,6 +91,6 @@ def _kept(attempt: Attempt, token: IssuedToken) -> bool:
 
 
 def _asked_at(attempt: Attempt) -> datetime | None:
-    """Return the time, by the database's clock, before which the provider was not asked to keep the card."""
+    """Return a time, by the database's clock, that is certainly before the request to keep the card."""
     calls = attempt.provider_calls.filter(verb=Verb.AUTHORISE).order_by("started_at")
     return calls.values_list("started_at", flat=True).first()

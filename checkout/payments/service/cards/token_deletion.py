@@ -1,4 +1,4 @@
-"""Delete the token of a removed card at the provider, which keeps its own copy until it is asked to."""
+"""Delete the token of a removed card at the provider, which keeps the card until we request this."""
 
 from datetime import timedelta
 
@@ -23,19 +23,19 @@ LAPSES = "LAPSES"
 
 
 class _LeftToStaff(str):
-    """The reason for which the provider is not asked any more."""
+    """The reason for leaving a deletion to staff."""
 
 
 @service.handles(DeleteToken, transactional=False, free=True)
 def delete_token(command: DeleteToken, message: Message) -> None:
-    """Ask the provider to delete a token, and plan the next request if it has not said that it did so.
+    """Ask the provider to delete a token, and plan the next request if the provider does not confirm it.
 
-    To ask again is harmless as long as no card of ours has the token, so after an unknown outcome the
-    deletion is asked for again. Under the lock of its row, which is also taken by a payment that saves a card
-    with this token, the request is checked and committed as an intent. No lock is held during the call.
+    A repeated request is harmless as long as none of our cards has the token, so the deletion is requested
+    again after an unknown outcome. The request is checked and committed as an intent under the lock of the
+    card's row, which a payment that saves a card with this token takes, too. No lock is held during the call.
 
-    After the last try, the command is rejected and becomes a dead letter, which staff can send again. A token
-    that the provider still does not find then, after days, is not there.
+    After the last try, the command is rejected and becomes a dead letter, which staff can send again. If the
+    provider still does not find the token after days, the token does not exist.
     """
     window = SendWindow.opened()
     with transaction.atomic(durable=True):
@@ -61,7 +61,7 @@ def delete_token(command: DeleteToken, message: Message) -> None:
         with message.once():
             _conclude(command, result)
     except AlreadyHandled:
-        # A copy of the command that asked nothing was recorded meanwhile.
+        # Another copy of the command, which made no request, was recorded meanwhile.
         with transaction.atomic():
             _conclude(command, result)
         raise
@@ -76,8 +76,8 @@ def _begin(command: DeleteToken) -> KeptToken | _LeftToStaff | None:
     if card.removed_at is None:
         return None
     if (settled_at := card.removed_at + conf.settling_time) > now:
-        # A charge that began before the removal may still be on its way. The command comes early if the
-        # clocks of two processes differ, and is followed by one in time.
+        # A charge that began before the removal may still be on its way. If this command comes too early,
+        # because the clocks of two processes differ, another one follows in time.
         card.deletion_due_at = settled_at
         card.save()
         return None
@@ -92,14 +92,14 @@ def _begin(command: DeleteToken) -> KeptToken | _LeftToStaff | None:
         return None
     card.deletion_tries += 1
     card.deletion_asked_at = server_time()
-    # If this process ends before the answer is recorded, the timer asks again.
+    # If this process ends before the answer is recorded, the timer repeats the request.
     card.deletion_due_at = now + conf.provider_wait
     card.save()
     return kept
 
 
 def _is_in_use(card: SavedCard, kept: KeptToken) -> bool:
-    """Return True if an active card has the same token. To be asked under the lock of the removed one."""
+    """Return True if an active card has the same token. The removed card must be locked."""
     same = SavedCard.ever_with_token(card.merchant_id, kept.token)
     return same.filter(state=SavedCard.State.ACTIVE).exists()
 

@@ -24,7 +24,8 @@ UNDECIDED = (State.RECEIVED, State.UNMATCHED)
 # The most notifications about one unknown order that wait for another try, and the most tries of a hint.
 MOST_WAITING = 5
 MOST_TRIES_OF_HINT = 2
-# States of statements, the worst first; any other is worse still. The notification gets the worst one.
+# States of statements, the worst first. A state that is missing here is worse. The notification gets the
+# worst state.
 WORST_FIRST = (State.CONFLICTED, State.UNMATCHED, State.APPLIED)
 
 
@@ -32,7 +33,7 @@ WORST_FIRST = (State.CONFLICTED, State.UNMATCHED, State.APPLIED)
 def apply_notification(command: ApplyNotification, message: Message) -> None:
     """Apply every statement of a stored notification, once, in the order in which the provider made them.
 
-    Staff may have dealt with the notification while the command to try it again was under way.
+    Nothing is done if staff dealt with the notification while this command was under way.
     """
     row = _NOTIFICATION.get(command.notification)
     if row.state not in UNDECIDED or _is_given_up(row) or row.dealt_with_at is not None:
@@ -47,7 +48,7 @@ def _is_given_up(row: ProviderNotification) -> bool:
 
 
 def _apply(row: ProviderNotification, statements: Statements, message: Message) -> list[StatementResult]:
-    """Apply the statements that were stored, order by order. Those beyond are left to staff."""
+    """Apply the statements that were stored, order by order. Statements that were not are left to staff."""
     by_order: dict[str, list[Notification]] = {}
     for statement in statements.first:
         by_order.setdefault(statement.order_code, []).append(statement)
@@ -72,15 +73,15 @@ def _apply(row: ProviderNotification, statements: Statements, message: Message) 
 def _locked_attempts(row: ProviderNotification, order_codes: Iterable[str]) -> dict[str, Attempt]:
     """Lock payments and attempts, sorted by payment, so that two notifications cannot deadlock.
 
-    The order of codes is no order of payments, as a payment may have several attempts.
+    Sorting by order code is not enough, because a payment may have several attempts.
     """
     codes = list(order_codes)
     if len(codes) > 1:
         known = Attempt.objects.filter(order_code__in=codes, provider_account_id=row.account_id)
         codes = list(known.order_by("payment_id", "pk").values_list("order_code", flat=True))
     attempts = [each for code in codes if (each := _ATTEMPT.first(code, row.account_id)) is not None]
-    # Two attempts may be of one payment. Its events are numbered by what was noted on its instance, so both
-    # attempts must have the same instance.
+    # Two attempts may belong to one payment. Both must share one instance of the payment, because the
+    # instance counts the payment's events.
     payments = {attempt.payment_id: attempt.payment for attempt in reversed(attempts)}
     for attempt in attempts:
         attempt.payment = payments[attempt.payment_id]
@@ -116,7 +117,7 @@ def _finish(row: ProviderNotification, results: list[StatementResult]) -> None:
         names += ["body", "statements"]
     update_in_batch(row, *names)
     if worst.state != State.APPLIED:
-        # Anybody can send hints, so a faulty one is not worth an alarm.
+        # Anybody can send hints, so a faulty hint is not worth an alarm.
         report = log.error if row.is_proven else log.warning
         report("notification needs attention", notification=row.pk, state=row.state, reason=row.reason)
 
@@ -126,9 +127,10 @@ def _rank(state: State) -> int:
 
 
 def _plan_next_try(row: ProviderNotification) -> None:
-    """Plan another try, at which the order may be known. After the last try it is left to staff.
+    """Plan another try, when the order may be known. After the last try, the notification is left to staff.
 
-    Only a few notifications about one order wait at a time; hints and proven ones are counted separately.
+    Only a few notifications about one order wait at a time. Hints and proven notifications are counted
+    separately.
     """
     delays = conf.inquiry_delays if row.is_proven else conf.inquiry_delays[:MOST_TRIES_OF_HINT]
     if row.tries < len(delays) and _others_waiting(row) < MOST_WAITING:
@@ -137,7 +139,7 @@ def _plan_next_try(row: ProviderNotification) -> None:
 
 
 def _others_waiting(row: ProviderNotification) -> int:
-    """Return how many other notifications wait for the same order, which is named in their ``reason``."""
+    """Return how many other notifications wait for the same order, which their ``reason`` names."""
     others = ProviderNotification.objects.filter(
         next_try_at__isnull=False,
         account=row.account_id,

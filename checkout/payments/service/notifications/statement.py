@@ -41,9 +41,9 @@ MOST_HINTS = 50
 class StatementResult:
     """The result of applying a statement.
 
-    ``reason`` says why it was not simply applied. ``signals`` is the kind of the event for the orchestrator,
-    if any; it is not sent if it says nothing new. ``operation`` is the reference of our operation that the
-    statement is about, and ``ends_ours`` says that this was open until then.
+    ``reason`` says why the statement was not simply applied. ``signals`` is the kind of the event for the
+    orchestrator, if any; an event that says nothing new is not sent. ``operation`` is the reference of our
+    operation that the statement is about, and ``ends_ours`` says that the statement ended it.
     """
 
     state: State
@@ -97,9 +97,9 @@ def apply_statements(
 
 
 def _second_disputes(attempt: Attempt, statement: Notification) -> list[ApplyProviderEvent]:
-    """Return the event of a dispute that was told again, after the first one was acknowledged (D7).
+    """Return the event of a dispute that was notified again after its first notification was answered (D7).
 
-    The provider's sums tell if there are two. If it tells none, staff decide.
+    The provider's sums show if there are two disputes. Without sums, staff decide.
     """
     if kind_by_issuer(statement.kind) is None:
         return []
@@ -121,13 +121,13 @@ class _Known:
     """The earlier statements about an attempt, from this notification and from others."""
 
     def __init__(self, facts: Sequence[Fact], *, is_proven: bool) -> None:
-        # A proven statement is new even if a hint has made it before.
+        # A proven statement is new even if a hint has reported the same before.
         prefixes = NOTIFIED if is_proven else (NOTIFIED, HINTED)
         self._event_ids: set[str] = set()
-        # A proven statement that contradicts our records is judged again when it is repeated, because these
-        # may have been corrected.
+        # A proven statement that contradicts our records is judged again when it is repeated, because our
+        # records may have been corrected.
         self._contradictions: set[tuple[str, str]] = set()
-        # The kinds of those that named none of our operations.
+        # The kinds of the statements that named none of our operations.
         self._unnamed: set[str] = set()
         self._hints = None if is_proven else sum(fact.kind.startswith(HINTED) for fact in facts)
         for fact in facts:
@@ -153,12 +153,14 @@ class _Known:
         return (scrub_text(statement.event_id), scrub_text(result.reason)) in self._contradictions
 
     def may_be_of_portal(self, statement: Notification, operations: Sequence[Operation]) -> bool:
-        """Return True if the movement, which has ended none of ours, may be made in the provider's portal.
+        """Return True if the money may have moved in the provider's portal. It ended no operation of ours.
 
-        One that names ours is not, but an earlier one without a reference may be what has ended ours.
+        A statement that names one of our operations is about that operation, unless an earlier statement
+        without a reference has ended it: then one of the two is about the portal.
         """
         if statement.kind == EventKind.SETTLED:
-            # Each capture is settled by itself. Of one in the portal nothing else may tell.
+            # Each capture is settled by itself. The settlement may be the only sign of a capture in the
+            # portal.
             captures = [each.amount for each in operations if each.kind == Operation.Kind.CAPTURE]
             return statement.amount is not None and statement.amount not in captures
         if kind_of_ours(statement.kind) is None:
@@ -184,8 +186,8 @@ class _Known:
 def _unknown(statement: Notification) -> StatementResult | None:
     """Return the result of a statement whose event the adapter does not know; None if it knows the event.
 
-    It is left to staff and not recorded, so that it is applied if the provider is asked to send it again once
-    the event is known.
+    The statement is left to staff and is not recorded. So it can be applied later, if the provider is asked
+    to send it again once the adapter knows the event.
     """
     if statement.is_known:
         return None
@@ -195,7 +197,7 @@ def _unknown(statement: Notification) -> StatementResult | None:
 def _judged(
     attempt: Attempt, operations: Sequence[Operation], statement: Notification, *, is_proven: bool
 ) -> StatementResult:
-    """Apply the statement to the operation that it is about, if it is proven."""
+    """Compare the statement with our books, and apply it to its operation if it is proven."""
     told = compare_notification(
         operations,
         statement,
@@ -228,8 +230,8 @@ def _says_nothing_new(attempt: Attempt, operations: Sequence[Operation], result:
     """Return True if no saga of the attempt would do anything because of the statement.
 
     That an authorised attempt is authorised matters only to a purchase that inquires, because it has not
-    received the provider's own answer. Beside that, every event brings the state of operations that have
-    ended to their sagas, in case that an earlier event was lost.
+    received the provider's own answer. Besides, every event signals the state of ended operations to their
+    sagas, in case an earlier event was lost.
     """
     is_known = result.signals == EventKind.AUTHORISED and attempt.state == AttemptState.AUTHORISED
     has_ended = any(each.state in SETTLED for each in operations)
