@@ -60,7 +60,7 @@ async def migrate(storm: Storm) -> str:
     """Add a column and drop it again, as a migration to the next version would while this one runs."""
     for statement in (
         "ALTER TABLE payments_payment ADD COLUMN IF NOT EXISTS of_the_next_version text NULL",
-        "ALTER TABLE payments_payment DROP COLUMN of_the_next_version",
+        "ALTER TABLE payments_payment DROP COLUMN IF EXISTS of_the_next_version",
     ):
         # Wait for the lock only briefly, and try again: other queries queue up behind a waiting ALTER.
         for _ in range(50):
